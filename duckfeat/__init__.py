@@ -1,0 +1,50 @@
+"""duckfeat: an embedded analytical store for feature values on DuckDB.
+
+>>> import duckfeat as dft
+>>> store = dft.connect()
+>>> temperature = dft.Feature(name="temperature", dtype=float, unit="degC").save()
+>>> sample = dft.Record(name="sample 1", features={"temperature": 21.5}).save()
+>>> dft.Record.filter(temperature > 20).to_list("name")
+['sample 1']
+"""
+
+from __future__ import annotations
+
+from duckfeat import errors, models
+from duckfeat.model.q import Q
+from duckfeat.registries import (
+    Artifact,
+    Branch,
+    Feature,
+    FeatureValue,
+    Record,
+    Run,
+    Space,
+    Transform,
+    ULabel,
+    User,
+)
+from duckfeat.store import Store, connect, save, settings, view
+
+__version__ = "0.1.0"
+
+__all__ = [
+    "Artifact",
+    "Branch",
+    "Feature",
+    "FeatureValue",
+    "Q",
+    "Record",
+    "Run",
+    "Space",
+    "Store",
+    "Transform",
+    "ULabel",
+    "User",
+    "connect",
+    "errors",
+    "models",
+    "save",
+    "settings",
+    "view",
+]

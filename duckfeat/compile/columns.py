@@ -1,0 +1,156 @@
+"""Columns of a result: fields, related fields and features as typed SQL expressions."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from duckfeat.compile.lookups import TRANSFORMS
+from duckfeat.compile.scope import Scope, pairs_sql
+from duckfeat.errors import FieldError
+from duckfeat.model.columns import Output
+from duckfeat.model.feature_info import FeatureInfo
+from duckfeat.model.fields import ForeignKey, Relation
+from duckfeat.model.kinds import KINDS, VALUE_COLUMNS
+from duckfeat.model.tables import Table
+
+
+def python_output(scope: Scope, path: str) -> Output:
+    """Return the column of a path to be read as Python values: instants without their zone, typed values whole."""
+    output = field_output(scope, path)
+    if output.content == "instant":
+        return Output(path, f"timezone('UTC', {output.sql})", "instant")
+    if output.content == "value":
+        alias = output.sql.rpartition(".")[0]
+        parts = [f"timezone('UTC', {alias}.{c})" if c == "instant_value" else f"{alias}.{c}" for c in VALUE_COLUMNS]
+        return Output(path, f"row({alias}.kind, {', '.join(parts)})", "value")
+    return output
+
+
+def field_output(scope: Scope, path: str, name: str | None = None) -> Output:
+    """Return the column of a field or a path to a related one ("created_by__handle", "ulabels__name").
+
+    A relation alone stands for the name of what it leads to; to-many relations give sorted lists.
+    """
+    sql, content, many = _path(scope, path.split("__"), path)
+    return Output(name or path, f"coalesce({sql}, [])" if many else sql, "list" if many else content)
+
+
+def _path(scope: Scope, segments: Sequence[str], path: str) -> tuple[str, str, bool]:
+    name, rest = segments[0], list(segments[1:])
+    table = scope.table
+    relation = table.relations.get(name)
+    if relation and relation.many:
+        return _many(scope, relation, rest or [_label(scope, relation)], path)
+    if relation and rest:
+        return _path(scope.reach(relation), rest, path)
+    if relation and not rest:
+        return _path(scope.reach(relation), [_label(scope, relation)], path)
+    field = table.field(name)
+    sql, content = scope.column(field.column), field.type
+    for step in rest:
+        if step not in TRANSFORMS or content not in TRANSFORMS[step].types:
+            raise FieldError(f"{path!r}: {table.name}.{name} has no part {step!r}", name=step)
+        sql, content = TRANSFORMS[step].on(sql, content), TRANSFORMS[step].result
+    return sql, content, False
+
+
+def _label(scope: Scope, relation: Relation) -> str:
+    return scope.context.catalog[relation.target].label
+
+
+def _many(scope: Scope, relation: Relation, rest: Sequence[str], path: str) -> tuple[str, str, bool]:
+    context = scope.context
+    inner = Scope(context, context.catalog[relation.target])
+    sql, content, nested = _path(inner, rest, path)
+    value = f"unnest({sql})" if nested else sql
+    pairs, lists = context.alias("p"), context.alias("l")
+    joins = " ".join(inner.joins)
+    scope.joins.append(
+        f"LEFT JOIN (SELECT a, list(DISTINCT item ORDER BY item) AS items FROM (SELECT {pairs}.a, {value} AS item "
+        f"FROM ({pairs_sql(context, relation)}) AS {pairs} JOIN {inner.table.source} AS {inner.alias} "
+        f"ON {inner.alias}.id = {pairs}.b {joins}) WHERE item IS NOT NULL GROUP BY a) AS {lists} "
+        f"ON {lists}.a = {scope.column('id')}"
+    )
+    return f"{lists}.items", content, True
+
+
+def feature_output(scope: Scope, feature: FeatureInfo, name: str | None = None) -> Output:
+    """Return the column of a feature: typed by its dtype, a list when the feature takes several values.
+
+    One join per feature, which never multiplies rows.
+    """
+    context = scope.context
+    note, joined = context.alias("n"), context.alias("f")
+    number = context.params.add(feature.id)
+    source = f"current_{scope.table.entity}_annotations AS {note} {_value_join(scope, feature, note, number)}"
+    content, value, instants = _value_sql(scope, feature)
+    where = f"WHERE {note}.feature_id = {number}"
+    if feature.multiple:
+        items = f"list({value} ORDER BY {value}) AS value"
+        select = f"SELECT {note}.entity_id, {items} FROM {source} {where} GROUP BY {note}.entity_id"
+    else:
+        extra = f", {instants} AS instant" if instants else ""
+        select = f"SELECT {note}.entity_id, {value} AS value{extra} FROM {source} {where}"
+    scope.joins.append(f"LEFT JOIN ({select}) AS {joined} ON {joined}.entity_id = {scope.column('id')}")
+    if feature.multiple:
+        listed = "json_list" if content == "json" else "list"
+        return Output(name or feature.name, f"coalesce({joined}.value, [])", listed)
+    return Output(name or feature.name, f"{joined}.value", content, f"{joined}.instant" if instants else None)
+
+
+def _value_join(scope: Scope, feature: FeatureInfo, note: str, number: str) -> str:
+    if feature.dtype.is_cat:
+        target = category_table(scope, feature)
+        return f"JOIN {target.source} AS v ON v.id = {note}.value_id"
+    return f"JOIN typed_values AS v ON v.id = {note}.value_id AND v.feature_id = {number}"
+
+
+def category_table(scope: Scope, feature: FeatureInfo) -> Table:
+    """Return the table of the registry that a categorical feature takes its values from."""
+    return scope.context.catalog[feature.dtype.registry or ""]
+
+
+def _value_sql(scope: Scope, feature: FeatureInfo) -> tuple[str, str, str | None]:
+    """Return content, SQL and, where a column may hold both sorts of datetime, the SQL of the instants."""
+    dtype = feature.dtype
+    if dtype.is_cat:
+        return "str", f"v.{category_table(scope, feature).label}", None
+    if dtype.item and dtype.item.base.name != "dict":
+        return "list", f"CAST(v.json_value::JSON AS {dtype.frame_type})", None
+    if dtype.is_json:
+        return "json", "v.json_value", None
+    if dtype.base.name == "num":
+        return "float", "coalesce(v.float_value, v.int_value::DOUBLE)", None
+    if dtype.base.name == "datetime" and feature.multiple:
+        return "str", "coalesce(v.datetime_value::VARCHAR, v.instant_value::VARCHAR)", None
+    columns = [f"v.{KINDS[kind].column}" for kind in dtype.base.kinds]
+    return dtype.base.kinds[0], columns[0], columns[1] if len(columns) > 1 else None
+
+
+def own_outputs(scope: Scope, clashing: frozenset[str] = frozenset()) -> list[Output]:
+    """Return the columns of a registry's own fields, in order; one that a feature is called like gets a prefix."""
+    outputs = []
+    for field in scope.table.fields.values():
+        if field.shown:
+            name = field.column if isinstance(field, ForeignKey) else field.name
+            shown = f"{scope.table.name.lower()}.{name}" if name in clashing else name
+            content = "value" if field.type == "value" else field.type
+            outputs.append(Output(shown, scope.column(field.column), content))
+    return outputs
+
+
+def record_outputs(scope: Scope) -> list[Output]:
+    """Return every field a record is made from, as columns; instants come without their zone, in UTC."""
+    outputs = []
+    for field in scope.table.fields.values():
+        columns: list[tuple[str, Any]] = [(field.column, field.type)]
+        if field.type == "value":
+            columns = [
+                ("kind", "str"),
+                *((kind.column, kind.name) for kind in KINDS.values() if kind.name != "list"),
+            ]
+        for column, type_ in columns:
+            sql = scope.column(column)
+            outputs.append(Output(column, f"timezone('UTC', {sql})" if type_ == "instant" else sql, type_))
+    return outputs

@@ -1,0 +1,82 @@
+"""Pieces of SQL text, and the parameters that stay apart from it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from duckfeat.model.statement import BigList, Statement
+
+LIST_LIMIT = 50
+"""Lists up to this length are written as single parameters; longer ones are handed in as a table."""
+
+TRUE = "TRUE"
+FALSE = "FALSE"
+
+
+class Parameters:
+    """Collects the parameters of one statement; `add` returns the placeholder that stands for a value.
+
+    >>> parameters = Parameters()
+    >>> parameters.add(3), parameters.add("x"), parameters.values
+    ('$p0', '$p1', {'p0': 3, 'p1': 'x'})
+    """
+
+    def __init__(self) -> None:
+        self.values: dict[str, Any] = {}
+        self.lists: dict[str, BigList] = {}
+
+    def add(self, value: Any) -> str:
+        """Return the placeholder for one value."""
+        name = f"p{len(self.values)}"
+        self.values[name] = value
+        return f"${name}"
+
+    def member(self, lhs: str, items: Sequence[Any], sql_type: str) -> str:
+        """Return the condition that `lhs` is one of `items`; of none it is false.
+
+        >>> Parameters().member("t0.id", [1, 2], "BIGINT")
+        't0.id IN ($p0, $p1)'
+        """
+        if not items:
+            return FALSE
+        if len(items) <= LIST_LIMIT:
+            return f"{lhs} IN ({', '.join(self.add(item) for item in items)})"
+        name = f"list_{len(self.lists)}"
+        self.lists[name] = BigList(tuple(items), sql_type)
+        return f"{lhs} IN (SELECT item FROM {name})"
+
+    def statement(self, sql: str) -> Statement:
+        """Return the finished statement."""
+        return Statement(sql, self.values, self.lists)
+
+
+def tree(connector: str, parts: Sequence[str]) -> str:
+    """Return the parts joined by AND or OR as a balanced tree, so that thousands of terms stay shallow.
+
+    >>> tree("OR", ["a", "b", "c"])
+    '(a OR (b OR c))'
+    """
+    if len(parts) == 1:
+        return parts[0]
+    middle = len(parts) // 2
+    return f"({tree(connector, parts[:middle])} {connector} {tree(connector, parts[middle:])})"
+
+
+def all_of(parts: Sequence[str]) -> str:
+    """Return the conjunction; of none it is true."""
+    return tree("AND", parts) if parts else TRUE
+
+
+def any_of(parts: Sequence[str]) -> str:
+    """Return the disjunction; of none it is false."""
+    return tree("OR", parts) if parts else FALSE
+
+
+def quote(identifier: str) -> str:
+    """Return an identifier, quoted.
+
+    >>> quote('n"x')
+    '"n""x"'
+    """
+    return '"' + identifier.replace('"', '""') + '"'

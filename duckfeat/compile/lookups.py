@@ -1,0 +1,251 @@
+"""The lookups as a table: what each is called, which types have it, and the SQL it becomes.
+
+A lookup turns a column (`lhs`, already an SQL expression), the column's type and an operand into a
+condition: SQL text whose operands are parameters. Adding a lookup is adding a row to `LOOKUPS`; adding a
+date part is adding one to `TRANSFORMS`.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import Any
+
+from duckfeat.compile.fragments import FALSE, Parameters
+from duckfeat.compile.operands import Mismatch, convert, exact_number
+from duckfeat.errors import FieldError, InvalidArgument, hint
+from duckfeat.model.kinds import KINDS
+
+NUMBERS = frozenset({"int", "float"})
+TEXT = frozenset({"str"})
+MOMENTS = frozenset({"datetime", "instant"})
+DAYS = frozenset({"date"}) | MOMENTS
+NESTED = frozenset({"dict", "list"})
+ORDERED = NUMBERS | TEXT | DAYS
+ANY = ORDERED | NESTED | {"bool"}
+
+Render = Callable[[Parameters, str, str, Any], str]
+
+
+@dataclass(frozen=True, slots=True)
+class Lookup:
+    """One lookup: its name, the types that have it, what it means, an example operand, and its SQL."""
+
+    name: str
+    types: frozenset[str]
+    meaning: str
+    example: str
+    render: Render
+
+
+@dataclass(frozen=True, slots=True)
+class Transform:
+    """A part of a value that further lookups apply to: its name, the types that have it, its type, its SQL."""
+
+    name: str
+    types: frozenset[str]
+    result: str
+    meaning: str
+    sql: str
+
+    def on(self, lhs: str, type_: str) -> str:
+        """Return the SQL of the part; instants are read in UTC."""
+        return self.sql.format(f"timezone('UTC', {lhs})" if type_ == "instant" else lhs)
+
+
+_SIGNS = {"exact": "=", "gt": ">", "gte": ">=", "lt": "<", "lte": "<="}
+
+
+def compare(order: str) -> Render:
+    """Return the SQL maker of an order: `exact gt gte lt lte`, exact between all numbers, NaN above none."""
+
+    def render(params: Parameters, lhs: str, type_: str, operand: Any) -> str:
+        operand = convert(type_, operand)
+        if type_ not in NUMBERS:
+            return f"{lhs} {_SIGNS[order]} {params.add(operand)}"
+        found = exact_number(type_, order, operand)
+        if isinstance(found, bool):
+            return _every_number(lhs, type_) if found else FALSE
+        sign, number = found
+        condition = f"{lhs} {_SIGNS[sign]} {params.add(number)}"
+        below_nan = type_ == "float" and sign in ("gt", "gte")
+        return f"({condition} AND {lhs} <= 'infinity'::DOUBLE)" if below_nan else condition
+
+    return render
+
+
+def _every_number(lhs: str, type_: str) -> str:
+    return f"{lhs} <= 'infinity'::DOUBLE" if type_ == "float" else f"{lhs} IS NOT NULL"
+
+
+_exact = compare("exact")
+_gte = compare("gte")
+_lte = compare("lte")
+
+
+def _ne(params: Parameters, lhs: str, type_: str, operand: Any) -> str:
+    return f"({lhs} IS NOT NULL AND NOT ({_exact(params, lhs, type_, operand)}))"
+
+
+def items_of(operand: Any) -> list[Any]:
+    """Return the items of an `in` operand; text and single values are refused, missing items left out."""
+    if isinstance(operand, str | bytes | Mapping) or not isinstance(operand, Iterable):
+        raise InvalidArgument(f"`in` takes a list of values, not {operand!r}", value=operand)
+    return [item for item in operand if item is not None]
+
+
+def _in(params: Parameters, lhs: str, type_: str, operand: Any) -> str:
+    items = [convert(type_, item) for item in items_of(operand)]
+    if type_ in NUMBERS:
+        exact = [exact_number(type_, "exact", item) for item in items]
+        items = [found[1] for found in exact if not isinstance(found, bool)]
+    return params.member(lhs, items, KINDS[type_].sql_type)
+
+
+def _range(params: Parameters, lhs: str, type_: str, operand: Any) -> str:
+    if isinstance(operand, str) or not isinstance(operand, Iterable):
+        raise InvalidArgument(f"`range` takes two bounds, not {operand!r}", value=operand)
+    bounds = list(operand)
+    if len(bounds) != 2:
+        raise InvalidArgument(f"`range` takes two bounds, not {len(bounds)}", value=operand)
+    return f"({_gte(params, lhs, type_, bounds[0])} AND {_lte(params, lhs, type_, bounds[1])})"
+
+
+def _isnull(_params: Parameters, lhs: str, _type: str, operand: Any) -> str:
+    return f"{lhs} IS NULL" if convert("bool", operand) else f"{lhs} IS NOT NULL"
+
+
+def fold(lhs: str) -> str:
+    """Return the SQL that folds the case of a text column, over all of Unicode."""
+    return f"memory.main.casefold({lhs})"
+
+
+def _text(function: str, *, folded: bool = False) -> Render:
+    def render(params: Parameters, lhs: str, _type: str, operand: Any) -> str:
+        text = convert("str", operand)
+        if folded:
+            return f"{function}({fold(lhs)}, {params.add(text.casefold())})"
+        return f"{function}({lhs}, {params.add(text)})"
+
+    return render
+
+
+def _iexact(params: Parameters, lhs: str, _type: str, operand: Any) -> str:
+    return f"{fold(lhs)} = {params.add(convert('str', operand).casefold())}"
+
+
+def _regex(options: str) -> Render:
+    def render(params: Parameters, lhs: str, _type: str, operand: Any) -> str:
+        pattern = convert("str", operand)
+        try:
+            re.compile(pattern)
+        except re.error as error:
+            raise Mismatch(f"{pattern!r} is not a regular expression: {error}", value=pattern) from None
+        return f"regexp_matches({lhs}, {params.add(pattern)}, '{options}')"
+
+    return render
+
+
+LOOKUPS: Mapping[str, Lookup] = MappingProxyType(
+    {
+        row.name: row
+        for row in (
+            Lookup("exact", ANY, "equal; None means missing", "'a.csv'", _exact),
+            Lookup("ne", ANY, "has a value, and it is another", "'a.csv'", _ne),
+            Lookup("iexact", TEXT, "equal, case folded", "'A.CSV'", _iexact),
+            Lookup("contains", TEXT, "holds the text", "'50%'", _text("contains")),
+            Lookup("icontains", TEXT, "holds the text, case folded", "'RNA'", _text("contains", folded=True)),
+            Lookup("startswith", TEXT, "begins with the text", "'raw/'", _text("starts_with")),
+            Lookup("istartswith", TEXT, "begins with it, case folded", "'RAW'", _text("starts_with", folded=True)),
+            Lookup("endswith", TEXT, "ends with the text", "'.csv'", _text("ends_with")),
+            Lookup("iendswith", TEXT, "ends with it, case folded", "'.CSV'", _text("ends_with", folded=True)),
+            Lookup("in", ANY, "one of a list", "['a', 'b']", _in),
+            Lookup("gt", ORDERED, "greater than", "10", compare("gt")),
+            Lookup("gte", ORDERED, "greater than or equal", "10", _gte),
+            Lookup("lt", ORDERED, "less than", "10", compare("lt")),
+            Lookup("lte", ORDERED, "less than or equal", "10", _lte),
+            Lookup("range", ORDERED, "between two bounds, both included", "(1, 5)", _range),
+            Lookup("isnull", ANY, "missing (True) or not (False)", "True", _isnull),
+            Lookup("regex", TEXT, "the regular expression is found", "r'^a.*z$'", _regex("s")),
+            Lookup("iregex", TEXT, "the same, in any case", "r'^A.*Z$'", _regex("si")),
+        )
+    }
+)
+
+TRANSFORMS: Mapping[str, Transform] = MappingProxyType(
+    {
+        row.name: row
+        for row in (
+            Transform("year", DAYS, "int", "the year", "year({})"),
+            Transform("iso_year", DAYS, "int", "the ISO 8601 week-numbering year", "isoyear({})"),
+            Transform("quarter", DAYS, "int", "the quarter, 1 to 4", "quarter({})"),
+            Transform("month", DAYS, "int", "the month, 1 to 12", "month({})"),
+            Transform("week", DAYS, "int", "the ISO 8601 week, 1 to 53", "weekofyear({})"),
+            Transform("day", DAYS, "int", "the day of the month", "day({})"),
+            Transform("week_day", DAYS, "int", "the weekday, Sunday = 1 to Saturday = 7", "(dayofweek({}) + 1)"),
+            Transform("iso_week_day", DAYS, "int", "the weekday, Monday = 1 to Sunday = 7", "isodow({})"),
+            Transform("date", MOMENTS, "date", "the day", "({})::DATE"),
+            Transform("hour", MOMENTS, "int", "the hour", "hour({})"),
+            Transform("minute", MOMENTS, "int", "the minute", "minute({})"),
+            Transform("second", MOMENTS, "int", "the second", "second({})"),
+        )
+    }
+)
+
+
+def is_step(name: str) -> bool:
+    """Tell whether `name` is a lookup or a transform."""
+    return name in LOOKUPS or name in TRANSFORMS
+
+
+def apply(params: Parameters, lhs: str, type_: str, steps: tuple[str, ...], operand: Any, what: str) -> str:
+    """Return the condition that the steps after a field's name mean: transforms, then at most one lookup.
+
+    `what` names the field in errors. Raises `FieldError` for an unknown step or one the type cannot have.
+
+    >>> apply(Parameters(), "t0.key", "str", ("startswith",), "raw/", "Artifact.key")
+    'starts_with(t0.key, $p0)'
+    """
+    for position, step in enumerate(steps):
+        if step in TRANSFORMS:
+            _check_type(TRANSFORMS[step].types, type_, step, what)
+            lhs, type_ = TRANSFORMS[step].on(lhs, type_), TRANSFORMS[step].result
+        elif step in LOOKUPS and position == len(steps) - 1:
+            return apply_one(params, lhs, type_, step, operand, what)
+        else:
+            raise unknown_step(step, type_, what)
+    return apply_one(params, lhs, type_, "exact", operand, what)
+
+
+def apply_one(params: Parameters, lhs: str, type_: str, name: str, operand: Any, what: str) -> str:
+    """Return the condition of one lookup on an SQL expression of a type."""
+    lookup = LOOKUPS[name]
+    _check_type(lookup.types, type_, name, what)
+    if operand is None:
+        if name == "exact":
+            return f"{lhs} IS NULL"
+        raise InvalidArgument(f"{what}__{name}=None compares with nothing; ask {what}__isnull=True", lookup=name)
+    try:
+        return lookup.render(params, lhs, type_, operand)
+    except Mismatch as error:
+        raise InvalidArgument(f"{what}__{name}: {error}", lookup=name, value=operand) from None
+
+
+def available_for(type_: str) -> list[str]:
+    """Return the names of the lookups and transforms that a type has."""
+    lookups = [row.name for row in LOOKUPS.values() if type_ in row.types]
+    return lookups + [row.name for row in TRANSFORMS.values() if type_ in row.types]
+
+
+def _check_type(types: frozenset[str], type_: str, step: str, what: str) -> None:
+    if type_ not in types:
+        have = available_for(type_)
+        raise FieldError(f"{what} ({type_}) cannot have {step!r}; it has: {', '.join(have)}", name=step, available=have)
+
+
+def unknown_step(step: str, type_: str, what: str) -> FieldError:
+    """Return the error for a word after a field's name that is no lookup, with those there are."""
+    have = available_for(type_) or [*LOOKUPS, *TRANSFORMS]
+    return FieldError(f"{what} has no lookup {step!r}{hint(step, have)}", name=step, available=have)

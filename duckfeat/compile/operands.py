@@ -1,0 +1,199 @@
+"""What a lookup may be given: operands checked and converted for the type they are compared with."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping
+from datetime import UTC, date, datetime
+from types import MappingProxyType
+from typing import Any
+
+from duckfeat.errors import InvalidArgument
+from duckfeat.model.canonical import NotJson, dumps
+from duckfeat.model.dtypes import Refused, plain
+
+
+class Mismatch(InvalidArgument):
+    """An operand of a kind that cannot be compared with the field's type."""
+
+
+def _refuse(kind: str, operand: Any) -> Mismatch:
+    return Mismatch(f"{operand!r} ({type(operand).__name__}) is not {kind}", value=operand)
+
+
+def _text(operand: Any) -> Any:
+    if isinstance(operand, str):
+        return operand
+    if hasattr(operand, "__fspath__"):
+        return operand.__fspath__()
+    raise _refuse("text", operand)
+
+
+def _number(operand: Any) -> Any:
+    if isinstance(operand, int | float) and not isinstance(operand, bool):
+        return operand
+    raise _refuse("a number", operand)
+
+
+def _flag(operand: Any) -> Any:
+    if isinstance(operand, bool) or (isinstance(operand, int) and operand in (0, 1)):
+        return bool(operand)
+    raise _refuse("True or False", operand)
+
+
+def _day(operand: Any) -> Any:
+    if isinstance(operand, datetime):
+        raise _refuse("a date", operand)
+    if isinstance(operand, date):
+        return operand
+    return _parsed(date.fromisoformat, operand, "a date")
+
+
+def _moment(operand: Any) -> datetime:
+    if isinstance(operand, datetime):
+        return operand
+    if isinstance(operand, date):
+        return datetime(operand.year, operand.month, operand.day)
+    moment: datetime = _parsed(datetime.fromisoformat, operand, "a datetime")
+    return moment
+
+
+def _naive(operand: Any) -> Any:
+    moment = _moment(operand)
+    if moment.tzinfo is not None:
+        raise _refuse("a datetime without time zone", operand)
+    return moment
+
+
+def _instant(operand: Any) -> Any:
+    moment = _moment(operand)
+    return moment.astimezone(UTC) if moment.tzinfo else moment.replace(tzinfo=UTC)
+
+
+def _parsed(parse: Callable[[str], Any], operand: Any, kind: str) -> Any:
+    if not isinstance(operand, str):
+        raise _refuse(kind, operand)
+    try:
+        return parse(operand)
+    except ValueError:
+        raise _refuse(kind, operand) from None
+
+
+def _nested(types: tuple[type, ...], kind: str) -> Callable[[Any], Any]:
+    def convert(operand: Any) -> Any:
+        if not isinstance(operand, types):
+            raise _refuse(kind, operand)
+        try:
+            return dumps(operand)
+        except NotJson as error:
+            raise Mismatch(f"{operand!r} holds {error}", value=operand) from None
+
+    return convert
+
+
+CONVERT: Mapping[str, Callable[[Any], Any]] = MappingProxyType(
+    {
+        "str": _text,
+        "int": _number,
+        "float": _number,
+        "bool": _flag,
+        "date": _day,
+        "datetime": _naive,
+        "instant": _instant,
+        "dict": _nested((Mapping,), "a dict"),
+        "list": _nested((list, tuple), "a list"),
+    }
+)
+"""For each type, the function that checks an operand and converts it; it raises `Mismatch`."""
+
+
+def convert(type_: str, operand: Any) -> Any:
+    """Return an operand as it is compared with a type.
+
+    >>> convert("instant", "2024-05-01").isoformat()
+    '2024-05-01T00:00:00+00:00'
+    >>> convert("int", "1")
+    Traceback (most recent call last):
+    ...
+    duckfeat.compile.operands.Mismatch: '1' (str) is not a number
+    """
+    try:
+        return CONVERT[type_](plain(operand))
+    except Refused as error:
+        raise Mismatch(f"{operand!r} {error}", value=operand) from None
+
+
+def kinds_of(operand: Any) -> tuple[str, ...]:
+    """Return the kinds of stored values that a Python value meets: its own kind, and numbers all numbers.
+
+    >>> kinds_of(1), kinds_of(True), kinds_of("1")
+    (('int', 'float'), ('bool',), ('str',))
+    """
+    operand = plain(operand)
+    if isinstance(operand, datetime):
+        return ("instant",) if operand.tzinfo else ("datetime",)
+    for types, kinds in _MEETS:
+        if isinstance(operand, types):
+            return kinds
+    raise InvalidArgument(f"no feature value is a {type(operand).__name__}: {operand!r}", value=operand)
+
+
+_MEETS: tuple[tuple[Any, tuple[str, ...]], ...] = (
+    (bool, ("bool",)),
+    ((int, float), ("int", "float")),
+    (str, ("str",)),
+    (date, ("date",)),
+    (Mapping, ("dict",)),
+    ((list, tuple), ("list",)),
+)
+
+# How an order between whole numbers reads for an operand that lies between two of them.
+_ROUND = {
+    "gt": ("gt", math.floor),
+    "gte": ("gt", math.floor),
+    "lt": ("lt", math.ceil),
+    "lte": ("lt", math.ceil),
+}
+_INT_RANGE = range(-(2**63), 2**63)
+
+
+def exact_number(type_: str, order: str, operand: int | float) -> tuple[str, int | float] | bool:
+    """Return the order and operand to compare a number column with, so that nothing is rounded on the way.
+
+    A bool tells that every value fulfils it, or none.
+
+    >>> exact_number("int", "gte", 10.5), exact_number("int", "lt", 2**70), exact_number("int", "exact", 0.5)
+    (('gt', 10), True, False)
+    """
+    if isinstance(operand, float) and math.isnan(operand):
+        return (order, operand) if type_ == "float" and order == "exact" else False
+    if type_ == "float":
+        return _float_operand(order, operand)
+    if isinstance(operand, float):
+        if math.isinf(operand):
+            return _beyond(order, operand > 0)
+        if not operand.is_integer():
+            if order == "exact":
+                return False
+            order, to_whole = _ROUND[order]
+            operand = to_whole(operand)
+    whole = int(operand)
+    return (order, whole) if whole in _INT_RANGE else _beyond(order, whole > 0)
+
+
+def _beyond(order: str, above: bool) -> bool:
+    return order in (("lt", "lte") if above else ("gt", "gte"))
+
+
+def _float_operand(order: str, operand: int | float) -> tuple[str, float] | bool:
+    try:
+        near = float(operand)
+    except OverflowError:
+        near = math.inf if operand > 0 else -math.inf
+    if near == operand:
+        return order, near
+    if order == "exact":
+        return False
+    if near > operand:
+        return {"gt": "gte", "gte": "gte", "lt": "lt", "lte": "lt"}[order], near
+    return {"gt": "gt", "gte": "gt", "lt": "lte", "lte": "lte"}[order], near

@@ -1,0 +1,209 @@
+"""Questions as data, and the one statement each becomes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from duckfeat.compile.bind import bind
+from duckfeat.compile.columns import feature_output, field_output
+from duckfeat.compile.fragments import all_of, quote
+from duckfeat.compile.scope import Context, Scope
+from duckfeat.errors import FieldError, InvalidArgument, hint
+from duckfeat.model.columns import Output
+from duckfeat.model.fields import FieldRef, field_name
+from duckfeat.model.q import Condition, Q
+from duckfeat.model.statement import Statement
+from duckfeat.model.tables import Table
+
+LIFTING = frozenset({"branch", "branch_id", "id", "pk", "uid", "hash"})
+"""Naming one of these in a query lifts the limit to the current branch."""
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """One key of an order: a field, a related field or a feature; nulls last unless told otherwise."""
+
+    key: Any
+    descending: bool = False
+    nulls_first: bool = False
+
+    @classmethod
+    def of(cls, key: Any) -> Order:
+        """Return the order that a name, a name with a minus, a class attribute or a feature means."""
+        if isinstance(key, Order):
+            return key
+        if isinstance(key, str | FieldRef):
+            name = field_name(key)
+            return cls(name.removeprefix("-").removeprefix("+"), descending=name.startswith("-"))
+        return cls(key)
+
+
+@dataclass(frozen=True, slots=True)
+class Ranking:
+    """Rows found by something else than a condition, with their scores, in the order they are to have."""
+
+    ids: tuple[int, ...]
+    scores: tuple[float, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Query:
+    """An immutable question to one registry."""
+
+    table: Table
+    conditions: tuple[Condition, ...] = ()
+    order: tuple[Order, ...] = ()
+    branches: tuple[int, ...] | None = None
+    limit: int | None = None
+    offset: int = 0
+    ranking: Ranking | None = None
+    empty: bool = False
+    distinct: bool = False
+    within: tuple[tuple[str, tuple[int, ...]], ...] = field(default=())
+
+    @property
+    def sliced(self) -> bool:
+        """Whether the question asks for a part of its rows."""
+        return self.limit is not None or self.offset > 0
+
+    def where(self, condition: Condition) -> Query:
+        """Return the question narrowed by one more condition."""
+        if self.sliced:
+            raise InvalidArgument("a slice cannot be filtered further: filter first, then slice")
+        lifted = self.branches is not None and names_lifting(condition)
+        return replace(self, conditions=(*self.conditions, condition), branches=None if lifted else self.branches)
+
+
+def names_lifting(condition: Any) -> bool:
+    """Tell whether a condition names a branch, id, uid or hash."""
+    if isinstance(condition, tuple):
+        return condition[0].split("__")[0] in LIFTING
+    return isinstance(condition, Q) and any(names_lifting(child) for child in condition.children)
+
+
+Columns = Callable[[Scope], list[Output]]
+
+
+def select(context: Context, query: Query, columns: Columns, *, extra: int = 0) -> tuple[Statement, list[Output]]:
+    """Return the statement of a question and its columns, which the result has in that order as c0, c1, ...
+
+    `extra` more rows than the limit are asked for, to see whether it cut any.
+    """
+    scope = Scope(context, query.table)
+    _join_ranking(scope, query)
+    outputs = columns(scope)
+    where = row_conditions(scope, query)
+    order = order_sql(scope, query)
+    listed = [output.sql for output in outputs]
+    listed += [output.instants for output in outputs if output.instants]
+    selected = ", ".join(f"{sql} AS c{position}" for position, sql in enumerate(listed))
+    distinct = "DISTINCT " if query.distinct else ""
+    if query.distinct:
+        order = _distinct_order(query, outputs)
+    sql = f"SELECT {distinct}{selected} FROM {scope.source}{_clause('WHERE', where)}"
+    sql += f"{_clause('ORDER BY', order)}{_slice(query, extra)}"
+    return context.params.statement(sql), outputs
+
+
+def row_conditions(scope: Scope, query: Query) -> str:
+    """Return the WHERE of a question; empty text when every row is meant."""
+    if query.empty:
+        return "FALSE"
+    params = scope.context.params
+    parts = [bound for condition in query.conditions for bound in bind(scope, condition)]
+    for column, ids in query.within:
+        parts.append(params.member(scope.column(column), ids, "BIGINT"))
+    if query.branches is not None:
+        parts.append(params.member(scope.column("branch_id"), query.branches, "BIGINT"))
+    return all_of(parts) if parts else ""
+
+
+def _join_ranking(scope: Scope, query: Query) -> None:
+    if query.ranking is None:
+        return
+    add = scope.context.params.add
+    ids, scores = add(list(query.ranking.ids)), add(list(query.ranking.scores))
+    scope.joins.append(
+        f"JOIN (SELECT unnest({ids}::BIGINT[]) AS id, unnest({scores}::DOUBLE[]) AS score, "
+        f"unnest(range(1, {len(query.ranking.ids) + 1})) AS rank) AS ranking ON ranking.id = {scope.column('id')}"
+    )
+
+
+def order_sql(scope: Scope, query: Query) -> str:
+    """Return the ORDER BY of a question: as asked, then newest first."""
+    if query.ranking is not None and not query.order:
+        return "ranking.rank"
+    keys = [_order_key(scope, order) for order in query.order]
+    return ", ".join([*keys, f"{scope.column('id')} DESC"])
+
+
+def _order_key(scope: Scope, order: Order) -> str:
+    direction = "DESC" if order.descending else "ASC"
+    nulls = "FIRST" if order.nulls_first else "LAST"
+    return f"{_order_output(scope, order.key).sql} {direction} NULLS {nulls}"
+
+
+def _order_output(scope: Scope, key: Any) -> Output:
+    features = scope.context.features
+    if isinstance(key, str) and scope.table.has(key.split("__")[0]):
+        output = field_output(scope, key)
+    elif scope.table.entity and (found := features.find(key)):
+        output = feature_output(scope, found)
+    else:
+        available = [
+            *scope.table.fields,
+            *scope.table.relations,
+            *(features.names() if scope.table.entity else []),
+        ]
+        name = str(getattr(key, "name", key))
+        raise FieldError(f"{scope.table.name} cannot be ordered by {name!r}{hint(name, available)}", name=name)
+    if output.content in {"list", "json_list", "json"}:
+        raise FieldError(f"{scope.table.name} cannot be ordered by {key!r}, which holds lists or nested values")
+    return output
+
+
+def _distinct_order(query: Query, outputs: Sequence[Output]) -> str:
+    names = {output.name: position for position, output in enumerate(outputs)}
+    keys = []
+    for order in query.order:
+        if order.key not in names:
+            raise FieldError(f"distinct rows can be ordered by their own columns only, not by {order.key!r}")
+        keys.append(f"c{names[order.key]} {'DESC' if order.descending else 'ASC'} NULLS LAST")
+    return ", ".join(keys or [f"c{position}" for position in range(len(outputs))])
+
+
+def _clause(word: str, text: str) -> str:
+    return f" {word} {text}" if text else ""
+
+
+def _slice(query: Query, extra: int) -> str:
+    limit = f" LIMIT {int(query.limit) + extra}" if query.limit is not None else ""
+    return f"{limit} OFFSET {int(query.offset)}" if query.offset else limit
+
+
+def count(context: Context, query: Query, columns: Columns | None = None) -> Statement:
+    """Return the statement that counts the rows of a question."""
+    if query.sliced or query.distinct or query.ranking:
+        statement, _ = select(context, query, columns or (lambda scope: [Output("id", scope.column("id"), "int")]))
+        return context.params.statement(f"SELECT count(*) FROM ({statement.sql})")
+    scope = Scope(context, query.table)
+    where = row_conditions(scope, query)
+    return context.params.statement(f"SELECT count(*) FROM {scope.source}{_clause('WHERE', where)}")
+
+
+def ids_sql(context: Context, query: Query) -> str:
+    """Return the subquery that gives the ids of a question's rows."""
+    scope = Scope(context, query.table)
+    where = row_conditions(scope, query)
+    order = order_sql(scope, query) if query.sliced else ""
+    return (
+        f"SELECT {scope.column('id')} AS id FROM {scope.source}"
+        f"{_clause('WHERE', where)}{_clause('ORDER BY', order)}{_slice(query, 0)}"
+    )
+
+
+def column_list(names: Sequence[str]) -> str:
+    """Return column names, quoted and joined by commas."""
+    return ", ".join(quote(name) for name in names)

@@ -1,0 +1,88 @@
+"""The writing statements that are made from table descriptions; every value is a parameter."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from duckfeat.model.tables import Table
+
+IDS = "SELECT unnest($ids::BIGINT[])"
+"""The ids a statement is about, as a subquery of parameter `ids`."""
+
+TRASH = -1
+MAIN = 1
+
+
+def taken_uids(table: Table) -> str:
+    """Return the statement that finds which of `uids` exist."""
+    return f"SELECT uid FROM {table.rows} WHERE uid IN (SELECT unnest($uids::VARCHAR[])) LIMIT 1"
+
+
+def update_rows(table: Table, columns: Mapping[str, str]) -> str:
+    """Return the statement that sets columns (name to SQL type) row by row, from lists `c0`, `c1`, ... with ids."""
+    staged = ", ".join(f"unnest($c{i}::{type_}[]) AS {name}" for i, (name, type_) in enumerate(columns.items()))
+    assigned = ", ".join(f"{name} = s.{name}" for name in columns if name != "id")
+    return f"UPDATE {table.rows} SET {assigned} FROM (SELECT {staged}) AS s WHERE {table.rows}.id = s.id"
+
+
+def set_columns(table: Table, columns: Sequence[str]) -> str:
+    """Return the statement that sets columns of the records of `ids` to the parameters of the same names."""
+    assigned = ", ".join(f"{column} = ${column}" for column in columns)
+    return f"UPDATE {table.rows} SET {assigned} WHERE id IN ({IDS})"
+
+
+def remember_branches(table: Table) -> str:
+    """Return the statement that notes where records are before they go to the trash."""
+    return (
+        f"INSERT INTO trashed SELECT $table, id, branch_id FROM {table.rows} "
+        f"WHERE id IN ({IDS}) AND branch_id <> {TRASH}"
+    )
+
+
+def bring_back(table: Table) -> str:
+    """Return the statement that puts records in the trash back where they were."""
+    return (
+        f"UPDATE {table.rows} SET branch_id = coalesce("
+        f"(SELECT max(t.branch_id) FROM trashed AS t WHERE t.table_name = $table AND t.record_id = id), {MAIN}) "
+        f"WHERE id IN ({IDS}) AND branch_id = {TRASH}"
+    )
+
+
+def forget_trashed() -> str:
+    """Return the statement that drops the notes of `remember_branches`."""
+    return f"DELETE FROM trashed WHERE table_name = $table AND record_id IN ({IDS})"
+
+
+def name_twins(table: Table, columns: Sequence[str]) -> str:
+    """Return the statement that finds names of `ids` that other records outside the trash have."""
+    same = " AND ".join(f"a.{column} IS NOT DISTINCT FROM b.{column}" for column in columns)
+    return (
+        f"SELECT a.{columns[0]} FROM {table.rows} AS a JOIN {table.rows} AS b ON {same} AND a.id <> b.id "
+        f"WHERE a.id IN ({IDS}) AND b.branch_id <> {TRASH} AND a.{columns[0]} IS NOT NULL LIMIT 1"
+    )
+
+
+def count_pointing(table: Table, column: str, *, itself: bool) -> str:
+    """Return the statement that counts the rows whose `column` points at `ids`; not those rows if `itself`."""
+    others = f" AND id NOT IN ({IDS})" if itself else ""
+    return f"SELECT count(*) FROM {table.rows} WHERE {column} IN ({IDS}){others}"
+
+
+def delete_rows(table: Table, column: str = "id") -> str:
+    """Return the statement that deletes the rows whose `column` is one of `ids`."""
+    return f"DELETE FROM {table.rows} WHERE {column} IN ({IDS})"
+
+
+def keep_id_floor(table: Table) -> str:
+    """Return the statement that notes the highest id, so that no id is given out twice."""
+    return f"INSERT INTO id_floors SELECT $table, max(id) FROM {table.rows}"
+
+
+def delete_links(rows: str, side: str) -> str:
+    """Return the statement that deletes links (or their removals) of a relation on one side."""
+    return f"DELETE FROM {rows} WHERE relation = $relation AND {side} IN ({IDS})"
+
+
+def current_links(near: str) -> str:
+    """Return the statement of the pairs that a relation holds for one record."""
+    return f"SELECT from_id, to_id FROM current_links WHERE relation = $relation AND {near} = $id"

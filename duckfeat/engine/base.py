@@ -1,0 +1,66 @@
+"""What an engine offers, whichever it is."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager
+from typing import TYPE_CHECKING, Any, Protocol
+
+from duckfeat.model.statement import Statement
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+Tracer = Callable[[str, Mapping[str, Any]], None]
+Rows = list[tuple[Any, ...]]
+
+
+class Engine(Protocol):
+    """Runs statements on a store; reads from any thread, one writer at a time."""
+
+    url: str
+    read_only: bool
+    generation: int
+    """Counts commits and rollbacks: what was cached at another count may be out of date."""
+
+    def rows(self, statement: Statement) -> Rows:
+        """Run a statement and return its rows as tuples."""
+
+    def arrow(self, statement: Statement) -> pa.Table:
+        """Run a statement and return its result as an Arrow table."""
+
+    def batches(self, statement: Statement, batch_size: int) -> Iterator[pa.RecordBatch]:
+        """Run a statement and yield its result in batches; rows not yet taken are not in memory."""
+
+    def run(self, name: str, entity: str | None, /, **params: Any) -> Rows:
+        """Run a named statement of `sql/queries` and return its rows."""
+
+    def select(self, query: str, params: Any = None) -> pa.Table:
+        """Run one SELECT that somebody wrote by hand and return its result."""
+
+    def write(self, sql: str, params: Mapping[str, Any] | None = None) -> int:
+        """Run a writing statement inside a transaction and return the number of rows it changed."""
+
+    def insert(self, table: str, columns: Mapping[str, str], rows: Sequence[Sequence[Any]]) -> None:
+        """Insert rows into a table; `columns` maps names to SQL types."""
+
+    def transaction(self) -> AbstractContextManager[None]:
+        """Hold the writer lock and make what is written inside all or nothing; nests."""
+
+    def on_rollback(self, undo: Callable[[], None]) -> None:
+        """Have `undo` called if the current transaction does not commit."""
+
+    def next_ids(self, table: str, count: int) -> int:
+        """Return the first of `count` consecutive new ids of a table; call it inside a transaction."""
+
+    def registered(self, name: str, data: Any) -> AbstractContextManager[str]:
+        """Offer Arrow or Polars data as a table under `name` while the block runs."""
+
+    def trace(self, tracer: Tracer) -> AbstractContextManager[None]:
+        """Have `tracer` called with every statement that runs inside the block."""
+
+    def checkpoint(self) -> None:
+        """Write what is in the log into the store's file."""
+
+    def close(self) -> None:
+        """Give the store back; whatever was committed stays."""

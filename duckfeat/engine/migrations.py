@@ -1,0 +1,108 @@
+"""Forward-only migrations: each in one transaction, recorded with its checksum; a backup before an old file changes."""
+
+from __future__ import annotations
+
+import shutil
+from typing import Protocol
+
+from duckfeat.engine.base import Engine
+from duckfeat.engine.resources import Migration, migrations
+from duckfeat.errors import NotAStore, ReadOnlyStore, SchemaVersionError
+from duckfeat.model.statement import Statement
+
+_RECORDS = """
+CREATE TABLE schema_migrations (
+    version BIGINT NOT NULL,
+    name VARCHAR NOT NULL,
+    checksum VARCHAR NOT NULL,
+    applied_at TIMESTAMP WITH TIME ZONE NOT NULL
+)
+"""
+
+
+class Migrated(Engine, Protocol):
+    """What a migration needs of an engine: to let go of the file while it is copied."""
+
+    def detach(self) -> None:
+        """Let go of the file."""
+
+    def attach(self) -> None:
+        """Take the file again."""
+
+
+def migrate(engine: Migrated, *, existed: bool) -> None:
+    """Bring a store to this program's schema.
+
+    Raises `SchemaVersionError` for a store of a newer program or with an altered migration on record, and
+    `NotAStore` for a database that holds something else. Before an existing store is changed, a copy of it is
+    left beside it.
+    """
+    applied = _applied(engine)
+    pending = [migration for migration in migrations() if migration.version not in applied]
+    _compare(engine.url, applied)
+    if not pending:
+        return
+    if engine.read_only:
+        raise ReadOnlyStore(
+            f"{engine.url} needs migrating to schema {pending[-1].version}; open it once for writing",
+            path=engine.url,
+        )
+    if existed and applied:
+        _back_up(engine, max(applied))
+    for migration in pending:
+        _apply(engine, migration, first=not applied and migration is pending[0])
+
+
+def _applied(engine: Migrated) -> dict[int, tuple[str, str]]:
+    tables = {
+        row[0]
+        for row in engine.rows(
+            Statement("SELECT table_name FROM duckdb_tables() WHERE database_name = 'store' AND NOT internal", {})
+        )
+    }
+    if "schema_migrations" not in tables:
+        if tables:
+            raise NotAStore(
+                f"{engine.url} is a DuckDB database but no duckfeat store: it holds {', '.join(sorted(tables)[:5])}",
+                path=engine.url,
+                tables=sorted(tables),
+            )
+        return {}
+    rows = engine.rows(Statement("SELECT version, name, checksum FROM schema_migrations", {}))
+    return {version: (name, checksum) for version, name, checksum in rows}
+
+
+def _compare(url: str, applied: dict[int, tuple[str, str]]) -> None:
+    known = {migration.version: migration for migration in migrations()}
+    for version, (name, checksum) in sorted(applied.items()):
+        if version not in known:
+            raise SchemaVersionError(
+                f"{url} has schema {max(applied)}, this duckfeat knows {max(known)}: install a newer duckfeat",
+                path=url,
+                version=max(applied),
+                known=max(known),
+            )
+        if known[version].checksum != checksum:
+            raise SchemaVersionError(
+                f"{url}: migration {version} ({name}) is not the one this duckfeat carries",
+                path=url,
+                version=version,
+            )
+
+
+def _back_up(engine: Migrated, version: int) -> None:
+    engine.checkpoint()
+    engine.detach()
+    shutil.copy2(engine.url, f"{engine.url}.schema{version}.backup")
+    engine.attach()
+
+
+def _apply(engine: Migrated, migration: Migration, *, first: bool) -> None:
+    with engine.transaction():
+        if first:
+            engine.write(_RECORDS)
+        engine.write(migration.sql)
+        engine.write(
+            "INSERT INTO schema_migrations VALUES ($version, $name, $checksum, now())",
+            {"version": migration.version, "name": migration.name, "checksum": migration.checksum},
+        )

@@ -1,0 +1,33 @@
+"""Which engine a url means."""
+
+from __future__ import annotations
+
+from os import PathLike, fspath
+from pathlib import Path
+from typing import Any
+
+from duckfeat.engine.base import Engine
+from duckfeat.engine.embedded import EmbeddedEngine
+from duckfeat.errors import InvalidArgument, MissingFile
+
+MEMORY = ":memory:"
+
+
+def open_engine(url: str | PathLike[str], *, read_only: bool = False, **settings: Any) -> Engine:
+    """Return the engine of a url: `:memory:`, or the path of a DuckDB file.
+
+    Raises `MissingFile` for a folder that does not exist, or a file to read that does not.
+    """
+    place = fspath(url)
+    if type(place) is not str or not place or "\0" in place:
+        raise InvalidArgument(f"a store is a path, a url or ':memory:', not {url!r}", url=url)
+    if place == MEMORY:
+        return EmbeddedEngine(MEMORY, read_only=read_only, **settings)
+    path = Path(place).expanduser().absolute()
+    if not path.parent.is_dir():
+        raise MissingFile(f"there is no folder {path.parent} to keep the store in", path=str(path))
+    if read_only and not path.is_file():
+        raise MissingFile(f"there is no store {path} to read", path=str(path))
+    if path.is_dir():
+        raise InvalidArgument(f"{path} is a folder; a store is a file in one", path=str(path))
+    return EmbeddedEngine(str(path), read_only=read_only, **settings)

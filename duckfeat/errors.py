@@ -1,0 +1,152 @@
+"""Every error duckfeat raises: one root, facts as attributes, and a hint at what was probably meant.
+
+>>> from duckfeat.errors import FieldError
+>>> error = FieldError("Artifact has no field 'kye'", name="kye", available=["key"])
+>>> error.name, error.available
+('kye', ['key'])
+>>> isinstance(error, ValueError)
+True
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+
+class DuckfeatError(Exception):
+    """Root of all errors of this package; each keyword it is made with becomes an attribute.
+
+    >>> DuckfeatError("too big", size=3).size
+    3
+    """
+
+    def __init__(self, message: str, **facts: Any) -> None:
+        super().__init__(message)
+        self.message = message
+        self.facts = facts
+        for name, fact in facts.items():
+            setattr(self, name, fact)
+
+    def __getattr__(self, name: str) -> Any:
+        raise AttributeError(f"{type(self).__name__} has no attribute {name!r}")
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return (_rebuild, (type(self), self.message, self.facts))
+
+
+def _rebuild(kind: type[DuckfeatError], message: str, facts: dict[str, Any]) -> DuckfeatError:
+    return kind(message, **facts)
+
+
+class DoesNotExist(DuckfeatError, LookupError):
+    """No record matches; carries `registry` and what was asked for."""
+
+
+class MultipleResultsFound(DuckfeatError, LookupError):
+    """More than one record matches where one was asked for; carries `count`."""
+
+
+class FieldError(DuckfeatError, ValueError):
+    """A field, relation or lookup that does not exist, or that its type cannot have."""
+
+
+class ValidationError(DuckfeatError, ValueError):
+    """A value, name or combination that the schema refuses; carries `feature`, `dtype`, `value`, `row`."""
+
+
+class IntegrityError(DuckfeatError, ValueError):
+    """The operation would break a rule between tables: a protected reference, a duplicate, a cycle."""
+
+
+class InvalidArgument(DuckfeatError, ValueError, TypeError):
+    """An argument of a kind or value that the call does not take."""
+
+
+class InstanceNotFound(DuckfeatError, LookupError):
+    """No open store and no file goes by the name or path that `using` was given."""
+
+
+class StoreLocked(DuckfeatError, OSError):
+    """Another process holds the store; carries `path` and, where known, the owner."""
+
+
+class ReadOnlyStore(DuckfeatError, RuntimeError):
+    """A write to a store that was opened for reading."""
+
+
+class StoreClosed(DuckfeatError, RuntimeError):
+    """The store was closed, or the process was forked after it was opened."""
+
+
+class SchemaVersionError(DuckfeatError, RuntimeError):
+    """The store's schema is newer than this program, or a migration on record was altered."""
+
+
+class NotAStore(DuckfeatError, OSError):
+    """The file is no DuckDB database, is damaged, or holds something other than a duckfeat store."""
+
+
+class QueryError(DuckfeatError, RuntimeError):
+    """The engine refused a statement; carries the engine's own words as `reason`."""
+
+
+class MissingFile(DuckfeatError, FileNotFoundError):
+    """A local path that does not exist; carries `path`."""
+
+
+class MissingExtra(DuckfeatError, ImportError):
+    """An optional library is needed; the message names the extra that brings it."""
+
+
+class LookupMissing(DuckfeatError, AttributeError, KeyError):
+    """A lookup object has no such name; carries `name` and `suggestions`."""
+
+    def __str__(self) -> str:
+        return self.message
+
+
+def suggestions(name: str, available: Iterable[str], limit: int = 3) -> list[str]:
+    """Return the names nearest to `name`, best first; empty when nothing is near.
+
+    >>> suggestions("temprature", ["temperature", "protocol"])
+    ['temperature']
+    """
+    from rapidfuzz import fuzz, process, utils
+
+    found = process.extract(
+        name,
+        list(available),
+        scorer=fuzz.ratio,
+        processor=utils.default_process,
+        score_cutoff=60,
+        limit=limit,
+    )
+    return [match for match, _score, _index in found]
+
+
+def hint(name: str, available: Iterable[str]) -> str:
+    """Return the sentence that tells the nearest match and what there is, to end an error with.
+
+    >>> hint("kye", ["key", "uid"])
+    " (did you mean 'key'?) Available: key, uid."
+    >>> hint("x", [])
+    ' There are none.'
+    """
+    options = sorted(set(available))
+    if not options:
+        return " There are none."
+    near = suggestions(name, options, limit=1)
+    meant = f" (did you mean {near[0]!r}?)" if near else ""
+    shown = ", ".join(options[:20]) + (f", ... {len(options) - 20} more" if len(options) > 20 else "")
+    return f"{meant} Available: {shown}."
+
+
+def missing_extra(library: str, extra: str) -> MissingExtra:
+    """Return the error for a library that is not installed, naming the extra that brings it.
+
+    >>> print(missing_extra("pandas", "pandas"))
+    pandas is not installed; `pip install "duckfeat[pandas]"` brings it
+    """
+    message = f'{library} is not installed; `pip install "duckfeat[{extra}]"` brings it'
+    return MissingExtra(message, library=library, extra=extra)

@@ -1,0 +1,1 @@
+"""From Arrow to what people hold: Polars, pandas, records."""

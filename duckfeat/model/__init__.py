@@ -1,0 +1,1 @@
+"""Plain descriptions: fields, tables, dtypes, values, questions. Imports no data library."""

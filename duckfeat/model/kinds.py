@@ -1,0 +1,77 @@
+"""The physical kinds a value is stored as: one typed column each, and one canonical text for the hash.
+
+A value's kind is written beside it. Two values are the same value if their feature, kind and canonical
+text are the same; `value_hash` is the digest of kind and text, and the view `feature_values` computes the
+identical digest in SQL.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import math
+import struct
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, timedelta
+from types import MappingProxyType
+from typing import Any
+
+HASH_LENGTH = 22
+INT_MIN, INT_MAX = -(2**63), 2**63 - 1
+_EPOCH_DAY = date(1970, 1, 1).toordinal()
+_EPOCH = datetime(1970, 1, 1)
+_CANONICAL_NAN = "0111111111111000" + "0" * 48
+
+
+def _float_bits(value: float) -> str:
+    if math.isnan(value):
+        return _CANONICAL_NAN
+    return f"{int.from_bytes(struct.pack('>d', value), 'big'):064b}"
+
+
+def _epoch_us(value: datetime) -> str:
+    moment = value.astimezone(UTC).replace(tzinfo=None) if value.tzinfo else value
+    return str((moment - _EPOCH) // timedelta(microseconds=1))
+
+
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """One physical kind: the column that holds it, that column's SQL type, and its canonical text."""
+
+    name: str
+    column: str
+    sql_type: str
+    canonical: Callable[[Any], str]
+
+
+_ROWS = (
+    Kind("bool", "bool_value", "BOOLEAN", lambda value: "true" if value else "false"),
+    Kind("int", "int_value", "BIGINT", str),
+    Kind("float", "float_value", "DOUBLE", _float_bits),
+    Kind("str", "text_value", "VARCHAR", str),
+    Kind("date", "date_value", "DATE", lambda value: str(value.toordinal() - _EPOCH_DAY)),
+    Kind("datetime", "datetime_value", "TIMESTAMP", _epoch_us),
+    Kind("instant", "instant_value", "TIMESTAMP WITH TIME ZONE", _epoch_us),
+    Kind("dict", "json_value", "VARCHAR", str),
+    Kind("list", "json_value", "VARCHAR", str),
+)
+
+KINDS: Mapping[str, Kind] = MappingProxyType({kind.name: kind for kind in _ROWS})
+
+VALUE_COLUMNS: Mapping[str, str] = MappingProxyType({kind.column: kind.sql_type for kind in _ROWS})
+
+
+def value_hash(kind: str, physical: Any) -> str:
+    """Return the 22-character digest of a typed value: URL-safe base64 of the MD5 of kind and canonical text.
+
+    `physical` is the value as it is stored: for `dict` and `list` their canonical JSON text.
+
+    >>> value_hash("int", 1) == value_hash("float", 1.0)
+    False
+    >>> len(value_hash("str", ""))
+    22
+    """
+    text = f"{kind}:{KINDS[kind].canonical(physical)}"
+    digest = hashlib.md5(text.encode(), usedforsecurity=False).digest()
+    return base64.urlsafe_b64encode(digest).decode()[:HASH_LENGTH]

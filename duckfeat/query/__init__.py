@@ -1,0 +1,1 @@
+"""Questions to a store: QuerySets, search, lookup, frames of columns."""

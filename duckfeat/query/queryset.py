@@ -1,0 +1,477 @@
+"""QuerySets: lazy, immutable questions to one registry, and the ways to take their answer."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from datetime import UTC
+from itertools import islice
+from typing import TYPE_CHECKING, Any, Generic, TypeVar, overload
+
+from duckfeat.compile.columns import field_output, python_output, record_outputs
+from duckfeat.compile.select import Order, Query, count, select
+from duckfeat.errors import DoesNotExist, InvalidArgument, MultipleResultsFound
+from duckfeat.frame import frames
+from duckfeat.model.dtypes import decode
+from duckfeat.model.fields import FieldRef, field_name
+from duckfeat.model.kinds import KINDS, VALUE_COLUMNS
+from duckfeat.model.q import Condition, Q
+from duckfeat.model.statement import Statement
+from duckfeat.model.uids import is_uid_like
+from duckfeat.query.finding import find_lookup, search_query
+from duckfeat.query.lookup import Keep, Lookup
+from duckfeat.query.session import Session
+from duckfeat.query.wide import Features, Include, frame_columns
+
+if TYPE_CHECKING:
+    import pandas as pd
+    import polars as pl
+    import pyarrow as pa
+
+R = TypeVar("R")
+_BATCH = 10_000
+_SHOWN = 20
+_log = logging.getLogger("duckfeat")
+
+
+class QuerySet(Generic[R]):
+    """The records of a registry that fulfil some conditions; nothing runs until the answer is asked for.
+
+    Every method that narrows or orders returns another QuerySet. Conditions are checked when they are given.
+    Rows are unique; the newest come first unless ordered otherwise.
+    """
+
+    def __init__(self, session: Session, query: Query, *, fields: tuple[str, ...] = (), flat: bool = False) -> None:
+        self._session = session
+        self._query = query
+        self._fields = fields
+        self._flat = flat
+        self._held: list[Any] | None = None
+
+    def _with(self, query: Query) -> QuerySet[R]:
+        return QuerySet(self._session, query, fields=self._fields, flat=self._flat)
+
+    # --- narrowing -------------------------------------------------------------------------------
+
+    def filter(self, *queries: Condition, **lookups: Any) -> QuerySet[R]:
+        """Return the records that fulfil all conditions as well.
+
+        Raises `FieldError` for an unknown field, relation, feature or lookup, `InvalidArgument` for an operand
+        that cannot be compared.
+        """
+        return self._narrowed(Q(*queries, **lookups))
+
+    def exclude(self, *queries: Condition, **lookups: Any) -> QuerySet[R]:
+        """Return the records that do not fulfil the conditions together; a missing value fulfils none."""
+        return self._narrowed(~Q(*queries, **lookups))
+
+    def _narrowed(self, condition: Q) -> QuerySet[R]:
+        if not condition.children:
+            return self._with(self._query)
+        narrowed = self._with(self._query.where(condition))
+        count(self._session.context(), replace(narrowed._query, ranking=None))
+        return narrowed
+
+    def all(self) -> QuerySet[R]:
+        """Return the same question, to be asked anew."""
+        return self._with(self._query)
+
+    def none(self) -> QuerySet[R]:
+        """Return the question that no record answers."""
+        return self._with(replace(self._query, empty=True))
+
+    def order_by(self, *keys: Any) -> QuerySet[R]:
+        """Return the records in the order of fields, related fields or features; a minus turns a name around.
+
+        Missing values come last. Records that are equal in all keys come newest first. Without keys the order is
+        newest first again.
+        """
+        ordered = self._with(replace(self._query, order=tuple(Order.of(key) for key in keys)))
+        ordered._statement()
+        return ordered
+
+    def distinct(self) -> QuerySet[R]:
+        """Return each row once: of records that is so anyway, of `values()` it drops repeated ones."""
+        return self._with(replace(self._query, distinct=bool(self._fields)))
+
+    def __or__(self, other: QuerySet[R]) -> QuerySet[R]:
+        return self._combined(other, "__or__")
+
+    def __and__(self, other: QuerySet[R]) -> QuerySet[R]:
+        return self._combined(other, "__and__")
+
+    def _combined(self, other: QuerySet[R], operator: str) -> QuerySet[R]:
+        if getattr(other, "_query", None) is None or other._query.table.name != self._query.table.name:
+            raise InvalidArgument(f"{self._query.table.name} querysets combine with each other, not with {other!r}")
+        if self._query.sliced or other._query.sliced:
+            raise InvalidArgument("slices cannot be combined: combine first, then slice")
+        if operator == "__or__" and (self._query.empty or other._query.empty):
+            return other.all() if self._query.empty else self.all()
+        both = getattr(_condition(self._query), operator)(_condition(other._query))
+        widest = None if None in (self._query.branches, other._query.branches) else self._query.branches
+        empty = self._query.empty or other._query.empty
+        conditions = (both,) if both.children else ()
+        return self._with(replace(self._query, conditions=conditions, branches=widest, empty=empty))
+
+    # --- records ---------------------------------------------------------------------------------
+
+    def _statement(self, *, extra: int = 0) -> tuple[Statement, list[Any]]:
+        columns = record_outputs
+        if self._fields:
+            paths = self._fields
+            return select(
+                self._session.context(),
+                self._query,
+                lambda scope: [python_output(scope, path) for path in paths],
+                extra=extra,
+            )
+        return select(self._session.context(), self._query, columns, extra=extra)
+
+    def _fetch(self) -> list[Any]:
+        statement, outputs = self._statement()
+        if self._fields:
+            contents = [output.content for output in outputs]
+            return self._values(_python_rows(self._session.engine.rows(statement), contents))
+        names = [output.name for output in outputs]
+        return self._session.make(self._query.table.name, names, self._session.engine.rows(statement))
+
+    def _values(self, rows: Sequence[Sequence[Any]]) -> list[Any]:
+        width = len(self._fields)
+        if self._flat:
+            return [row[0] for row in rows] if width == 1 else [tuple(row[:width]) for row in rows]
+        return [dict(zip(self._fields, row, strict=False)) for row in rows]
+
+    def iterator(self, batch_size: int = _BATCH) -> Iterator[R]:
+        """Yield the records in batches of `batch_size`, so that few are in memory at once."""
+        if batch_size < 1:
+            raise InvalidArgument(f"batch_size is at least 1, not {batch_size}", batch_size=batch_size)
+        offset, end = self._query.offset, self._query.limit
+        done = 0
+        while end is None or done < end:
+            size = batch_size if end is None else min(batch_size, end - done)
+            page = self._with(replace(self._query, limit=size, offset=offset + done))._fetch()
+            yield from page
+            done += len(page)
+            if len(page) < size:
+                return
+
+    def __iter__(self) -> Iterator[R]:
+        if self._held is not None:
+            return iter(self._held)
+        if self._query.limit is not None and self._query.limit <= _BATCH:
+            self._held = self._fetch()
+            return iter(self._held)
+        return self._pages()
+
+    def _pages(self) -> Iterator[R]:
+        first = self._with(replace(self._query, limit=_BATCH, offset=self._query.offset))._fetch()
+        yield from first
+        if len(first) == _BATCH:
+            rest = None if self._query.limit is None else self._query.limit - _BATCH
+            later = self._with(replace(self._query, limit=rest, offset=self._query.offset + _BATCH))
+            yield from later.iterator()
+
+    @overload
+    def __getitem__(self, key: int) -> R: ...
+    @overload
+    def __getitem__(self, key: slice) -> QuerySet[R]: ...
+    def __getitem__(self, key: int | slice) -> R | QuerySet[R]:
+        if isinstance(key, slice):
+            return self._with(_sliced(self._query, key))
+        if type(key) is not int or key < 0:
+            raise InvalidArgument(f"a QuerySet takes positions from 0 and slices, not {key!r}", value=key)
+        found = self._with(_sliced(self._query, slice(key, key + 1)))._fetch()
+        if not found:
+            raise _no_position(self._query.table.name, key)
+        record: R = found[0]
+        return record
+
+    def __len__(self) -> int:
+        return self.count() if self._held is None else len(self._held)
+
+    def __bool__(self) -> bool:
+        return self.exists()
+
+    def __contains__(self, record: object) -> bool:
+        id_ = getattr(record, "id", None)
+        if getattr(type(record), "__registry__", None) != self._query.table.name or id_ is None:
+            return False
+        if self._query.sliced:
+            return any(other.id == id_ for other in self._fetch())
+        return self._with(replace(self._query, within=(*self._query.within, ("id", (id_,))))).exists()
+
+    def to_list(self, field: str | FieldRef | None = None) -> list[Any]:
+        """Return the records as a list, or one field of each."""
+        return list(self.iterator()) if field is None else list(self.values_list(field_name(field), flat=True))
+
+    def values(self, *fields: str | FieldRef) -> QuerySet[Any]:
+        """Return dicts of fields (all of them unless named) instead of records; paths to related ones work."""
+        return self._projected(fields, flat=False)
+
+    def values_list(self, *fields: str | FieldRef, flat: bool = False) -> QuerySet[Any]:
+        """Return tuples of fields instead of records, or with `flat=True` the values of one field."""
+        if flat and len(fields) != 1:
+            raise InvalidArgument(f"flat=True goes with one field, not {len(fields)}")
+        projected = self._projected(fields, flat=True)
+        if len(fields) == 1 and not flat:
+            return _Tuples(self._session, self._query, fields=projected._fields, flat=True)
+        return projected
+
+    def _projected(self, fields: Sequence[str | FieldRef], *, flat: bool) -> QuerySet[Any]:
+        names = tuple(field_name(field) for field in fields)
+        names = names or tuple(field.column for field in self._query.table.fields.values() if field.shown)
+        projected: QuerySet[Any] = QuerySet(self._session, self._query, fields=names, flat=flat)
+        projected._statement()
+        return projected
+
+    # --- one record ------------------------------------------------------------------------------
+
+    def get(self, idlike: int | str | None = None, **lookups: Any) -> R:
+        """Return the one record of an id, uid, the beginning of a uid, or lookups.
+
+        Raises `DoesNotExist` or `MultipleResultsFound`.
+        """
+        found = self._identified(idlike) if idlike is not None else self
+        found = found.filter(**lookups) if lookups else found
+        records = list(islice(found[:2] if not found._query.sliced else found, 2))
+        asked = ", ".join(([repr(idlike)] if idlike is not None else []) + [f"{k}={v!r}" for k, v in lookups.items()])
+        return _one(records, self._query.table.name, asked, found)
+
+    def _identified(self, idlike: int | str) -> QuerySet[R]:
+        if isinstance(idlike, bool) or not isinstance(idlike, int | str):
+            raise InvalidArgument(f"get takes an id, a uid or its beginning, not {idlike!r}", value=idlike)
+        if isinstance(idlike, int):
+            return self.filter(id=idlike)
+        table = self._query.table
+        if "uid" not in table.fields:
+            return self.filter(hash__startswith=idlike)
+        if not idlike or not is_uid_like(idlike):
+            raise DoesNotExist(
+                f"{table.name} has no uid that begins with {idlike!r}; to get by name: get({table.label}={idlike!r})",
+                registry=table.name,
+            )
+        return self.filter(uid__startswith=idlike)
+
+    def get_or_none(self, idlike: int | str | None = None, **lookups: Any) -> R | None:
+        """Return the one record, or None if there is none; raises `MultipleResultsFound`."""
+        try:
+            return self.get(idlike, **lookups)
+        except DoesNotExist:
+            return None
+
+    def one(self) -> R:
+        """Return the only record; raises `DoesNotExist` or `MultipleResultsFound`."""
+        return self.get()
+
+    def one_or_none(self) -> R | None:
+        """Return the only record or None; raises `MultipleResultsFound`."""
+        return self.get_or_none()
+
+    def first(self) -> R | None:
+        """Return the first record in order (the oldest, where no order was asked for), or None."""
+        ordered = self if self._query.order or self._query.ranking else self.order_by("id")
+        return next(iter(ordered[:1]), None)
+
+    def last(self) -> R | None:
+        """Return the last record in order (the newest, where no order was asked for), or None."""
+        if not self._query.order:
+            return next(iter(self[:1]), None)
+        turned = tuple(
+            replace(order, descending=not order.descending, nulls_first=not order.nulls_first)
+            for order in self._query.order
+        )
+        oldest = Order("id") if self._query.table.has("id") else None
+        order = (*turned, oldest) if oldest else turned
+        return next(iter(self._with(replace(self._query, order=order))[:1]), None)
+
+    def count(self) -> int:
+        """Return how many records there are."""
+        columns = None
+        if self._fields:
+            paths = self._fields
+            columns = lambda scope: [field_output(scope, path) for path in paths]  # noqa: E731  # one use
+        return int(self._session.engine.rows(count(self._session.context(), self._query, columns))[0][0])
+
+    def exists(self) -> bool:
+        """Tell whether there is any record."""
+        return bool(self._with(_sliced(self._query, slice(0, 1)))._fetch())
+
+    # --- finding by name -------------------------------------------------------------------------
+
+    def search(
+        self,
+        string: str,
+        *,
+        field: Any = None,
+        limit: int | None = 20,
+        case_sensitive: bool = False,
+    ) -> QuerySet[R]:
+        """Return the records nearest in name, best first; their frame has a `score` from 0 to 100.
+
+        All text fields are searched unless `field` names one or several. 100 is an exact match.
+        """
+        query = search_query(
+            self._session, self._query, string, field=field, limit=limit, case_sensitive=case_sensitive
+        )
+        return self._with(query)
+
+    def lookup(
+        self,
+        field: str | FieldRef | None = None,
+        return_field: str | FieldRef | None = None,
+        keep: Keep = "first",
+    ) -> Lookup:
+        """Return an object that completes the values of a field as attributes, and gives the records."""
+        return find_lookup(self, self._query, field, return_field, keep)
+
+    # --- frames ----------------------------------------------------------------------------------
+
+    def arrow(self, include: Include = None, features: Features = False, limit: int | None = None) -> pa.Table:
+        """Return an Arrow table: the registry's fields, then `include`d related ones, then features.
+
+        One column per field and feature, typed by its declaration; every row unless `limit` is given.
+        """
+        table, outputs = self._frame(include, features, limit)
+        return frames.to_arrow(table, outputs)
+
+    def pl(self, include: Include = None, features: Features = False, limit: int | None = None) -> pl.DataFrame:
+        """Return a Polars DataFrame with the columns that `arrow` gives."""
+        return frames.to_polars(self.arrow(include, features, limit))
+
+    def df(self, include: Include = None, features: Features = False, limit: int | None = None) -> pd.DataFrame:
+        """Return a pandas DataFrame with the columns that `arrow` gives and a plain index.
+
+        Raises `MissingExtra` where pandas is not installed.
+        """
+        table, outputs = self._frame(include, features, limit)
+        return frames.to_pandas(frames.to_arrow(table, outputs), outputs)
+
+    to_dataframe = df
+
+    def _frame(self, include: Include, features: Features, limit: int | None) -> tuple[pa.Table, list[Any]]:
+        query = self._query if limit is None else _sliced(self._query, slice(0, limit))
+        columns = frame_columns(self._session, self._query, self._fields, include, features)
+        statement, outputs = select(self._session.context(), query, columns, extra=0 if limit is None else 1)
+        table = self._session.engine.arrow(statement)
+        if limit is not None and query.limit is not None and table.num_rows > query.limit:
+            name = self._query.table.name
+            _log.warning("%s: showing %s rows, there are more; limit=None gives all", name, f"{query.limit:,}")
+            table = table.slice(0, query.limit)
+        return table, outputs
+
+    # --- writing ---------------------------------------------------------------------------------
+
+    def delete(self, permanent: bool | None = None) -> Any:
+        """Move the records to the trash, or with `permanent=True` remove them and what hangs on them.
+
+        Returns None, or for a permanent deletion `(count, {registry: n})`.
+        """
+        return self._session.writer.delete(self._query.table.name, self._ids(), permanent=bool(permanent))
+
+    def update(self, **values: Any) -> int:
+        """Set fields of all records and return how many there were."""
+        return int(self._session.writer.update(self._query.table.name, self._ids(), values))
+
+    def _ids(self) -> list[int]:
+        statement, _ = select(self._session.context(), self._query, lambda scope: [field_output(scope, "id")])
+        return [row[0] for row in self._session.engine.rows(statement)]
+
+    # --- looking at it ---------------------------------------------------------------------------
+
+    def sql(self) -> tuple[str, dict[str, Any]]:
+        """Return the statement that the records come from: its SQL text and its parameters."""
+        statement, _ = self._statement()
+        return statement.sql, dict(statement.params)
+
+    def explain(self) -> str:
+        """Return DuckDB's plan of that statement."""
+        statement, _ = self._statement()
+        explained = Statement(f"EXPLAIN {statement.sql}", statement.params, statement.lists)
+        return "\n".join(str(row[1]) for row in self._session.engine.rows(explained))
+
+    def __repr__(self) -> str:
+        shown = list(self[: _SHOWN + 1]) if not self._query.sliced else list(islice(self, _SHOWN + 1))
+        lines = [repr(record) for record in shown[:_SHOWN]]
+        if len(shown) > _SHOWN:
+            lines.append(f"... showing {_SHOWN}, there are more")
+        inner = ",\n ".join(lines)
+        return f"<QuerySet {self._query.table.name} [{inner}]>"
+
+    def _repr_html_(self) -> str:
+        rendered: str = self.pl(limit=_SHOWN)._repr_html_()
+        return rendered
+
+
+class _Tuples(QuerySet[Any]):
+    """Rows of one field as tuples of one."""
+
+    def _values(self, rows: Sequence[Sequence[Any]]) -> list[Any]:
+        return [tuple(row[:1]) for row in rows]
+
+    def _with(self, query: Query) -> QuerySet[Any]:
+        return _Tuples(self._session, query, fields=self._fields, flat=True)
+
+
+def _python_rows(rows: list[tuple[Any, ...]], contents: Sequence[str]) -> list[tuple[Any, ...]]:
+    """Return rows with instants that have their zone, and feature values of their own type."""
+    readers = [(at, _READERS[content]) for at, content in enumerate(contents) if content in _READERS]
+    if not readers:
+        return rows
+    listed = [list(row) for row in rows]
+    for row in listed:
+        for at, read in readers:
+            row[at] = None if row[at] is None else read(row[at])
+    return [tuple(row) for row in listed]
+
+
+def _read_value(parts: tuple[Any, ...]) -> Any:
+    kind, *physical = parts
+    return None if kind is None else decode(kind, physical[_PLACES[kind]])
+
+
+_PLACES = {kind.name: list(VALUE_COLUMNS).index(kind.column) for kind in KINDS.values()}
+_READERS = {"instant": lambda moment: moment.replace(tzinfo=UTC), "value": _read_value}
+
+
+def _condition(query: Query) -> Q:
+    return Q(*query.conditions)
+
+
+def _no_position(registry: str, position: int) -> IndexError:
+    class PositionMissing(DoesNotExist, IndexError):
+        """No record stands at the position."""
+
+    return PositionMissing(f"{registry}: no record at position {position}", registry=registry, position=position)
+
+
+def _sliced(query: Query, part: slice) -> Query:
+    if part.step not in (None, 1) or (part.start or 0) < 0 or (part.stop is not None and part.stop < 0):
+        raise InvalidArgument("a slice goes forward from a position that is not negative", value=part)
+    start, stop = part.start or 0, part.stop
+    if query.limit is not None:
+        stop = query.limit if stop is None else min(stop, query.limit)
+    limit = None if stop is None else max(stop - start, 0)
+    return replace(query, offset=query.offset + start, limit=limit)
+
+
+def _one(records: Sequence[R], registry: str, asked: str, found: QuerySet[R]) -> R:
+    what = f"{registry}.get({asked})"
+    if not records:
+        raise DoesNotExist(f"{what}: no such {registry}{_nearest(found)}", registry=registry, asked=asked)
+    if len(records) > 1:
+        number = found.count()
+        raise MultipleResultsFound(f"{what}: {number} match, one was asked for", registry=registry, count=number)
+    return records[0]
+
+
+def _nearest(found: QuerySet[Any]) -> str:
+    """Return the hint at the nearest name, where one exact name was asked for."""
+    query = found._query
+    last = query.conditions[-1] if query.conditions else None
+    pairs = [child for child in last.children if isinstance(child, tuple)] if isinstance(last, Q) else []
+    if len(pairs) != 1 or pairs[0][0] != query.table.label or not isinstance(pairs[0][1], str):
+        return ""
+    everything = QuerySet[Any](found._session, replace(query, conditions=(), limit=None, offset=0))
+    near = list(everything.search(pairs[0][1], field=query.table.label, limit=1))
+    return f" (did you mean {getattr(near[0], query.table.label)!r}?)" if near else ""

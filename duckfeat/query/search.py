@@ -1,0 +1,424 @@
+"""The score of fuzzy search: how near a text is to what was typed, from 0 to 100.
+
+Only the text itself (case folded, unless case counts) scores 100. Texts that read the same (punctuation,
+diacritics, Greek letters, spacing) score just below it. Every other text is explained as the cheapest way
+somebody who meant it could have typed the query; the score falls with that cost, measured against the
+length of the query:
+
+    score = 98 * (1 - cost / (len(query) + 1))
+
+`COSTS` lists every step an explanation is made of, in typing errors: a letter left out costs 1. Distances
+between strings are RapidFuzz's. Nothing in the score depends on what else is searched.
+
+>>> score("tnf-α", "TNF-α"), round(score("TNF alpha", "TNF-α"), 1), round(score("TNFa", "TNF-α"), 1)
+(100.0, 99.3, 98.9)
+>>> score("nuetrophil", "neutrophil") > score("nuetrophil", "neutrophil progenitor") > CUTOFF
+True
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from math import log2
+
+from rapidfuzz.distance import OSA, Indel, Levenshtein, Prefix
+
+from duckfeat.query.search_text import compact, normalise
+
+EXACT = 100.0
+"""The text itself."""
+SAME_FORM = 99.5
+"""The same but for case, punctuation, diacritics or Greek letters against their names."""
+SAME_JOINED = 99.0
+"""The same but for spaces, or for Greek names against their Latin letters."""
+SPOKEN = 98.5
+"""At most, where a sign of the query is read as its word: CD8+ as CD8 positive, CD8- as CD8 negative."""
+CEILING = 98.0
+"""What an explanation that cost nothing would score."""
+CUTOFF = 60.0
+"""Below this a text is no result."""
+MAX_CHARS = 1_000
+"""Texts that are not equal are compared by this many characters of their normal form."""
+
+
+@dataclass(frozen=True, slots=True)
+class Costs:
+    """What each step of an explanation costs, in letters left out.
+
+    >>> COSTS.left_out, COSTS.wrong > COSTS.swapped
+    (1.0, True)
+    """
+
+    left_out: float = 1.0
+    """A letter is missing."""
+    swapped: float = 1.05
+    """Two neighbouring letters changed places."""
+    too_many: float = 1.1
+    """A letter is there that should not be."""
+    wrong: float = 1.3
+    """A letter stands for another."""
+    wrong_digit: float = 0.45
+    """On top of `wrong`, where a digit stands for another: numbers tell things apart."""
+    plural: float = 0.3
+    """A word is in the plural, or in the singular where the text has the plural."""
+    joined: float = 0.4
+    """Words are written as one, or one as several."""
+    greek: float = 0.3
+    """A Greek name is written by its Latin letter, next to another error."""
+    order: float = 0.6
+    """Words stand in another order."""
+    word_left_out: float = 1.0
+    """A word of the text, or a run of words, is missing ..."""
+    word_left_out_more: float = 0.3
+    """... and this for each further word of the run ..."""
+    word_left_out_char: float = 0.05
+    """... and this for each of their letters."""
+    word_too_many: float = 1.0
+    """The text lacks a word of the query ..."""
+    word_too_many_char: float = 0.5
+    """... and this for each of its letters (6 at most)."""
+    added: float = 1.4
+    """The query has every word of the text, and another ..."""
+    added_rest: float = 0.35
+    """... and this times log2(1 + the letters of the other)."""
+    word_replaced: float = 1.0
+    """On top, where the text lacks words of the query and the query lacks words of the text."""
+    start: float = 0.7
+    """Only the start of the text, or of a word, was typed ..."""
+    start_rest: float = 0.3
+    """... and this times log2(1 + letters that follow)."""
+    within: float = 0.9
+    """The query starts a later word of the text ..."""
+    within_rest: float = 0.35
+    """... and this times log2(1 + other letters)."""
+    inside: float = 1.3
+    """The query stands inside a word of the text ..."""
+    inside_rest: float = 0.4
+    """... and this times log2(1 + other letters)."""
+    doubled: float = 0.05
+    """Off for each like letter beside one that is left out or too many (3 at most): it is easier to lose count."""
+    look: float = 0.03
+    """Each character that differs in the texts as they are written (5 at most): decides between equals."""
+    mark: float = 0.05
+    """Each punctuation mark that only one of them has (2 at most): decides between equals."""
+
+
+COSTS = Costs()
+
+# OSA, Levenshtein and Indel give the four typing errors these distances: left out and too many 1 1 1, wrong 1 1 2,
+# swapped 1 2 2. With these factors they add up to the costs.
+_BY_INDEL = COSTS.wrong - COSTS.left_out
+_BY_LEVENSHTEIN = COSTS.swapped - COSTS.wrong
+_BY_OSA = COSTS.left_out - _BY_INDEL - _BY_LEVENSHTEIN
+_TOO_MANY = COSTS.too_many - COSTS.left_out
+_LOOK_MOST, _MARK_MOST, _DOUBLED_MOST, _TOO_MANY_MOST = 5, 2, 3, 6
+# Words are paired while no more than this share of the longer one is wrong, and while there are few of them.
+_PAIR_SHARE = 0.6
+_PAIRS_MOST = 100
+_NEVER = float("inf")
+_SIGNS = (
+    (re.compile(r"(?<=\w)\++(?!\w)"), " positive "),
+    (re.compile(r"(?<=\w)-(?=[\s,;)/]|$)"), " negative "),
+)
+_WORDS = re.compile(r"[^\W_]+|\s+")
+_DIGITS = re.compile(r"\d+")
+_PLURALS = (("", "s"), ("s", "ses"), ("x", "xes"), ("ch", "ches"), ("sh", "shes"), ("y", "ies"))
+_PLURAL_SHORTEST = 3
+_START_SHORTEST = 2
+
+
+def score(query: str, text: str, *, case_sensitive: bool = False) -> float:
+    """Return how near `text` is to what was typed, 0.0 to 100.0; 100.0 is the text itself and nothing else.
+
+    The module's docstring and docs/search.md say how it is made. With `case_sensitive=True` a letter in the
+    other case is a wrong letter.
+
+    >>> score("T cell", "t cell"), round(score("T cell", "T-cell"), 1)
+    (100.0, 99.4)
+    >>> round(score("ULabel7", "ULabel5"), 1)
+    76.2
+    """
+    return Query(query, case_sensitive=case_sensitive).score(text)
+
+
+class Query:
+    """A query made ready to be scored against many texts.
+
+    >>> query = Query("T cel")
+    >>> query.score("T cell") > query.score("B cell")
+    True
+    """
+
+    def __init__(self, text: str, *, case_sensitive: bool = False) -> None:
+        self.text = text
+        self.fold = not case_sensitive
+        self.key = text.casefold() if self.fold else text
+        self.whole = normalise(text, fold=self.fold)
+        self.normal = self.whole[:MAX_CHARS]
+        self.words = self.normal.split()
+        self.joined = "".join(self.words)
+        self.compact = compact(self.words)
+        # Capitals say something only where the query has both kinds of letters.
+        self._cased = not (self.fold and (text.islower() or text.isupper()))
+        self._look = (text if self._cased else self.key)[:MAX_CHARS]
+        self._marks = _marks(self._look)
+        self._word_set = frozenset(self.words)
+        spoken = _spoken(text)
+        self._spoken = None if spoken == text else Query(spoken, case_sensitive=case_sensitive)
+        self._pair_costs: dict[str, dict[str, float]] = {}
+
+    @property
+    def readings(self) -> list[str]:
+        """The case-folded normal forms the query may have, by which texts are found."""
+        own = self.normal if self.fold else normalise(self.text)[:MAX_CHARS]
+        return [own] if self._spoken is None else [own, *self._spoken.readings]
+
+    def score(self, text: str, normal: str | None = None, floor: float = 0.0) -> float:
+        """Return the score of a text, or 0.0 where it is below `floor`, which is found out sooner.
+
+        `normal` is the start of the text's normal form, if that is at hand.
+        """
+        score = self._score(text, normal, floor)
+        if self._spoken is None or score == EXACT:
+            return score
+        return max(score, min(SPOKEN, self._spoken.score(text, normal, floor)))
+
+    def _score(self, text: str, normal: str | None, floor: float) -> float:
+        key = text.casefold() if self.fold else text
+        if key == self.key:
+            return EXACT
+        if normal is None or not self.fold or len(normal) >= MAX_CHARS:
+            normal = normalise(text, fold=self.fold)
+        if normal == self.whole:
+            return SAME_FORM - self._unlike(text, key)
+        if not normal or not self.normal:
+            return 0.0
+        normal = normal[:MAX_CHARS]
+        words = normal.split()
+        if "".join(words) == self.joined or compact(words) == self.compact:
+            return SAME_JOINED - self._unlike(text, key)
+        letters = len(self.normal) + 1
+        cost = self._cost(normal, words, letters * (1 - floor / CEILING))
+        score = CEILING * (1 - (cost + self._unlike(text, key)) / letters) if cost < letters else 0.0
+        return score if score >= floor else 0.0
+
+    def _unlike(self, text: str, key: str) -> float:
+        look = (text if self._cased else key)[:MAX_CHARS]
+        different = OSA.distance(self._look, look, score_cutoff=_LOOK_MOST)
+        marks = _marks(look)
+        unmatched = 0 if marks == self._marks else Indel.distance(self._marks, marks, score_cutoff=_MARK_MOST)
+        return COSTS.look * min(different, _LOOK_MOST) + COSTS.mark * min(unmatched, _MARK_MOST)
+
+    # The costs below are exact up to `most`; anything above it may come back as any number above it.
+
+    def _cost(self, text: str, words: list[str], most: float) -> float:
+        """Return the cost of the cheapest explanation of the query by the normal form of a text."""
+        order, left, right = _without_shared(self.words, words, self._word_set.intersection(words))
+        cost = order + self._rest_cost(left, right, most - order)
+        rest = len(text) - len(self.normal)
+        return cost if rest <= 0 else min(cost, self._part_cost(text, log2(1 + rest), min(cost, most)))
+
+    def _part_cost(self, text: str, rest: float, most: float) -> float:
+        """Return the cost of the query being a part of the text; `rest` is log2(1 + the letters of the rest)."""
+        at = text.find(self.normal)
+        if at > 0:
+            begins_word = text[at - 1] == " "
+            return COSTS.within + COSTS.within_rest * rest if begins_word else COSTS.inside + COSTS.inside_rest * rest
+        start = COSTS.start + COSTS.start_rest * rest
+        if at == 0 or start >= most:
+            return start
+        return start + min(_edits(self.normal, text[: len(self.normal) + more], most - start) for more in (0, 1))
+
+    def _rest_cost(self, query: list[str], text: list[str | None], most: float) -> float:
+        """Return the cost of the words that query and text do not share; None stands for a shared one."""
+        words = [word for word in text if word is not None]
+        if not query:
+            return _left_out(text)
+        if not words:
+            return sum(COSTS.added + COSTS.added_rest * log2(1 + len(word)) for word in query)
+        if len(query) == len(words) == 1:
+            return _word_edits(query[0], words[0])
+        cost = min(most, _edits(" ".join(query), " ".join(words), most))
+        typed, meant = "".join(query), "".join(words)
+        if len(query) != len(words):
+            cost = min(cost, COSTS.joined + _edits(typed, meant, cost - COSTS.joined))
+        hasty_typed, hasty_meant = compact(query), compact(words)
+        if (hasty_typed, hasty_meant) != (typed, meant):
+            cost = min(cost, COSTS.greek + _edits(hasty_typed, hasty_meant, cost - COSTS.greek))
+        if cost <= _least_paired(len(query), len(words)) or len(query) * len(words) > _PAIRS_MOST:
+            return cost
+        return min(cost, self._paired_cost(query, text))
+
+    def _paired_cost(self, query: list[str], text: list[str | None]) -> float:
+        """Return the cost of typing each word for the one it is most like, the others left out or too many."""
+        pairs = []
+        for i, typed in enumerate(query):
+            costs = self._pair_costs.setdefault(typed, {})
+            for j, meant in enumerate(text):
+                if meant is None:
+                    continue
+                cost = costs.get(meant)
+                if cost is None:
+                    cost = costs[meant] = _pair_cost(typed, meant)
+                if cost < _NEVER:
+                    pairs.append((cost, i, j))
+        pairs.sort()
+        found: dict[int, int] = {}
+        missing = list(text)
+        total = 0.0
+        for cost, i, j in pairs:
+            if i not in found and missing[j] is not None:
+                found[i], missing[j] = j, None
+                total += cost
+        places = [found[i] for i in sorted(found)]
+        total += COSTS.order if places != sorted(places) else 0.0
+        extra = [_too_many(typed) for i, typed in enumerate(query) if i not in found]
+        if extra and any(missing):
+            total += COSTS.word_replaced
+        return total + _left_out(missing) + sum(extra)
+
+
+def _least_paired(typed: int, meant: int) -> float:
+    """Return the least that so many words of the query can cost against so many of the text, none of them shared."""
+    pairs = COSTS.plural * min(typed, meant)
+    if typed >= meant:
+        return pairs + (COSTS.word_too_many + COSTS.word_too_many_char) * (typed - meant)
+    more = meant - typed
+    return pairs + COSTS.word_left_out + COSTS.word_left_out_more * (more - 1) + COSTS.word_left_out_char * more
+
+
+def _without_shared(
+    query: list[str], text: list[str], shared: frozenset[str]
+) -> tuple[float, list[str], list[str | None]]:
+    """Return the cost of the shared words' order, the query's other words, and the text with None for shared."""
+    if not shared:
+        return 0.0, query, list(text)
+    left: list[str] = []
+    right: list[str | None] = list(text)
+    places: list[int] = []
+    start = 0
+    for word in query:
+        place = _find(right, word, start) if word in shared else -1
+        if place < 0:
+            left.append(word)
+        else:
+            right[place] = None
+            places.append(place)
+            start = place + 1
+    return (COSTS.order if places != sorted(places) else 0.0), left, right
+
+
+def _find(words: Sequence[str | None], word: str, start: int) -> int:
+    """Return where the word stands, looked for from `start` on and then from the beginning, or -1."""
+    for place in (*range(start, len(words)), *range(start)):
+        if words[place] == word:
+            return place
+    return -1
+
+
+def _edits(typed: str, meant: str, most: float = _NEVER) -> float:
+    """Return the cost of typing one string for another, letter by letter.
+
+    >>> [round(_edits(typed, "cell"), 2) for typed in ("cel", "cll", "clel", "cellx", "call")]
+    [0.95, 1.0, 1.05, 1.1, 1.3]
+    """
+    if typed == meant:
+        return 0.0
+    if most < _NEVER:
+        limit = max(0, int(most) + 1)
+        steps = OSA.distance(typed, meant, score_cutoff=limit)
+        if steps > limit:
+            return _NEVER
+    else:
+        steps = OSA.distance(typed, meant)
+    longer = len(typed) - len(meant)
+    if steps == 1 and longer:
+        single = COSTS.too_many if longer > 0 else COSTS.left_out
+        return single - COSTS.doubled * _doubled(*((typed, meant) if longer > 0 else (meant, typed)))
+    cost = _BY_OSA * steps + _BY_LEVENSHTEIN * Levenshtein.distance(typed, meant)
+    cost += _BY_INDEL * Indel.distance(typed, meant)
+    return cost + _TOO_MANY * longer if longer > 0 else cost + _wrong_digits(typed, meant)
+
+
+def _doubled(long: str, short: str) -> int:
+    """Return how many like letters stand beside the one letter that `long` has and `short` has not."""
+    at = Prefix.similarity(long, short)
+    run = at
+    while run > 0 and at - run < _DOUBLED_MOST and long[run - 1] == long[at]:
+        run -= 1
+    return at - run
+
+
+def _wrong_digits(typed: str, meant: str) -> float:
+    digits, others = _digits(typed), _digits(meant)
+    if len(digits) != len(others) or sorted(digits) == sorted(others):
+        return 0.0
+    return COSTS.wrong_digit * sum(a != b for a, b in zip(digits, others, strict=True))
+
+
+def _digits(text: str) -> str:
+    return "".join(_DIGITS.findall(text))
+
+
+def _word_edits(typed: str, meant: str) -> float:
+    """Return the cost of typing one word for another: its letters, its plural or its start."""
+    if _is_plural(typed, meant) or _is_plural(meant, typed):
+        return COSTS.plural
+    cost = _edits(typed, meant)
+    rest = len(meant) - len(typed)
+    if rest > 0 and len(typed) >= _START_SHORTEST and meant.startswith(typed):
+        cost = min(cost, COSTS.start + COSTS.start_rest * log2(1 + rest))
+    return cost
+
+
+def _pair_cost(typed: str, meant: str) -> float:
+    """Return the cost of typing one word for another, infinite where they have too little in common."""
+    most = _PAIR_SHARE * max(len(typed), len(meant))
+    # An error costs 1 at least, if but for the bonus of doubled letters, so this saves the rest for most pairs.
+    if OSA.distance(typed, meant) > most + 1 and not meant.startswith(typed):
+        return _NEVER
+    cost = _word_edits(typed, meant)
+    return cost if cost < most else _NEVER
+
+
+def _is_plural(many: str, one: str) -> bool:
+    if not (_PLURAL_SHORTEST <= len(one) < len(many) <= len(one) + 2 and many.endswith("s")):
+        return False
+    return any(one.endswith(end) and many == one[: len(one) - len(end)] + ends for end, ends in _PLURALS)
+
+
+def _left_out(words: Sequence[str | None]) -> float:
+    """Return the cost of leaving out the words that are not None, neighbours as one run.
+
+    >>> _left_out(["epithelial", None, "of", "lung"]) == 1.0 + 0.5 + 1.0 + 0.1 + 0.3 + 0.2
+    True
+    """
+    cost = 0.0
+    running = False
+    for word in words:
+        if word is not None:
+            cost += COSTS.word_left_out_more if running else COSTS.word_left_out
+            cost += COSTS.word_left_out_char * len(word)
+        running = word is not None
+    return cost
+
+
+def _too_many(word: str) -> float:
+    return COSTS.word_too_many + COSTS.word_too_many_char * min(len(word), _TOO_MANY_MOST)
+
+
+def _marks(text: str) -> str:
+    return _WORDS.sub("", text)
+
+
+def _spoken(text: str) -> str:
+    """Return the text with the signs that follow a word spelled out.
+
+    >>> _spoken("CD4+ CD8- T-cell")
+    'CD4 positive  CD8 negative  T-cell'
+    """
+    for sign, word in _SIGNS:
+        text = sign.sub(word, text)
+    return text

@@ -1,0 +1,243 @@
+"""A fuzzy search index over the texts of many records: built in seconds, kept in memory, follows every write.
+
+The index knows no database: it is given ids and texts, and gives back ids with scores. It proposes some hundred
+texts by their letters (`search_grams`), RapidFuzz thins them out, and the published score (`search`) ranks them.
+
+>>> names, synonyms = ["neutrophil", "T cell", "neuron"], [None, "T lymphocyte|T-lymphocyte", None]
+>>> index = SearchIndex.build([1, 2, 3], [names, synonyms])
+>>> [(hit.id, hit.score, hit.text) for hit in index.search("t lymphocyte")]
+[(2, 100.0, 'T lymphocyte')]
+>>> index.search("nuetrophil", limit=1)[0].text
+'neutrophil'
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Collection, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from itertools import groupby
+from operator import itemgetter
+from typing import TYPE_CHECKING, Any
+
+from rapidfuzz import fuzz, process
+from rapidfuzz.distance import OSA
+
+from duckfeat.errors import InvalidArgument
+from duckfeat.query.search import CUTOFF, Query
+from duckfeat.query.search_segment import Progress, Rows, Segment
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    Array = NDArray[Any]
+
+__all__ = ["Hit", "SearchIndex"]
+
+SEPARATOR = "|"
+"""Stands between the texts of a field that holds several."""
+
+_CANDIDATES, _CANDIDATES_PER_HIT = 192, 6
+_SHORTLIST, _SHORTLIST_PER_HIT = 8, 0.5
+# Quick scorers, and the score that each gives to its best. The last likes every part of a text.
+_PREFILTERS = (
+    (OSA.normalized_similarity, 1.0),
+    (fuzz.token_sort_ratio, 100.0),
+    (fuzz.token_set_ratio, 120.0),
+)
+# Small segments are merged as they come; up to this size, so that no search waits long for a merge.
+_MERGED_MOST = 1 << 18
+
+
+@dataclass(frozen=True, slots=True)
+class Hit:
+    """A record that was found: its id, the score from 0 to 100, the text that won it, and that text's field."""
+
+    id: int
+    score: float
+    text: str
+    field: int
+
+
+class SearchIndex:
+    """Texts of records, found by what was meant rather than by what was typed.
+
+    Writes may come from several threads, as may searches; a search sees every write that returned before it.
+
+    >>> index = SearchIndex()
+    >>> index.add([7, 5], [["ULabel7", "ULabel5"]])
+    >>> [(hit.id, round(hit.score)) for hit in index.search("ULabel7")]
+    [(7, 100), (5, 76)]
+    >>> index.remove([7])
+    >>> [hit.id for hit in index.search("ULabel7")]
+    [5]
+    """
+
+    def __init__(self, *, split: Collection[int] | None = None) -> None:
+        self._split = None if split is None else frozenset(split)
+        self._segments: tuple[Segment, ...] = ()
+        self._pending: list[Rows] = []
+        self._lock = threading.RLock()
+
+    @classmethod
+    def build(
+        cls,
+        ids: Sequence[int],
+        texts: Sequence[Sequence[str | None]],
+        *,
+        split: Collection[int] | None = None,
+        progress: Progress | None = None,
+    ) -> SearchIndex:
+        """Return an index of records.
+
+        `texts` holds a column of strings for each searched field, the most important first; None is no text.
+        The fields numbered in `split` (all but the first, unless told) hold several texts each, joined by "|".
+        `progress(done, all)` is called with the number of texts, every 30,000 or so.
+
+        Raises InvalidArgument where a column is not as long as `ids`.
+        """
+        index = cls(split=split)
+        rows = index._rows(ids, texts)
+        if rows.texts:
+            index._segments = (Segment(rows, progress),)
+        return index
+
+    def add(self, ids: Sequence[int], texts: Sequence[Sequence[str | None]]) -> None:
+        """Index more records, shaped as in `build`; what was indexed of the same ids before is replaced."""
+        rows = self._rows(ids, texts)
+        with self._lock:
+            self.remove(ids)
+            if rows.texts:
+                self._pending.append(rows)
+
+    def remove(self, ids: Iterable[int]) -> None:
+        """Forget records; ids that are not indexed are passed over."""
+        gone = _id_array(ids)
+        with self._lock:
+            self._settle()
+            for segment in self._segments:
+                segment.remove(gone)
+
+    def search(
+        self,
+        string: str,
+        *,
+        limit: int | None = 20,
+        case_sensitive: bool = False,
+        within: Iterable[int] | None = None,
+    ) -> list[Hit]:
+        """Return the records nearest to `string`, best first, none under the cut-off (`search.CUTOFF`).
+
+        A record counts by its best text. Equal scores go by field, then by text (the string itself first), then
+        by id. `within` are the ids to look among; `limit=None` gives everything that was found.
+
+        Raises InvalidArgument where `limit` is negative.
+        """
+        if limit is not None and limit < 0:
+            raise InvalidArgument(f"limit must not be negative, but is {limit}", limit=limit)
+        query = Query(string, case_sensitive=case_sensitive)
+        best: dict[int, tuple[float, int, bool, str]] = {}
+        floor = CUTOFF
+        for record, field, text, normal in self._shortlist(query, limit, within):
+            score = query.score(text, normal, floor)
+            if score < CUTOFF:
+                continue
+            rank = (-score, field, text != string, text)
+            best[record] = min(rank, best.get(record, rank))
+            if limit and len(best) >= limit:
+                floor = -sorted(best.values())[limit - 1][0]
+        ranked = sorted((rank, record) for record, rank in best.items())[:limit]
+        return [Hit(record, -score, text, field) for (score, field, _, text), record in ranked]
+
+    def __len__(self) -> int:
+        with self._lock:
+            self._settle()
+            return sum(segment.live for segment in self._segments)
+
+    @property
+    def nbytes(self) -> int:
+        """Memory of the index, in bytes; it takes no disk."""
+        with self._lock:
+            self._settle()
+            return sum(segment.nbytes for segment in self._segments)
+
+    def _rows(self, ids: Sequence[int], texts: Sequence[Sequence[str | None]]) -> Rows:
+        import numpy as np
+
+        for number, column in enumerate(texts):
+            if len(column) != len(ids):
+                message = f"field {number} has {len(column)} texts for {len(ids)} ids"
+                raise InvalidArgument(message, field=number, texts=len(column), ids=len(ids))
+        split = self._split if self._split is not None else range(1, len(texts))
+        records: list[int] = []
+        fields: list[int] = []
+        parts: list[str] = []
+        for number, column in enumerate(texts):
+            if number in split:
+                owned = [(record, text) for record, text in zip(ids, column, strict=True) if text is not None]
+                pieces = [(record, piece) for record, text in owned for piece in text.split(SEPARATOR)]
+                records += [record for record, _ in pieces]
+                parts += [piece for _, piece in pieces]
+            else:
+                records += [record for record, text in zip(ids, column, strict=True) if text is not None]
+                parts += [text for text in column if text is not None]
+            fields += [number] * (len(parts) - len(fields))
+        return Rows(np.array(records, np.int64), np.array(fields, np.uint8), parts)
+
+    def _settle(self) -> tuple[Segment, ...]:
+        """Index what was added since the last search, and return the segments; small ones are merged."""
+        with self._lock:
+            if not self._pending:
+                return self._segments
+            merged = self._pending
+            segments = [segment for segment in self._segments if segment.live]
+            size = sum(len(rows.texts) for rows in merged)
+            while segments and segments[-1].live < 2 * size and segments[-1].live + size <= _MERGED_MOST:
+                merged = [segments[-1].rows(), *merged]
+                size += segments.pop().live
+            self._segments = (*segments, Segment(_joined(merged)))
+            self._pending = []
+            return self._segments
+
+    def _shortlist(
+        self, query: Query, limit: int | None, within: Iterable[int] | None
+    ) -> Iterator[tuple[int, int, str, str]]:
+        """Return the texts worth the full score: id, field, text and normal form of each."""
+        most = None if limit is None else max(_CANDIDATES, _CANDIDATES_PER_HIT * limit)
+        among = None if within is None else _id_array(within)
+        found: list[tuple[Segment, int, str]] = []
+        for segment in self._settle():
+            numbers = segment.candidates(query.readings, most, among)
+            forms = segment.normals.take(numbers)
+            found += [(segment, number, form) for number, form in zip(numbers.tolist(), forms, strict=True)]
+        if limit is not None:
+            each = _SHORTLIST + int(_SHORTLIST_PER_HIT * limit)
+            found = [found[at] for at in _thinned(query.readings, [form for _, _, form in found], each)]
+        for segment, group in groupby(found, key=itemgetter(0)):
+            yield from segment.take(group)
+
+
+def _thinned(readings: Sequence[str], forms: list[str], each: int) -> list[int]:
+    """Return the places of the forms that are among the first or the best of a quick scorer, likely best first."""
+    import numpy as np
+
+    kept = set(range(each))
+    likely = np.zeros(len(forms), np.float32)
+    for scorer, most in _PREFILTERS:
+        for scores in process.cdist(readings, forms, scorer=scorer, dtype=np.float32):
+            kept.update(np.argsort(-scores, kind="stable")[:each].tolist())
+            np.maximum(likely, scores / most, out=likely)
+    return sorted(kept.intersection(range(len(forms))), key=(-likely).__getitem__)
+
+
+def _joined(parts: Sequence[Rows]) -> Rows:
+    import numpy as np
+
+    texts = [text for rows in parts for text in rows.texts]
+    return Rows(np.concatenate([rows.ids for rows in parts]), np.concatenate([rows.fields for rows in parts]), texts)
+
+
+def _id_array(ids: Iterable[int]) -> Array:
+    import numpy as np
+
+    return np.unique(np.fromiter(ids, np.int64))

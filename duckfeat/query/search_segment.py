@@ -1,0 +1,208 @@
+"""A part of a search index: texts in a compact form, with the tables that find them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from duckfeat.query.search import MAX_CHARS
+from duckfeat.query.search_grams import GramTable, KeyTable
+from duckfeat.query.search_text import GREEK_PIECES, compact, cut, normalise_rows
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    Array = NDArray[Any]
+
+__all__ = ["Progress", "Rows", "Segment", "TextColumn"]
+
+Progress = Callable[[int, int], object]
+"""Called with the number of texts done and of all."""
+
+CHUNK = 1 << 15
+_ALL_SHARE = 0.2
+_FEW_SHARE = 0.5
+_LEAST_WEIGHT = 16
+_TIES = 16
+_LONGER_COST = 0.3
+
+
+class Rows(NamedTuple):
+    """Texts of records, one a row: the record's id, the number of the field, the text."""
+
+    ids: Array
+    fields: Array
+    texts: Sequence[str]
+
+
+class TextColumn:
+    """Many strings in little memory: one long string for every 30,000 or so, and where each starts in it.
+
+    >>> import numpy
+    >>> column = TextColumn([["a", "", "β cell"]])
+    >>> column.take(numpy.array([2, 0]))
+    ['β cell', 'a']
+    """
+
+    def __init__(self, chunks: Iterable[Sequence[str]]) -> None:
+        """Hold the texts of the chunks, `CHUNK` in each but the last."""
+        import numpy as np
+
+        self._chunks: list[str] = []
+        parts: list[Array] = []
+        for texts in chunks:
+            ends = np.cumsum(np.fromiter(map(len, texts), np.int64, len(texts)))
+            parts += [np.zeros(1, np.int64), ends]
+            self._chunks.append("".join(texts))
+        starts = np.concatenate([*parts, np.empty(0, np.int64)])
+        self._starts = starts.astype(np.uint32) if starts.max(initial=0) >> 32 == 0 else starts
+
+    def take(self, numbers: Array) -> list[str]:
+        """Return the texts with these numbers, in their order."""
+        chunks = numbers // CHUNK
+        # Each chunk has one more start than texts.
+        at = numbers + chunks
+        places = zip(chunks.tolist(), self._starts[at].tolist(), self._starts[at + 1].tolist(), strict=True)
+        return [self._chunks[chunk][start:stop] for chunk, start, stop in places]
+
+    @property
+    def nbytes(self) -> int:
+        """Memory of the column, in bytes."""
+        return sum(chunk.__sizeof__() for chunk in self._chunks) + int(self._starts.nbytes)
+
+
+class Segment:
+    """Texts that are indexed together; never changed but for texts being taken out."""
+
+    def __init__(self, rows: Rows, progress: Progress | None = None) -> None:
+        import numpy as np
+
+        self.ids, self.fields, texts = rows
+        chunks = [texts[first : first + CHUNK] for first in range(0, len(texts), CHUNK)]
+        normals: list[Sequence[str]] = []
+        grams: list[Array] = []
+        keys: list[Array] = []
+        for chunk in chunks:
+            first = len(normals) * CHUNK
+            forms = cut(normalise_rows(chunk), MAX_CHARS)
+            normals.append(forms)
+            grams.append(GramTable.pairs(forms, first))
+            joined = "\n".join(forms).replace(" ", "").split("\n")
+            keys.append(KeyTable.pairs(joined, np.arange(first, first + len(forms))))
+            if progress is not None:
+                progress(first + len(chunk), len(texts))
+        self.texts, self.normals = TextColumn(chunks), TextColumn(normals)
+        lengths = [np.fromiter(map(len, forms), np.float32, len(forms)) for forms in normals]
+        self._lengths = np.concatenate([*lengths, np.empty(0, np.float32)])
+        self._grams = GramTable(grams, len(texts))
+        self._keys = KeyTable([*keys, self._greek_keys()])
+        self._order: Array | None = None
+        self._gone: Array | None = None
+        self.live = len(texts)
+
+    def __len__(self) -> int:
+        return len(self.ids)
+
+    def _greek_keys(self) -> Array:
+        """Return the keys of the texts that have Greek names in them, written with Latin letters for those."""
+        import numpy as np
+
+        found = [self._grams.having(piece) for piece in GREEK_PIECES]
+        numbers = np.unique(np.concatenate(found)).astype(np.int64)
+        forms = [compact(normal.split()) for normal in self.normals.take(numbers)]
+        return KeyTable.pairs(forms, numbers)
+
+    def rows(self) -> Rows:
+        """Return the texts that were not taken out, in order."""
+        import numpy as np
+
+        kept = np.arange(len(self)) if self._gone is None else np.flatnonzero(~self._gone)
+        return Rows(self.ids[kept], self.fields[kept], self.texts.take(kept))
+
+    def remove(self, ids: Array) -> None:
+        """Take out all texts of the ids."""
+        import numpy as np
+
+        at = self.numbers(ids)
+        if len(at):
+            self._gone = np.zeros(len(self), bool) if self._gone is None else self._gone
+            self._gone[at] = True
+            self.live = len(self) - int(np.count_nonzero(self._gone))
+
+    def numbers(self, ids: Array) -> Array:
+        """Return the numbers of all texts of the ids, whether taken out or not, ascending."""
+        import numpy as np
+
+        if self._order is None:
+            self._order = np.argsort(self.ids, kind="stable")
+        starts = np.searchsorted(self.ids, ids, sorter=self._order)
+        counts = np.searchsorted(self.ids, ids, side="right", sorter=self._order) - starts
+        offsets = np.arange(int(counts.sum())) - np.repeat(np.cumsum(counts) - counts, counts)
+        return np.sort(self._order[np.repeat(starts, counts) + offsets])
+
+    def take(self, found: Iterable[tuple[object, int, str]]) -> Iterator[tuple[int, int, str, str]]:
+        """Return id, field, text and normal form of texts given as (anything, number, normal form)."""
+        import numpy as np
+
+        listed = list(found)
+        numbers = np.array([number for _, number, _ in listed])
+        texts = self.texts.take(numbers)
+        ids, fields = self.ids[numbers].tolist(), self.fields[numbers].tolist()
+        return zip(ids, fields, texts, [form for _, _, form in listed], strict=True)
+
+    def candidates(self, readings: Sequence[str], most: int | None, within: Array | None = None) -> Array:
+        """Return the numbers of the texts worth scoring, best guesses first.
+
+        `readings` are the normal forms the query may have. `most` bounds how many are proposed for each; None
+        means every text with a fair part in common. `within` are the ids to look among.
+        """
+        import numpy as np
+
+        allowed = self._allowed(within)
+        size = len(self) if allowed is None else int(np.count_nonzero(allowed))
+        if most is not None and size <= most:
+            return np.arange(size) if allowed is None else np.flatnonzero(allowed)
+        # A dict keeps the first of each, in order: texts found by a key, then the likeliest by their grams.
+        proposed: dict[int, None] = {}
+        for reading in readings:
+            keyed = self._keys.find(reading)
+            proposed.update(dict.fromkeys((keyed if allowed is None else keyed[allowed[keyed]]).tolist()))
+        for reading in readings:
+            proposed.update(dict.fromkeys(self._likely(reading, most, allowed).tolist()))
+        return np.fromiter(proposed, np.int64, len(proposed))
+
+    def _allowed(self, within: Array | None) -> Array | None:
+        import numpy as np
+
+        if within is None:
+            return None if self._gone is None else ~self._gone
+        allowed = np.zeros(len(self), bool)
+        allowed[self.numbers(within)] = True
+        return allowed if self._gone is None else allowed & ~self._gone
+
+    def _likely(self, normal: str, most: int | None, allowed: Array | None) -> Array:
+        """Return the texts that share the most telling grams with the query, best first."""
+        import numpy as np
+
+        weights, total = self._grams.weigh(normal) if most else self._grams.weigh(normal, len(self) * len(normal))
+        if allowed is not None:
+            weights *= allowed
+        # An integer, so that the comparison is one of small integers.
+        least = max(int(weights.max(initial=0) * (_FEW_SHARE if most else _ALL_SHARE)), 1)
+        at = np.flatnonzero(weights >= least)
+        while most and len(at) < most and least > _LEAST_WEIGHT:
+            least = int(least * _FEW_SHARE)
+            at = np.flatnonzero(weights >= least)
+        if most and len(at) > _TIES * most:
+            # Sorting is what takes time, so only the heaviest are; more of them where they weigh the same.
+            heavy = weights[at]
+            at = at[heavy >= np.partition(heavy, -most)[-most]]
+        longer = np.maximum(self._lengths[at] - len(normal), 0)
+        rank = weights[at] - np.sqrt(longer) * (_LONGER_COST * total / (len(normal) + 1))
+        return at[np.argsort(-rank, kind="stable")[:most]]
+
+    @property
+    def nbytes(self) -> int:
+        """Memory of the segment, in bytes."""
+        tables = self.texts.nbytes + self.normals.nbytes + self._grams.nbytes + self._keys.nbytes
+        return tables + int(self.ids.nbytes + self.fields.nbytes + self._lengths.nbytes)

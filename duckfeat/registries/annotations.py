@@ -1,0 +1,211 @@
+"""Annotations of records: what is added and removed becomes rows of their own, never a change in place."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import UTC, datetime
+from typing import Any
+
+from duckfeat.errors import ValidationError
+from duckfeat.model.canonical import dumps
+from duckfeat.model.dtypes import Typed, decode_as
+from duckfeat.model.feature_info import FeatureInfo
+from duckfeat.model.kinds import KINDS, VALUE_COLUMNS
+from duckfeat.model.tables import Table
+from duckfeat.query.session import Session
+
+Row = tuple[int, int, int]
+"""Feature id, entity id, value id."""
+
+
+def new_change(session: Session, operation: str) -> int:
+    """Record who writes annotations, when and in which run, and return the change's id."""
+    id_ = session.engine.next_ids("changes", 1)
+    columns = {
+        "id": "BIGINT",
+        "operation": "VARCHAR",
+        "created_at": "TIMESTAMP WITH TIME ZONE",
+        "created_by_id": "BIGINT",
+        "run_id": "BIGINT",
+    }
+    run_id = session.run.id if session.run is not None else None
+    session.engine.insert("changes", columns, [(id_, operation, datetime.now(UTC), session.user_id, run_id)])
+    return id_
+
+
+class Annotations:
+    """Reads and writes the annotations of a store's artifacts, runs and records."""
+
+    def __init__(self, session: Session) -> None:
+        self._session = session
+        self._engine = session.engine
+
+    # --- values ----------------------------------------------------------------------------------
+
+    def find_values(self, wanted: Sequence[tuple[int, Typed]]) -> dict[int, int]:
+        """Return the ids of the (feature id, typed value) pairs that exist, by position."""
+        if not wanted:
+            return {}
+        columns: dict[str, list[Any]] = {
+            "positions": list(range(len(wanted))),
+            "feature_id": [feature_id for feature_id, _ in wanted],
+            "kind": [typed.kind for _, typed in wanted],
+        }
+        for column in VALUE_COLUMNS:
+            columns[column] = [typed.physical if KINDS[typed.kind].column == column else None for _, typed in wanted]
+        return dict(self._engine.run("values.find", None, **columns))
+
+    def value_ids(self, wanted: Sequence[tuple[int, Typed]]) -> list[int]:
+        """Return the id of each (feature id, typed value) pair; those that do not exist are added."""
+        distinct = {(feature_id, typed.hash): (feature_id, typed) for feature_id, typed in wanted}
+        pairs = list(distinct.values())
+        ids = self.find_values(pairs)
+        new = [position for position in range(len(pairs)) if position not in ids]
+        if new:
+            first = self._engine.next_ids("typed_values", len(new))
+            ids |= {position: first + number for number, position in enumerate(new)}
+            self._insert_values([(ids[position], *pairs[position]) for position in new])
+        by_key = dict(zip(distinct, (ids[position] for position in range(len(pairs))), strict=True))
+        return [by_key[feature_id, typed.hash] for feature_id, typed in wanted]
+
+    def _insert_values(self, rows: Iterable[tuple[int, int, Typed]]) -> None:
+        session = self._session
+        run_id = session.run.id if session.run is not None else None
+        tail = (datetime.now(UTC), session.user_id, run_id, session.branch_id, session.space_id)
+        columns = {"id": "BIGINT", "feature_id": "BIGINT", "kind": "VARCHAR", **VALUE_COLUMNS}
+        columns |= {"created_at": "TIMESTAMP WITH TIME ZONE", "created_by_id": "BIGINT", "run_id": "BIGINT"}
+        columns |= {"branch_id": "BIGINT", "space_id": "BIGINT"}
+        listed = []
+        for id_, feature_id, typed in rows:
+            physical = [typed.physical if KINDS[typed.kind].column == column else None for column in VALUE_COLUMNS]
+            listed.append((id_, feature_id, typed.kind, *physical, *tail))
+        self._engine.insert("typed_values", columns, listed)
+        session.search.touched("FeatureValue", [row[0] for row in listed])
+        ids = [row[0] for row in listed]
+        self._engine.on_rollback(lambda: session.search.touched("FeatureValue", ids))
+
+    # --- annotations -----------------------------------------------------------------------------
+
+    def annotate(self, table: Table, given: Mapping[int, Sequence[tuple[FeatureInfo, Typed | int]]], mode: str) -> None:
+        """Annotate entities with values (or ids of categorical ones).
+
+        `add` adds, `update` replaces the values of the features that are named, `set` makes them all there is.
+        """
+        flat = [(entity_id, info, value) for entity_id, pairs in given.items() for info, value in pairs]
+        typed = [(info.id, value) for _, info, value in flat if isinstance(value, Typed)]
+        ids = iter(self.value_ids(typed))
+        wanted = [
+            (info.id, entity_id, next(ids) if isinstance(value, Typed) else value) for entity_id, info, value in flat
+        ]
+        current = self.current(table, list(given))
+        removed: list[Row] = []
+        if mode != "add":
+            named = {(info.id, entity_id) for entity_id, info, _ in flat}
+            kept = set(wanted)
+            removed = [row for row in current if row not in kept and (mode == "set" or row[:2] in named)]
+        self._write(table, current, wanted, removed, mode)
+
+    def current(self, table: Table, entity_ids: Sequence[int]) -> set[Row]:
+        """Return the annotations that entities have now."""
+        return set(self._engine.run("annotations.current", table.entity, ids=list(entity_ids)))
+
+    def apply(self, table: Table, *, add: Sequence[Row], remove: Sequence[Row], operation: str) -> None:
+        """Add and remove annotations given by ids."""
+        entities = sorted({entity_id for _, entity_id, _ in (*add, *remove)})
+        current = self.current(table, entities)
+        self._write(table, current, add, [row for row in remove if row in current], operation)
+
+    def _write(
+        self, table: Table, current: set[Row], wanted: Sequence[Row], removed: Sequence[Row], operation: str
+    ) -> None:
+        added = [row for row in dict.fromkeys(wanted) if row not in current]
+        self._check_single((current - set(removed)) | set(added), added)
+        if not added and not removed:
+            return
+        change = new_change(self._session, operation)
+        for name, rows in (("remove_links", removed), ("add_links", added)):
+            if rows:
+                features, entities, values = (list(column) for column in zip(*rows, strict=True))
+                self._engine.run(
+                    f"annotations.{name}",
+                    table.entity,
+                    features=features,
+                    entities=entities,
+                    values=values,
+                    change=change,
+                )
+
+    def _check_single(self, after: set[Row], added: Sequence[Row]) -> None:
+        """Refuse a second value of a feature that takes one."""
+        touched = {row[:2] for row in added}
+        seen: set[tuple[int, int]] = set()
+        for feature_id, entity_id, _ in after:
+            key = (feature_id, entity_id)
+            if key not in touched:
+                continue
+            info = self._session.features.by_id(feature_id)
+            if key in seen and not info.multiple:
+                raise ValidationError(
+                    f"feature {info.name!r} takes one value and a different one is there: replace it with "
+                    "update_values or set_values, or register the feature with multiple=True",
+                    feature=info.name,
+                    entity=entity_id,
+                )
+            seen.add(key)
+
+    # --- reading ---------------------------------------------------------------------------------
+
+    def values_of(self, table: Table, entity_id: int) -> dict[str, Any]:
+        """Return the values an entity has now by feature name, in the order of registration.
+
+        Features that take several give lists, sorted; categorical ones give names.
+        """
+        rows = self._engine.run("annotations.values_of", table.entity, id=entity_id)
+        columns = ["kind", *VALUE_COLUMNS]
+        found: dict[FeatureInfo, list[Any]] = {}
+        categories: dict[str, set[int]] = {}
+        for feature_id, value_id, *physical in rows:
+            info = self._session.features.by_id(feature_id)
+            if info.dtype.is_cat:
+                categories.setdefault(info.dtype.registry or "", set()).add(value_id)
+                found.setdefault(info, []).append(value_id)
+            else:
+                found.setdefault(info, []).append(_python(info, dict(zip(columns, physical, strict=True))))
+        names = {registry: self.labels(registry, sorted(ids)) for registry, ids in categories.items()}
+        result: dict[str, Any] = {}
+        for info, values in found.items():
+            shown = [names[info.dtype.registry or ""][id_] for id_ in values] if info.dtype.is_cat else values
+            result[_free(info.name, result)] = sorted(shown, key=sort_key) if info.multiple else shown[0]
+        return result
+
+    def labels(self, registry: str, ids: Sequence[int]) -> dict[int, str]:
+        """Return the names of records of a registry by id."""
+        records = self._session.registries[registry].filter(id__in=list(ids))
+        label = self._session.catalog[registry].label
+        return dict(records.values_list("id", label)._fetch())
+
+
+def _free(name: str, taken: Mapping[str, Any]) -> str:
+    """Return a name for a second feature of the same name, as frames give it."""
+    number, free = 1, name
+    while free in taken:
+        number += 1
+        free = f"{name}_{number}"
+    return free
+
+
+def _python(info: FeatureInfo, columns: Mapping[str, Any]) -> Any:
+    kind = columns["kind"]
+    return decode_as(info.dtype, kind, columns[KINDS[kind].column])
+
+
+def sort_key(value: Any) -> tuple[Any, ...]:
+    """Return what orders the values of one feature as frames do: numbers by size, NaN last, nested ones by text."""
+    if isinstance(value, float) and math.isnan(value):
+        return (1, 0)
+    if isinstance(value, dict | list):
+        return (0, dumps(value))
+    if isinstance(value, datetime):
+        return (0, value.tzinfo is not None, value.replace(tzinfo=None))
+    return (0, value)

@@ -1,0 +1,127 @@
+"""Artifacts: files, folders and URIs that hold datasets."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from os import PathLike, fspath
+from typing import TYPE_CHECKING, Any, Self
+
+from duckfeat.errors import InvalidArgument
+from duckfeat.model.fields import Field, Many
+from duckfeat.query.session import Session
+from duckfeat.registries import files
+from duckfeat.registries.base import TracksUpdates
+from duckfeat.registries.features import FeatureManager
+from duckfeat.registries.naming import outside_trash
+
+if TYPE_CHECKING:
+    import polars
+
+
+class Artifact(TracksUpdates, rows="artifacts", label="key", uid_length=20):
+    r"""A file, a folder or a URI that holds a dataset. It carries features.
+
+    Registering the same content twice gives the first artifact; `skip_hash_lookup=True` makes another. A new
+    content under a key that exists is a new version: `is_latest` moves to it.
+
+    >>> import duckfeat as dft, pathlib, tempfile
+    >>> store = dft.connect()
+    >>> path = pathlib.Path(tempfile.mkdtemp()) / "batch1.csv"
+    >>> _ = path.write_text("sample,dose\n1,2.5\n")
+    >>> artifact = dft.Artifact(path, key="batch1.csv").save()
+    >>> artifact.suffix, artifact.size, artifact.load().shape
+    ('.csv', 19, (1, 2))
+    """
+
+    key: Field[str | None] = Field("str", "The name within the store, like a relative path.", null=True, search=True)
+    description: Field[str | None] = Field("str", "What it holds.", null=True, search=True)
+    path: Field[str] = Field("str", "Where it is: an absolute path or a URI.")
+    suffix: Field[str] = Field("str", "The file name's ending, such as .parquet.", settable=False)
+    size: Field[int | None] = Field("int", "Size in bytes; of a folder, of all its files.", null=True, settable=False)
+    hash: Field[str | None] = Field("str", "The digest of the content.", null=True, settable=False)
+    n_files: Field[int | None] = Field("int", "The number of files in a folder.", null=True, settable=False)
+    n_observations: Field[int | None] = Field("int", "The number of observations.", null=True)
+    version: Field[str | None] = Field("str", "The version.", null=True)
+    is_latest: Field[bool] = Field("bool", "Whether this is the newest of its key.", default=True, settable=False)
+
+    feature_values = Many("FeatureValue", "annotations", "The values this artifact is annotated with.")
+    ulabels = Many("ULabel", "artifacts.ulabels", "Labels of this artifact, its own and those through features.")
+    records = Many("Record", "artifacts.records", "The records this artifact is about.")
+    runs = Many("Run", "artifacts.runs", "Runs related to this artifact.")
+
+    def __init__(
+        self,
+        path: str | PathLike[str] | None = None,
+        *,
+        key: str | None = None,
+        features: Any = None,
+        skip_hash_lookup: bool = False,
+        **values: Any,
+    ) -> None:
+        if path is None:
+            raise InvalidArgument("an Artifact needs the path or URI of its content", key=key)
+        super().__init__(key=key, **values)
+        facts = files.describe_path(path)
+        local = files.local_path(path)
+        self.path = fspath(path) if local is None else str(local.absolute())
+        self.suffix, self.size, self.hash, self.n_files = facts.suffix, facts.size, facts.hash, facts.n_files
+        self.__dict__["_skip_hash_lookup"] = skip_hash_lookup
+        self.__dict__["_features_given"] = features
+
+    @property
+    def features(self) -> FeatureManager:
+        """The feature values of this artifact."""
+        return FeatureManager(self)
+
+    def load(self) -> Any:
+        """Return the content in memory: a Polars DataFrame for tables, text or JSON values otherwise.
+
+        Raises `MissingFile` if it is gone, `InvalidArgument` for a suffix that has no reader.
+        """
+        return files.load(self.path, self.suffix)
+
+    def open(self) -> polars.LazyFrame:
+        """Return the content of a table (Parquet, CSV, Arrow IPC, NDJSON) as a Polars LazyFrame.
+
+        Raises `MissingFile` if it is gone, `InvalidArgument` for a suffix that has no reader.
+        """
+        return files.open(self.path, self.suffix)
+
+    # --- saving ----------------------------------------------------------------------------------
+
+    @classmethod
+    def _existing(cls, session: Session, records: Sequence[Self]) -> dict[int, Self]:
+        hashes = {record.hash for record in records if record.hash and not record.__dict__["_skip_hash_lookup"]}
+        known: dict[Any, Self] = {}
+        if hashes:
+            found = outside_trash(session, cls.__registry__).filter(hash__in=sorted(hashes)).order_by("-id")
+            known = {artifact.hash: artifact for artifact in found}
+        existing = {
+            position: known[record.hash]
+            for position, record in enumerate(records)
+            if record.hash in known and not record.__dict__["_skip_hash_lookup"]
+        }
+        cls._supersede(session, [record for position, record in enumerate(records) if position not in existing])
+        return existing
+
+    @classmethod
+    def _supersede(cls, session: Session, records: Sequence[Self]) -> None:
+        """Take `is_latest` from the artifacts whose key a new one has."""
+        latest: dict[str, Self] = {}
+        for record in records:
+            if record.key is not None:
+                if record.key in latest:
+                    latest[record.key].is_latest = False
+                latest[record.key] = record
+        if latest:
+            older = outside_trash(session, cls.__registry__).filter(key__in=sorted(latest), is_latest=True)
+            ids = older._ids()
+            if ids:
+                session.engine.write(
+                    "UPDATE artifacts SET is_latest = FALSE WHERE id IN (SELECT unnest($ids::BIGINT[]))",
+                    {"ids": ids},
+                )
+
+    @classmethod
+    def _twin_key(cls, record: Any) -> Any:
+        return None if record.__dict__["_skip_hash_lookup"] else record.hash

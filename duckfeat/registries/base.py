@@ -1,0 +1,423 @@
+"""What every registry has: the class is the table, an instance a row."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
+from datetime import UTC, datetime
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any, ClassVar, Self
+
+from duckfeat.compile.select import Query
+from duckfeat.errors import FieldError, InvalidArgument, hint
+from duckfeat.model.dtypes import Typed, decode
+from duckfeat.model.fields import Field, FieldRef, ForeignKey, Many, Relation, Reverse, field_name
+from duckfeat.model.kinds import KINDS
+from duckfeat.model.q import Condition, RelatedTo
+from duckfeat.model.tables import Table
+from duckfeat.query.lookup import Keep, Lookup
+from duckfeat.query.queryset import QuerySet
+from duckfeat.query.session import INSTANCES, Session
+from duckfeat.query.wide import Features, Include
+from duckfeat.registries import naming
+from duckfeat.registries.managers import Manager
+
+if TYPE_CHECKING:
+    import pandas as pd
+    import polars as pl
+    import pyarrow as pa
+
+    from duckfeat.registries.places import Branch, Space
+    from duckfeat.registries.run import Run
+    from duckfeat.registries.user import User
+
+
+def utc_now() -> datetime:
+    """Return the time as it is recorded: UTC, to the microsecond."""
+    return datetime.now(UTC)
+
+
+class SQLRecord:
+    """A record of a registry; the class itself answers questions about all of them.
+
+    Fields are given as keywords. Nothing is written before `save()`.
+    """
+
+    __registry__: ClassVar[str] = ""
+    __table__: ClassVar[Table]
+    __session__: ClassVar[Session | None] = None
+    __found_by__: ClassVar[tuple[str, ...]] = ()
+    """Fields that name a record: saving one whose names exist returns the existing one."""
+
+    id: Field[Any] = Field("int", "The number of the record in its registry.", settable=False, shown=False)
+    uid: Field[str] = Field("str", "The random name of the record, base62.", unique=True)
+
+    def __init_subclass__(
+        cls, rows: str = "", label: str = "name", uid_length: int = 12, source: str = "", **kwargs: Any
+    ) -> None:
+        super().__init_subclass__(**kwargs)
+        if rows:
+            cls.__registry__ = cls.__name__
+            fields, relations = _declared(cls)
+            cls.__table__ = Table(cls.__name__, rows, source or rows, fields, relations, label, uid_length)
+
+    def __init__(self, *args: Any, **values: Any) -> None:
+        if args:
+            raise InvalidArgument(f"{self.__registry__} takes its fields as keywords", value=args)
+        self.__dict__["_session"] = type(self).__session__
+        table = self.__table__
+        for field in table.fields.values():
+            if not isinstance(field, ForeignKey):
+                self.__dict__[field.name] = field.initial()
+        for name, value in values.items():
+            self._set(name, value)
+
+    def _set(self, name: str, value: Any) -> None:
+        table = self.__table__
+        field = table.fields.get(name)
+        if field is None or not field.settable:
+            settable = [known.name for known in table.fields.values() if known.settable]
+            raise FieldError(
+                f"{self.__registry__} has no field {name!r} to set{hint(name, settable)}",
+                name=name,
+                available=settable,
+            )
+        setattr(self, name, value)
+
+    @property
+    def _bound(self) -> Session:
+        session: Session | None = self.__dict__.get("_session")
+        return session or INSTANCES.current()
+
+    # --- relations -------------------------------------------------------------------------------
+
+    def _foreign(self, field: ForeignKey[Any]) -> Any:
+        if field.name in self.__dict__:
+            return self.__dict__[field.name]
+        id_ = self.__dict__.get(field.column)
+        if id_ is None:
+            return None
+        peers = [peer for peer in self.__dict__.get("_peers", ()) if field.name not in peer.__dict__] or [self]
+        ids = {peer.__dict__[field.column] for peer in peers if peer.__dict__.get(field.column) is not None}
+        found = self._bound.registries[field.target].filter(id__in=sorted(ids | {id_}))
+        by_id = {record.id: record for record in found}
+        for peer in (*peers, self):
+            peer.__dict__[field.name] = by_id.get(peer.__dict__.get(field.column))
+        return self.__dict__[field.name]
+
+    def _set_foreign(self, field: ForeignKey[Any], value: Any) -> None:
+        registry = getattr(type(value), "__registry__", None)
+        if value is not None and registry != field.target:
+            raise InvalidArgument(f"{self.__registry__}.{field.name} is a {field.target}, not {value!r}", value=value)
+        self.__dict__[field.name] = value
+        self.__dict__[field.column] = None if value is None else value.id
+
+    def _manager(self, relation: Relation) -> Manager[Any]:
+        if self.id is None:
+            raise InvalidArgument(f"save this {self.__registry__} before you use its {relation.name}")
+        condition = RelatedTo(relation, (self.id,))
+        query = Query(self._bound.catalog[relation.target], branches=self._bound.branches)
+        return Manager(self._bound, query.where(condition), relation, self)
+
+    def __getattr__(self, name: str) -> Any:
+        session = None if name.startswith("_") else self.__dict__.get("_session") or INSTANCES.default
+        relation = session.catalog[self.__registry__].relations.get(name) if session else None
+        if relation is None:
+            available = [known for known in dir(type(self)) if not known.startswith("_")]
+            raise AttributeError(f"{self.__registry__} has no attribute {name!r}{hint(name, available)}")
+        return self._manager(relation)
+
+    # --- writing ---------------------------------------------------------------------------------
+
+    def save(self) -> Self:
+        """Save the record and return it.
+
+        A new record gets its id and uid; a saved one is updated. In registries whose names are unique, a new
+        record whose name exists becomes the existing one. All or nothing.
+
+        Raises `ValidationError` for a field that must not be missing or a value of the wrong type,
+        `IntegrityError` for a uid that exists.
+        """
+        self._bound.writer.save([self])
+        return self
+
+    def delete(self, permanent: bool | None = None) -> Any:
+        """Move the record to the trash, or with `permanent=True` remove it and what hangs on it.
+
+        Returns None, or for a permanent deletion `(count, {registry: n})`.
+        """
+        self._require_saved("delete")
+        result = self._bound.writer.delete(self.__registry__, [self.id], permanent=bool(permanent))
+        if permanent:
+            self.__dict__["id"] = None
+        else:
+            self.refresh_from_db()
+        return result
+
+    def restore(self) -> Self:
+        """Bring the record back from the trash, to the branch it was on, and return it."""
+        self._require_saved("restore")
+        self._bound.writer.restore(self.__registry__, [self.id])
+        return self.refresh_from_db()
+
+    def refresh_from_db(self) -> Self:
+        """Read the record's fields again and return it."""
+        self._require_saved("refresh")
+        fresh = self._bound.registries[self.__registry__].get(self.id)
+        kept = {key: self.__dict__[key] for key in ("_session",) if key in self.__dict__}
+        self.__dict__.clear()
+        self.__dict__.update({**fresh.__dict__, **kept})
+        return self
+
+    def _require_saved(self, what: str) -> None:
+        if self.id is None:
+            raise InvalidArgument(f"this {self.__registry__} is not saved: there is nothing to {what}")
+
+    # --- looking at it ---------------------------------------------------------------------------
+
+    def describe(self, return_str: bool = False) -> str | None:
+        """Print the record's fields and features, or return the text."""
+        text = naming.description(self)
+        if return_str:
+            return text
+        print(text)  # noqa: T201  # what the method is for
+        return None
+
+    def __repr__(self) -> str:
+        return naming.one_line(self)
+
+    def _repr_html_(self) -> str:
+        return naming.html(self)
+
+    def __eq__(self, other: object) -> bool:
+        if self is other:
+            return True
+        if not isinstance(other, SQLRecord) or self.__registry__ != other.__registry__ or self.id is None:
+            return False
+        return self._identity() == other._identity()
+
+    def _identity(self) -> tuple[Any, ...]:
+        return (self.id, self.__dict__.get("uid"), self.__dict__.get("hash"))
+
+    def __hash__(self) -> int:
+        return object.__hash__(self) if self.id is None else hash((self.__registry__, self.id))
+
+    # --- the registry ----------------------------------------------------------------------------
+
+    @classmethod
+    def _current(cls) -> Session:
+        return cls.__session__ or INSTANCES.current()
+
+    @classmethod
+    def _queryset(cls) -> QuerySet[Self]:
+        session = cls._current()
+        return QuerySet(session, Query(session.catalog[cls.__registry__], branches=session.branches))
+
+    @classmethod
+    def _from_rows(cls, columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> list[Self]:
+        made = []
+        session = cls.__session__
+        for row in rows:
+            record = object.__new__(cls)
+            record.__dict__.update(zip(columns, row, strict=False))
+            record.__dict__["_session"] = session
+            _read_special(cls.__table__, record.__dict__)
+            made.append(record)
+        for record in made:
+            record.__dict__["_peers"] = made
+        return made
+
+    @classmethod
+    def _prepare(cls, _session: Session, records: Sequence[Self]) -> None:
+        """Complete new records before they are saved; a registry may do what it needs here."""
+
+    @classmethod
+    def _prepare_update(cls, _session: Session, record: Self) -> None:
+        """Complete a saved record before it is updated."""
+
+    @classmethod
+    def _twin_key(cls, record: Self) -> Any:
+        """Return what two new records of one call must not both have, or None."""
+        return naming.key_of(cls, record)
+
+    @classmethod
+    def _existing(cls, session: Session, records: Sequence[Self]) -> dict[int, Self]:
+        """Return the saved records that new ones turn out to be, by position."""
+        return naming.existing(cls, session, records)
+
+    def _agrees_with(self, existing: Self) -> None:
+        """Raise `ValidationError` if this new record cannot be the existing one of its name."""
+
+    @classmethod
+    def filter(cls, *queries: Condition, branch: Any = ..., **lookups: Any) -> QuerySet[Self]:
+        """Return the records that fulfil the conditions, as a QuerySet.
+
+        Conditions are `Q` objects, feature predicates, and lookups by keyword. The current branch and main are
+        searched; naming a `branch`, `id`, `uid` or `hash` lifts that, and `branch=None` means all branches.
+        """
+        found = cls._queryset()
+        if branch is None:
+            found = found._with(replace(found._query, branches=None))
+        elif branch is not ...:
+            lookups["branch__name" if isinstance(branch, str) else "branch"] = branch
+        return found.filter(*queries, **lookups)
+
+    @classmethod
+    def exclude(cls, *queries: Condition, **lookups: Any) -> QuerySet[Self]:
+        """Return the records that do not fulfil the conditions together."""
+        return cls._queryset().exclude(*queries, **lookups)
+
+    @classmethod
+    def all(cls) -> QuerySet[Self]:
+        """Return every record."""
+        return cls._queryset()
+
+    @classmethod
+    def get(cls, idlike: int | str | None = None, **lookups: Any) -> Self:
+        """Return the one record of an id, a uid, the beginning of a uid, or lookups.
+
+        Raises `DoesNotExist` or `MultipleResultsFound`.
+        """
+        return cls.filter().get(idlike, **lookups)
+
+    @classmethod
+    def get_or_none(cls, idlike: int | str | None = None, **lookups: Any) -> Self | None:
+        """Return the one record, or None if there is none."""
+        return cls.filter().get_or_none(idlike, **lookups)
+
+    @classmethod
+    def count(cls) -> int:
+        """Return how many records there are."""
+        return cls._queryset().count()
+
+    @classmethod
+    def search(
+        cls, string: str, *, field: Any = None, limit: int | None = 20, case_sensitive: bool = False
+    ) -> QuerySet[Self]:
+        """Return the records nearest in name, best first; their frame has a `score` from 0 to 100."""
+        return cls._queryset().search(string, field=field, limit=limit, case_sensitive=case_sensitive)
+
+    @classmethod
+    def lookup(
+        cls,
+        field: str | FieldRef | None = None,
+        return_field: str | FieldRef | None = None,
+        keep: Keep = "first",
+    ) -> Lookup:
+        """Return an object that completes the values of a field as attributes, and gives the records.
+
+        `return_field` gives that field instead of the record; `keep` says which record stands for a value that
+        several have: the first, the last, or with False all of them.
+        """
+        return cls._queryset().lookup(field, return_field, keep)
+
+    @classmethod
+    def df(cls, include: Include = None, features: Features = False, limit: int | None = 100) -> pd.DataFrame:
+        """Return a pandas DataFrame of the newest records, 100 unless told otherwise.
+
+        A warning is logged when the limit cut rows; `limit=None` gives all.
+        """
+        return cls._queryset().df(include, features, limit)
+
+    to_dataframe = df
+
+    @classmethod
+    def pl(cls, include: Include = None, features: Features = False, limit: int | None = None) -> pl.DataFrame:
+        """Return a Polars DataFrame of the records."""
+        return cls._queryset().pl(include, features, limit)
+
+    @classmethod
+    def arrow(cls, include: Include = None, features: Features = False, limit: int | None = None) -> pa.Table:
+        """Return an Arrow table of the records."""
+        return cls._queryset().arrow(include, features, limit)
+
+    @classmethod
+    def using(cls, instance: str | None) -> QuerySet[Self]:
+        """Return the records of another store, given by its name, path or url; None means the default one.
+
+        Raises `InstanceNotFound` when no store goes by that.
+        """
+        session = INSTANCES.find(instance)
+        bound: type[Self] = session.registries[cls.__registry__]
+        return bound._queryset()
+
+    @classmethod
+    def from_values(
+        cls, values: Iterable[Any], field: str | FieldRef | None = None, create: bool = False, **fixed: Any
+    ) -> list[Self]:
+        """Return a record for each distinct value of a field: the saved one, or a new one not saved yet.
+
+        With `create=True` the new ones are saved. `fixed` are further fields of new ones. The order is that of
+        the values.
+        """
+        return naming.from_values(cls, values, field_name(field) if field else cls.__table__.label, create, fixed)
+
+    @classmethod
+    def validate(cls, values: Any, field: str | FieldRef | None = None) -> Any:
+        """Return a boolean array that tells which values exist in a field; for one text, a bool."""
+        return naming.validate(cls, values, field_name(field) if field else cls.__table__.label)
+
+    @classmethod
+    def inspect(cls, values: Any, field: str | FieldRef | None = None) -> naming.Inspection:
+        """Return which values exist in a field, which do not, and what those may have meant."""
+        return naming.inspect(cls, values, field_name(field) if field else cls.__table__.label)
+
+    @classmethod
+    def standardize(cls, values: Any, field: str | FieldRef | None = None) -> Any:
+        """Return the values with synonyms replaced by the name they stand for; for one text, a text."""
+        return naming.standardize(cls, values, field_name(field) if field else cls.__table__.label)
+
+
+class TracksRun(SQLRecord):
+    """A record with provenance: who made it, when, in which run, on which branch, in which space."""
+
+    run: ForeignKey[Run | None] = ForeignKey("Run", "Run that created the record.", related="output_{rows}", null=True)
+    created_at: Field[datetime] = Field("instant", "Time of creation, UTC.", default=utc_now, settable=False)
+    created_by: ForeignKey[User] = ForeignKey(
+        "User", "Creator of the record.", related="created_{rows}", null=True, settable=False
+    )
+    branch: ForeignKey[Branch] = ForeignKey("Branch", "The branch the record is on.", related="{rows}")
+    space: ForeignKey[Space] = ForeignKey("Space", "The space the record lives in.", related="{rows}")
+
+
+class TracksUpdates(TracksRun):
+    """A record that also knows when it was last changed."""
+
+    updated_at: Field[datetime] = Field(
+        "instant", "Time of the last change, UTC.", default=utc_now, settable=False, shown=False
+    )
+
+
+_TAIL = ("run", "created_at", "created_by", "updated_at", "branch", "space", "id")
+
+
+def _declared(cls: type[SQLRecord]) -> tuple[Mapping[str, Any], Mapping[str, Relation]]:
+    """Return the fields of a registry, its own before those every registry has, and its relations."""
+    found: dict[str, Any] = {}
+    for owner in reversed(cls.__mro__):
+        found.update({name: value for name, value in vars(owner).items() if isinstance(value, Field | Many | Reverse)})
+        found = {name: value for name, value in found.items() if vars(owner).get(name, value) is not None}
+    fields = {name: value for name, value in found.items() if isinstance(value, Field)}
+    ordered = [name for name in fields if name not in _TAIL] + [name for name in _TAIL if name in fields]
+    relations = {
+        field.name: Relation(field.name, cls.__name__, field.target, "fk", column=field.column)
+        for field in fields.values()
+        if isinstance(field, ForeignKey)
+    }
+    relations |= {
+        name: value.relation(cls.__name__) for name, value in found.items() if isinstance(value, Many | Reverse)
+    }
+    return MappingProxyType({name: fields[name] for name in ordered}), MappingProxyType(relations)
+
+
+def _read_special(table: Table, values: dict[str, Any]) -> None:
+    """Give instants their zone back, and a feature value its Python value."""
+    for field in table.fields.values():
+        if field.type == "instant" and isinstance(values.get(field.name), datetime):
+            values[field.name] = values[field.name].replace(tzinfo=UTC)
+        elif field.type == "value":
+            kind = values.pop("kind")
+            columns = {column: values.pop(column, None) for column in {row.column for row in KINDS.values()}}
+            typed = Typed(kind, columns[KINDS[kind].column])
+            values["_typed"] = typed
+            values[field.name] = decode(*typed)

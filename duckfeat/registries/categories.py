@@ -1,0 +1,68 @@
+"""Categorical values: names, ontology ids or records, resolved to the records of their registry."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from duckfeat.errors import ValidationError
+from duckfeat.model.feature_info import FeatureInfo
+from duckfeat.model.tables import Table
+from duckfeat.query.session import Session
+from duckfeat.registries.naming import outside_trash
+
+
+def naming_fields(table: Table) -> list[str]:
+    """Return the fields that a category's value may be given by: its name, then its ontology id."""
+    return [table.label, *(name for name in ("ontology_id",) if name in table.fields)]
+
+
+def resolve(session: Session, info: FeatureInfo, values: Sequence[Any]) -> list[int]:
+    """Return the ids of the records that values of a categorical feature mean.
+
+    Raises `ValidationError` for a value that is no record of the registry (or of the type), with the nearest.
+    """
+    table = session.catalog[info.dtype.registry or ""]
+    names = [value for value in values if isinstance(value, str)]
+    by_name = ids_by_name(session, info, names) if names else {}
+    return [_one(session, info, table, value, by_name) for value in values]
+
+
+def ids_by_name(session: Session, info: FeatureInfo, names: Sequence[str]) -> dict[str, int]:
+    """Return the ids of the records of a feature's registry that have these names or ontology ids."""
+    table = session.catalog[info.dtype.registry or ""]
+    found: dict[str, int] = {}
+    for field in reversed(naming_fields(table)):
+        records = outside_trash(session, table.name).filter(**{f"{field}__in": list(dict.fromkeys(names))})
+        if info.dtype.registry_type:
+            records = records.filter(type__name=info.dtype.registry_type)
+        found |= dict(records.order_by("-id").values_list(field, "id")._fetch())
+    return found
+
+
+def _one(session: Session, info: FeatureInfo, table: Table, value: Any, by_name: dict[str, int]) -> int:
+    registry = getattr(type(value), "__registry__", None)
+    if registry == table.name:
+        if value.id is None:
+            session.writer.save([value])
+        return int(value.id)
+    if isinstance(value, str) and value in by_name:
+        return by_name[value]
+    raise _unknown(session, info, table, value)
+
+
+def _unknown(session: Session, info: FeatureInfo, table: Table, value: Any) -> ValidationError:
+    near: list[str] = []
+    if isinstance(value, str):
+        records = session.registries[table.name].search(value, field=table.label, limit=3)
+        near = [record.__dict__[table.label] for record in records]
+    meant = f" (did you mean {', '.join(map(repr, near))}?)" if near else ""
+    typed = f" of type {info.dtype.registry_type!r}" if info.dtype.registry_type else ""
+    create = f"; to create it: {table.name}({table.label}={value!r}).save()" if isinstance(value, str) else ""
+    return ValidationError(
+        f"feature {info.name!r} has dtype {info.dtype.name}: there is no {table.name}{typed} {value!r}{meant}{create}",
+        feature=info.name,
+        dtype=info.dtype.name,
+        value=value,
+        suggestions=near,
+    )

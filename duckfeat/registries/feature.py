@@ -1,0 +1,139 @@
+"""Features: the named, typed dimensions that values belong to."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+from typing import Any
+
+from duckfeat.errors import InvalidArgument, ValidationError, hint
+from duckfeat.model.dtypes import Dtype, parse_dtype
+from duckfeat.model.fields import Field, ForeignKey, Reverse
+from duckfeat.model.q import Comparable, FeaturePath, Predicate
+from duckfeat.model.tables import ENTITIES
+from duckfeat.query.session import Session
+from duckfeat.registries.base import SQLRecord, TracksUpdates
+
+_log = logging.getLogger("duckfeat")
+
+
+class Feature(Comparable, TracksUpdates, rows="features", uid_length=12):
+    """A named dimension with a dtype: `temperature` is a float in degC.
+
+    `dtype` is a Python type, a text such as `"list[int]"` or `"cat[ULabel]"`, or a registry. With
+    `multiple=True` an entity may have several values; with `coerce=True` values are converted even where that
+    loses something. Comparing a feature with a value builds a predicate for `filter()`.
+
+    Saving a feature whose name exists (within its type) gives the existing one; a different dtype raises
+    `ValidationError`.
+
+    >>> import duckfeat as dft
+    >>> store = dft.connect()
+    >>> temperature = dft.Feature(name="temperature", dtype=float, unit="degC").save()
+    >>> temperature > 20
+    (temperature gt 20)
+    """
+
+    __found_by__ = ("name", "type")
+
+    name: Field[str] = Field("str", "The name, unique within its type.", unique=True, search=True)
+    dtype: Field[str | None] = Field("str", "The dtype of its values; missing for a type.", null=True)
+    unit: Field[str | None] = Field("str", "The unit of its values.", null=True)
+    description: Field[str | None] = Field("str", "What it measures.", null=True, search=True)
+    synonyms: Field[str | None] = Field("str", "Other names, joined by |.", null=True, search=True)
+    multiple: Field[bool] = Field("bool", "Whether an entity may have several values.", default=False)
+    coerce: Field[bool] = Field("bool", "Whether values are converted with loss.", default=False)
+    is_type: Field[bool] = Field("bool", "Whether this groups features.", default=False, shown=False)
+    type: ForeignKey[Feature | None] = ForeignKey("Feature", "The group it is in.", related="instances", null=True)
+
+    values = Reverse("FeatureValue", "feature_id", "The distinct values of this feature.")
+    instances = Reverse("Feature", "type_id", "The features of this type.")
+
+    def __init__(self, name: str | None = None, dtype: Any = None, **values: Any) -> None:
+        super().__init__(**values if name is None else {"name": name, **values})
+        if dtype is not None:
+            self.dtype = parse_dtype(dtype).name
+        elif not self.is_type:
+            raise InvalidArgument(f"feature {self.name!r} needs a dtype, such as dtype=float or dtype='cat[ULabel]'")
+
+    @property
+    def parsed_dtype(self) -> Dtype:
+        """The dtype as an object.
+
+        Raises `InvalidArgument` for a type, which has none.
+        """
+        if self.dtype is None:
+            raise InvalidArgument(f"feature type {self.name!r} has no dtype")
+        return parse_dtype(self.dtype)
+
+    # --- predicates ------------------------------------------------------------------------------
+
+    def _predicate(self, lookup: str, operand: Any) -> Predicate:
+        return Predicate(self, lookup, operand)
+
+    def __getitem__(self, part: str | int) -> FeaturePath:
+        return FeaturePath(self, (part,))
+
+    def __eq__(self, other: object) -> Any:
+        if isinstance(other, SQLRecord) and other.__registry__ == "Feature":
+            return SQLRecord.__eq__(self, other)
+        return self._predicate("exact", other)
+
+    def __ne__(self, other: object) -> Any:
+        if isinstance(other, SQLRecord) and other.__registry__ == "Feature":
+            return not SQLRecord.__eq__(self, other)
+        return self._predicate("isnull", False) if other is None else self._predicate("ne", other)
+
+    def __hash__(self) -> int:
+        return SQLRecord.__hash__(self)
+
+    # --- saving and deleting ---------------------------------------------------------------------
+
+    @classmethod
+    def _prepare(cls, _session: Session, records: Sequence[Any]) -> None:
+        for record in records:
+            if record.dtype is not None:
+                _check_registry(_session, record)
+            clashing = [name for name in ENTITIES if record.name and _session.catalog[name].has(record.name)]
+            if clashing:
+                _log.warning(
+                    "feature %r is called like a field of %s: filter by the feature object, the keyword is the field",
+                    record.name,
+                    " and ".join(clashing),
+                )
+
+    def _agrees_with(self, existing: Feature) -> None:
+        for name in ("dtype", "multiple", "is_type"):
+            mine, theirs = self.__dict__[name], existing.__dict__[name]
+            if mine != theirs:
+                raise ValidationError(
+                    f"feature {self.name!r} exists with {name} {theirs!r}, not {mine!r}",
+                    feature=self.name,
+                    existing=theirs,
+                    value=mine,
+                )
+
+    def delete(self, permanent: bool | None = None, *, cascade: bool = False) -> Any:
+        """Move the feature to the trash, or with `permanent=True` remove it.
+
+        A feature that has values is removed with them only if `cascade=True`; otherwise `IntegrityError` says
+        what would go. Returns None, or for a permanent deletion `(count, {registry: n})`.
+        """
+        self._require_saved("delete")
+        if not permanent:
+            return super().delete()
+        result = self._bound.writer.delete("Feature", [self.id], permanent=True, cascade=cascade)
+        self.__dict__["id"] = None
+        return result
+
+
+def _check_registry(session: Session, feature: Any) -> None:
+    dtype = feature.parsed_dtype
+    if dtype.is_cat and dtype.registry not in session.catalog:
+        registries = list(session.catalog)
+        raise ValidationError(
+            f"feature {feature.name!r}: no registry {dtype.registry!r}{hint(dtype.registry, registries)}",
+            feature=feature.name,
+            dtype=dtype.name,
+            available=registries,
+        )

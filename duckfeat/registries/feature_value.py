@@ -1,0 +1,120 @@
+"""Feature values: the distinct typed values of each feature."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, Self
+
+from duckfeat.errors import InvalidArgument, ValidationError
+from duckfeat.model.dtypes import Typed, decode, encode_for, is_missing, parse_dtype
+from duckfeat.model.fields import Field, ForeignKey, Many
+from duckfeat.query.session import Session
+from duckfeat.registries.base import TracksRun
+from duckfeat.registries.feature import Feature
+
+
+class FeatureValue(TracksRun, rows="typed_values", source="feature_values", label="value", uid_length=0):
+    """A typed value of a feature that is not categorical; (feature, typed value) is unique.
+
+    `1`, `1.0`, `"1"` and `True` are different values unless the feature's dtype makes them one. `hash` is the
+    22-character digest of the typed value.
+
+    >>> import duckfeat as dft
+    >>> store = dft.connect()
+    >>> temperature = dft.Feature(name="temperature", dtype=float).save()
+    >>> value, created = dft.FeatureValue.get_or_create(temperature, 21.5)
+    >>> value.value, created, dft.FeatureValue.get_or_create(temperature, 21.5)[1]
+    (21.5, True, False)
+    """
+
+    uid = None  # type: ignore[assignment]  # a feature value is named by its feature and hash
+
+    feature: ForeignKey[Feature | None] = ForeignKey("Feature", "The feature it is a value of.", related="values")
+    value: Field[Any] = Field("value", "The value, typed by the feature's dtype.", search=True)
+    hash: Field[str] = Field("str", "The digest of the typed value.", stored=False, settable=False)
+
+    artifacts = Many("Artifact", "annotations", "The artifacts annotated with this value.", forward=False)
+    runs = Many("Run", "annotations", "The runs annotated with this value.", forward=False)
+    records = Many("Record", "annotations", "The records annotated with this value.", forward=False)
+
+    def __init__(self, feature: Feature | None = None, value: Any = None, **values: Any) -> None:
+        super().__init__(feature=feature, value=value, **values)
+
+    @classmethod
+    def get_or_create(cls, feature: Feature | str, value: Any) -> tuple[Self, bool]:
+        """Return the value and whether it is new, as `(object, created)`.
+
+        Safe under threads: one of them creates, the others get. Raises `ValidationError` for a value that is
+        not of the feature's dtype, and for a categorical feature, whose values live in its registry.
+        """
+        session = cls._current()
+        info = session.features.find(feature)
+        if info is None:
+            raise ValidationError(f"feature {feature!r} is not registered: save it first", feature=feature)
+        _check_storable(info.name, info.dtype.name, value)
+        typed = encode_for(info.name, info.dtype, value, coerce=info.coerce)
+        found = cls._find(session, info.id, typed)
+        if found is not None:
+            return found, False
+        with session.engine.transaction():
+            found = cls._find(session, info.id, typed)
+            if found is not None:
+                return found, False
+            session.writer.annotations.value_ids([(info.id, typed)])
+            created = cls._find(session, info.id, typed)
+            if created is None:
+                raise InvalidArgument(f"the new value of {info.name!r} was not found again", value=value)
+            return created, True
+
+    @classmethod
+    def _find(cls, session: Session, feature_id: int, typed: Typed) -> Self | None:
+        ids = session.writer.annotations.find_values([(feature_id, typed)])
+        if not ids:
+            return None
+        bound = session.registries["FeatureValue"]
+        found: Self | None = next(iter(bound.filter(id=ids[0])[:1]), None)
+        return found
+
+    # --- saving ----------------------------------------------------------------------------------
+
+    @classmethod
+    def _prepare(cls, _session: Session, records: Sequence[Any]) -> None:
+        for record in records:
+            feature = record.feature
+            if feature is None or feature.id is None:
+                raise ValidationError("a feature value needs a saved feature", value=record.value)
+            dtype = parse_dtype(feature.dtype)
+            _check_storable(feature.name, dtype.name, record.value)
+            typed = encode_for(feature.name, dtype, record.value, coerce=feature.coerce)
+            record.__dict__["_typed"], record.__dict__["hash"] = typed, typed.hash
+            record.__dict__["value"] = decode(*typed)
+
+    @classmethod
+    def _prepare_update(cls, _session: Session, record: Any) -> None:
+        kind, physical = record.__dict__["_typed"]
+        if record.__dict__["value"] != decode(kind, physical) and record.value == record.value:
+            raise ValidationError("a feature value never changes: create another one", value=record.value)
+
+    @classmethod
+    def _existing(cls, session: Session, records: Sequence[Any]) -> dict[int, Any]:
+        wanted = [(record.feature_id, record.__dict__["_typed"]) for record in records]
+        ids = session.writer.annotations.find_values(wanted)
+        found = session.registries["FeatureValue"].filter(id__in=list(set(ids.values())))
+        by_id = {record.id: record for record in found}
+        return {position: by_id[id_] for position, id_ in ids.items()}
+
+    @classmethod
+    def _twin_key(cls, record: Any) -> Any:
+        return (record.feature_id, record.__dict__["_typed"].hash)
+
+
+def _check_storable(name: str, dtype: str, value: Any) -> None:
+    if dtype.startswith("cat["):
+        raise ValidationError(
+            f"feature {name!r} is categorical ({dtype}): its values are the records of that registry",
+            feature=name,
+            dtype=dtype,
+            value=value,
+        )
+    if is_missing(value):
+        raise ValidationError(f"None is no value: feature {name!r} has dtype {dtype}", feature=name, dtype=dtype)

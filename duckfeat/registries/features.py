@@ -1,0 +1,247 @@
+"""`record.features`: the feature values of one artifact, run or record."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING, Any
+
+from duckfeat.errors import InvalidArgument, ValidationError, suggestions
+from duckfeat.model.dtypes import Typed, decode_as, encode_for, is_missing
+from duckfeat.model.feature_info import FeatureInfo
+from duckfeat.model.kinds import KINDS, VALUE_COLUMNS
+from duckfeat.registries.categories import resolve
+
+if TYPE_CHECKING:
+    import polars as pl
+
+
+class FeatureManager:
+    """The feature values of one record; `features["name"]` gives one of them.
+
+    Keys are feature names or Feature objects. Every writing method is all or nothing.
+    """
+
+    def __init__(self, record: Any) -> None:
+        self._record = record
+        self._table = record.__table__
+
+    @property
+    def _session(self) -> Any:
+        if self._record.id is None:
+            raise InvalidArgument(f"save this {self._record.__registry__} before you give it feature values")
+        return self._record._bound
+
+    # --- writing ---------------------------------------------------------------------------------
+
+    def add_values(self, values: Mapping[Any, Any]) -> None:
+        """Add values. The same value again changes nothing.
+
+        Raises `ValidationError` for an unknown feature, a value that is not of the dtype, or a second, different
+        value of a feature that takes one.
+        """
+        self._write(values, "add")
+
+    def update_values(self, values: Mapping[Any, Any]) -> None:
+        """Replace the values of the features that are named; None removes them. Other features keep theirs."""
+        self._write(values, "update")
+
+    def set_values(self, values: Mapping[Any, Any]) -> None:
+        """Make these the record's values and remove all others."""
+        self._write(values, "set")
+
+    def _write(self, values: Mapping[Any, Any], mode: str) -> None:
+        session = self._session
+        infos = _known(session, values)
+        with session.engine.transaction():
+            pairs = [(info, typed) for info, value in infos for typed in typed_values(session, info, value)]
+            cleared = [info.id for info, value in infos if is_missing(value) or (info.multiple and _empty(value))]
+            if mode == "update" and cleared:
+                self._remove([row for row in self._current() if row[0] in cleared], "update")
+            session.writer.annotations.annotate(self._table, {self._record.id: pairs}, mode)
+
+    def remove_values(self, features: Any) -> None:
+        """Remove the values of features: a name, a Feature, several of them, or `{feature: value}`.
+
+        In a mapping None means any value. Values that are not there are passed over.
+        """
+        session = self._session
+        given = features if isinstance(features, Mapping) else dict.fromkeys(_listed(features))
+        current = self._current()
+        removed = []
+        with session.engine.transaction():
+            for info, value in _known(session, given):
+                mine = [row for row in current if row[0] == info.id]
+                if not is_missing(value):
+                    ids = _existing_ids(session, info, value)
+                    mine = [row for row in mine if row[2] in ids]
+                removed += mine
+            self._remove(removed, "remove")
+
+    def _current(self) -> set[tuple[int, int, int]]:
+        found: set[tuple[int, int, int]] = self._session.writer.annotations.current(self._table, [self._record.id])
+        return found
+
+    def _remove(self, rows: list[tuple[int, int, int]], operation: str) -> None:
+        self._session.writer.annotations.apply(self._table, add=[], remove=rows, operation=operation)
+
+    # --- reading ---------------------------------------------------------------------------------
+
+    def get_values(self) -> dict[str, Any]:
+        """Return the values by feature name, in the order the features were registered.
+
+        Features that take several values give a sorted list; categorical ones give names.
+        """
+        found: dict[str, Any] = self._session.writer.annotations.values_of(self._table, self._record.id)
+        return found
+
+    def __getitem__(self, feature: Any) -> Any:
+        """Return the value of a feature; a categorical one as its record. None if there is none."""
+        session = self._session
+        info = _known(session, {feature: None})[0][0]
+        if not info.dtype.is_cat:
+            empty: Any = [] if info.multiple else None
+            return session.writer.annotations.values_of(self._table, self._record.id).get(info.name, empty)
+        ids = [value_id for feature_id, _, value_id in self._current() if feature_id == info.id]
+        records = list(session.registries[info.dtype.registry].filter(id__in=ids))
+        if info.multiple:
+            return sorted(records, key=lambda record: record.__dict__[record.__table__.label])
+        return records[0] if records else None
+
+    def history(self, feature: Any = None) -> pl.DataFrame:
+        """Return what happened to the values, oldest first, as a Polars DataFrame.
+
+        Columns: `feature`, `value` (as text), `action` (added, removed), `operation`, `created_at`,
+        `created_by` (handle), `run` (uid), `run_name`.
+        """
+        import polars
+
+        session = self._session
+        wanted = _known(session, {feature: None})[0][0].id if feature is not None else None
+        rows = session.engine.run("annotations.history", self._table.entity, id=self._record.id)
+        listed = []
+        for feature_id, value_id, action, operation, at, by, run, run_name, kind, *physical in rows:
+            if wanted in (None, feature_id):
+                info = session.features.by_id(feature_id)
+                value = _shown(session, info, value_id, kind, dict(zip(VALUE_COLUMNS, physical, strict=True)))
+                listed.append((info.name, value, action, operation, at, by, run, run_name))
+        schema: dict[str, Any] = {
+            "feature": polars.String,
+            "value": polars.String,
+            "action": polars.String,
+            "operation": polars.String,
+            "created_at": polars.Datetime("us"),
+            "created_by": polars.String,
+            "run": polars.String,
+            "run_name": polars.String,
+        }
+        frame = polars.DataFrame(listed, schema=schema, orient="row")
+        return frame.with_columns(polars.col("created_at").dt.replace_time_zone("UTC"))
+
+    def __repr__(self) -> str:
+        values = self.get_values()
+        inner = ", ".join(f"{name}={value!r}" for name, value in values.items())
+        return f"<features of {self._record.__registry__} {self._record.uid}: {inner}>"
+
+
+def _shown(session: Any, info: FeatureInfo, value_id: int, kind: str | None, columns: Mapping[str, Any]) -> str:
+    if info.dtype.is_cat:
+        names = session.writer.annotations.labels(info.dtype.registry, [value_id])
+        return str(names.get(value_id, f"#{value_id}"))
+    return str(decode_as(info.dtype, kind or "", columns[KINDS[kind or ""].column]))
+
+
+def _listed(features: Any) -> Iterable[Any]:
+    if isinstance(features, str) or getattr(type(features), "__registry__", "") == "Feature":
+        return [features]
+    return list(features)
+
+
+def _empty(value: Any) -> bool:
+    return isinstance(value, list | tuple | set | frozenset) and not value
+
+
+def _known(session: Any, values: Mapping[Any, Any]) -> list[tuple[FeatureInfo, Any]]:
+    """Return the features of the keys with the values, or say which are unknown and how to register them."""
+    if not isinstance(values, Mapping):
+        raise InvalidArgument(f"values are given as {{feature: value}}, not {values!r}", value=values)
+    found, unknown = [], []
+    for key, value in values.items():
+        info = session.features.find(key)
+        if info is None:
+            unknown.append((str(getattr(key, "name", key)), value))
+        else:
+            found.append((info, value))
+    if unknown:
+        raise unknown_features(unknown, session.features.names())
+    return found
+
+
+def unknown_features(unknown: Iterable[tuple[str, Any]], names: list[str]) -> ValidationError:
+    """Return the error for names that are no features: the nearest ones, and lines that register them."""
+    unknown = list(unknown)
+    lines = []
+    for name, value in unknown:
+        near = suggestions(name, names)
+        meant = f"  # did you mean {', '.join(map(repr, near))}?" if near else ""
+        lines.append(f"  Feature(name={name!r}, dtype={guessed_dtype(value)!r}).save(){meant}")
+    listed = ", ".join(repr(name) for name, _ in unknown)
+    count = f"{len(unknown)} unknown features: " if len(unknown) > 1 else "unknown feature "
+    return ValidationError(
+        f"{count}{listed}; to register:\n" + "\n".join(lines),
+        features=[name for name, _ in unknown],
+        available=sorted(names),
+    )
+
+
+def guessed_dtype(value: Any) -> str:
+    """Return the dtype that a value suggests.
+
+    >>> guessed_dtype(1.5), guessed_dtype("x"), guessed_dtype([1])
+    ('float', 'str', 'list[int]')
+    """
+    if isinstance(value, list | tuple) and value:
+        return f"list[{guessed_dtype(value[0])}]"
+    registry = getattr(type(value), "__registry__", None)
+    if registry:
+        return f"cat[{registry}]"
+    name = type(value).__name__
+    known = {"bool", "int", "float", "str", "date", "datetime", "dict", "list"}
+    return name if name in known else {"bool_": "bool", "Timestamp": "datetime"}.get(name, "str")
+
+
+def _several(info: FeatureInfo, value: Any) -> list[Any]:
+    """Return the single values that were given for a feature."""
+    if is_missing(value):
+        return []
+    listed = isinstance(value, list | tuple | set | frozenset) or type(value).__name__ in {
+        "ndarray",
+        "Series",
+    }
+    if info.multiple and listed and info.dtype.base.name != "list":
+        return [item for item in value if not is_missing(item)]
+    if info.multiple and info.dtype.base.name == "list" and listed and all(isinstance(v, list | tuple) for v in value):
+        return list(value)
+    if listed and not info.multiple and info.dtype.base.name != "list":
+        raise ValidationError(
+            f"feature {info.name!r} takes one value, not {value!r}; register it with multiple=True for several",
+            feature=info.name,
+            dtype=info.dtype.name,
+            value=value,
+        )
+    return [value]
+
+
+def typed_values(session: Any, info: FeatureInfo, value: Any) -> list[Typed | int]:
+    """Return what is stored for a value given for a feature: typed values, or ids of a category's records."""
+    values = _several(info, value)
+    if info.dtype.is_cat:
+        return list(resolve(session, info, values))
+    return [encode_for(info.name, info.dtype, item, coerce=info.coerce) for item in values]
+
+
+def _existing_ids(session: Any, info: FeatureInfo, value: Any) -> set[int]:
+    typed = typed_values(session, info, value)
+    if info.dtype.is_cat:
+        return {item for item in typed if isinstance(item, int)}
+    pairs = [(info.id, item) for item in typed if isinstance(item, Typed)]
+    return set(session.writer.annotations.find_values(pairs).values())

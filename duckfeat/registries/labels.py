@@ -1,0 +1,96 @@
+"""Labels and records: what a dataset is labelled with, and the samples it is about."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from duckfeat.errors import InvalidArgument
+from duckfeat.model.fields import Field, ForeignKey, Many, Reverse
+from duckfeat.registries.base import TracksUpdates
+from duckfeat.registries.features import FeatureManager
+
+
+class ULabel(TracksUpdates, rows="ulabels", uid_length=8):
+    """A universal label: a simple name to annotate with, in a hierarchy if wanted.
+
+    Saving a label whose name exists (within its type) gives the existing one.
+
+    >>> import duckfeat as dft
+    >>> store = dft.connect()
+    >>> labels = dft.ULabel.from_values(["ULabel5", "ULabel6", "ULabel7"], field="name")
+    >>> _ = dft.save(labels)
+    >>> dft.ULabel.search("ULabel7").first().name
+    'ULabel7'
+    """
+
+    __found_by__ = ("name", "type")
+
+    name: Field[str] = Field("str", "The name, unique within its type.", unique=True, search=True)
+    description: Field[str | None] = Field("str", "What it means.", null=True, search=True)
+    synonyms: Field[str | None] = Field("str", "Other names, joined by |.", null=True, search=True)
+    is_type: Field[bool] = Field("bool", "Whether this groups labels.", default=False, shown=False)
+    type: ForeignKey[ULabel | None] = ForeignKey("ULabel", "The group it is in.", related="instances", null=True)
+
+    instances = Reverse("ULabel", "type_id", "The labels of this type.")
+    parents = Many("ULabel", "ulabels.parents", "The labels above this one.")
+    children = Many("ULabel", "ulabels.parents", "The labels below this one.", forward=False)
+    artifacts = Many("Artifact", "artifacts.ulabels", "The artifacts with this label.", forward=False)
+    runs = Many("Run", "runs.ulabels", "The runs with this label.", forward=False)
+    records = Many("Record", "records.ulabels", "The records with this label.", forward=False)
+
+    def __init__(self, name: str | None = None, **values: Any) -> None:
+        super().__init__(**values if name is None else {"name": name, **values})
+
+    def add_synonym(self, synonym: str) -> None:
+        """Add another name and save the label; a name that is there already is passed over."""
+        add_synonym(self, synonym)
+
+
+class Record(TracksUpdates, rows="records", uid_length=16):
+    """A sample, or any other thing that is measured. It carries features.
+
+    Saving a record whose name exists (within its type) gives the existing one. `features` are values to save
+    with it.
+
+    >>> import duckfeat as dft
+    >>> store = dft.connect()
+    >>> _ = dft.Feature(name="dose", dtype=float, unit="mg").save()
+    >>> sample = dft.Record(name="sample 1", features={"dose": 2.5}).save()
+    >>> sample.features.get_values()
+    {'dose': 2.5}
+    """
+
+    __found_by__ = ("name", "type")
+
+    name: Field[str | None] = Field("str", "The name, unique within its type.", null=True, unique=True, search=True)
+    description: Field[str | None] = Field("str", "What it is.", null=True, search=True)
+    synonyms: Field[str | None] = Field("str", "Other names, joined by |.", null=True, search=True, shown=False)
+    is_type: Field[bool] = Field("bool", "Whether this groups records.", default=False, shown=False)
+    type: ForeignKey[Record | None] = ForeignKey("Record", "The group it is in.", related="instances", null=True)
+
+    instances = Reverse("Record", "type_id", "The records of this type.")
+    feature_values = Many("FeatureValue", "annotations", "The values this record is annotated with.")
+    ulabels = Many("ULabel", "records.ulabels", "Labels of this record, its own and those through features.")
+    artifacts = Many("Artifact", "artifacts.records", "Artifacts about this record.", forward=False)
+    runs = Many("Run", "runs.records", "Runs about this record.", forward=False)
+    parents = Many("Record", "records.parents", "The records above this one.")
+    children = Many("Record", "records.parents", "The records below this one.", forward=False)
+
+    def __init__(self, name: str | None = None, *, features: Any = None, **values: Any) -> None:
+        super().__init__(**values if name is None else {"name": name, **values})
+        self.__dict__["_features_given"] = features
+
+    @property
+    def features(self) -> FeatureManager:
+        """The feature values of this record."""
+        return FeatureManager(self)
+
+
+def add_synonym(record: Any, synonym: str) -> None:
+    """Add a synonym to a record that has them, and save it."""
+    if type(synonym) is not str or not synonym.strip() or "|" in synonym:
+        raise InvalidArgument(f"a synonym is a text without '|', not {synonym!r}", value=synonym)
+    known = [part for part in (record.synonyms or "").split("|") if part]
+    if synonym not in known:
+        record.synonyms = "|".join([*known, synonym])
+        record.save()

@@ -1,0 +1,60 @@
+"""Managers: the records a record is related to, as a QuerySet that can be added to."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any, TypeVar
+
+from duckfeat.compile.select import Query
+from duckfeat.errors import InvalidArgument
+from duckfeat.model.fields import Relation
+from duckfeat.query.queryset import QuerySet
+from duckfeat.query.session import Session
+
+R = TypeVar("R")
+
+
+class Manager(QuerySet[R]):
+    """The related records of one record: ask it like any QuerySet, or `add`, `remove`, `set` and `clear`."""
+
+    def __init__(self, session: Session, query: Query, relation: Relation, record: Any) -> None:
+        super().__init__(session, query)
+        self._relation = relation
+        self._record = record
+
+    def _with(self, query: Query) -> QuerySet[R]:
+        return QuerySet(self._session, query)
+
+    def _given(self, records: Iterable[Any]) -> list[Any]:
+        flat: list[Any] = []
+        for record in records:
+            flat += list(record) if isinstance(record, list | tuple | set | QuerySet) else [record]
+        for record in flat:
+            registry = getattr(type(record), "__registry__", None)
+            if registry != self._relation.target:
+                what = f"{self._relation.source}.{self._relation.name}"
+                raise InvalidArgument(f"{what} holds {self._relation.target} records, not {record!r}", value=record)
+        unsaved = [record for record in flat if record.id is None]
+        if unsaved:
+            self._session.writer.save(unsaved)
+        return flat
+
+    def add(self, *records: Any) -> None:
+        """Relate records; those related already stay so. Unsaved ones are saved."""
+        self._session.writer.relate(self._relation, self._record, self._given(records), [])
+
+    def remove(self, *records: Any) -> None:
+        """End the relation to records; what is not related is passed over."""
+        self._session.writer.relate(self._relation, self._record, [], self._given(records))
+
+    def set(self, records: Iterable[Any]) -> None:
+        """Make these the related records, and no others."""
+        with self._session.engine.transaction():
+            wanted = self._given(records)
+            ids = {record.id for record in wanted}
+            gone = [record for record in self.all() if record.id not in ids]  # type: ignore[attr-defined]  # a record
+            self._session.writer.relate(self._relation, self._record, wanted, gone)
+
+    def clear(self) -> None:
+        """End every relation."""
+        self.set([])

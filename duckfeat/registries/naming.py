@@ -1,0 +1,216 @@
+"""Records by their names: found rather than doubled, validated, standardised, shown."""
+
+from __future__ import annotations
+
+import html as html_
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from duckfeat.compile.select import Query
+from duckfeat.errors import FieldError
+from duckfeat.model.fields import ForeignKey
+from duckfeat.query.queryset import QuerySet
+from duckfeat.query.session import TRASH, Session
+
+if TYPE_CHECKING:
+    from duckfeat.registries.base import SQLRecord
+
+
+def outside_trash(session: Session, registry: str) -> QuerySet[Any]:
+    """Return the records of a registry on every branch but the trash."""
+    query = Query(session.catalog[registry], branches=None)
+    return QuerySet(session, query).exclude(branch=TRASH)
+
+
+def existing(cls: type[SQLRecord], session: Session, records: Sequence[SQLRecord]) -> dict[int, Any]:
+    """Return the saved records that have the names of new ones (within their type), by position."""
+    if not cls.__found_by__:
+        return {}
+    keys = [_key(cls, record) for record in records]
+    wanted = sorted({key[0] for key in keys if key[0] is not None})
+    if not wanted:
+        return {}
+    found = outside_trash(session, cls.__registry__).filter(**{f"{cls.__found_by__[0]}__in": wanted}).order_by("-id")
+    by_key = {_key(cls, record): record for record in found}
+    return {position: by_key[key] for position, key in enumerate(keys) if key[0] is not None and key in by_key}
+
+
+def _key(cls: type[SQLRecord], record: SQLRecord) -> tuple[Any, ...]:
+    fields = cls.__table__.fields
+    columns = [getattr(fields[name], "column", name) for name in cls.__found_by__]
+    return tuple(record.__dict__.get(column) for column in columns)
+
+
+def key_of(cls: type[SQLRecord], record: SQLRecord) -> tuple[Any, ...] | None:
+    """Return what names a record in its registry, or None for one that has no name."""
+    key = _key(cls, record) if cls.__found_by__ else (None,)
+    return None if key[0] is None else key
+
+
+# --- values to records ---------------------------------------------------------------------------
+
+
+def _texts(values: Any) -> tuple[list[Any], bool]:
+    """Return values as a list, and whether one alone was given."""
+    if isinstance(values, str) or values is None:
+        return [values], True
+    if hasattr(values, "to_list"):
+        return list(values.to_list()), False
+    if hasattr(values, "tolist"):
+        listed = values.tolist()
+        return (listed, False) if isinstance(listed, list) else ([listed], True)
+    return list(values), False
+
+
+def from_values(
+    cls: type[SQLRecord], values: Iterable[Any], field: str, create: bool, fixed: dict[str, Any]
+) -> list[Any]:
+    """Return a record per distinct value, in order: the saved one, or a new one."""
+    column = cls.__table__.field(field)
+    listed = list(dict.fromkeys(value for value in _texts(values)[0] if value is not None))
+    session = cls._current()
+    found = outside_trash(session, cls.__registry__).filter(**{f"{column.name}__in": listed}).order_by("-id")
+    by_value = {record.__dict__[column.name]: record for record in found}
+    bound = session.registries[cls.__registry__]
+    records = [by_value.get(value) or bound(**{column.name: value, **fixed}) for value in listed]
+    new = [record for record in records if record.id is None]
+    if create and new:
+        session.writer.save(new)
+    return records
+
+
+def _known(cls: type[SQLRecord], listed: Sequence[Any], field: str) -> set[Any]:
+    column = cls.__table__.field(field)
+    if column.type != "str":
+        raise FieldError(f"{cls.__registry__}.{field} is no text field", name=field)
+    wanted = sorted({value for value in listed if isinstance(value, str)})
+    if not wanted:
+        return set()
+    return set(cls.filter(**{f"{column.name}__in": wanted}).values_list(column.name, flat=True))
+
+
+def validate(cls: type[SQLRecord], values: Any, field: str) -> Any:
+    """Return which values exist in a field: a boolean array, or a bool for one text."""
+    import numpy
+
+    listed, single = _texts(values)
+    known = _known(cls, listed, field)
+    flags = [value in known for value in listed]
+    return flags[0] if single else numpy.array(flags, dtype=bool)
+
+
+@dataclass(frozen=True, slots=True)
+class Inspection:
+    """Which values are names in a registry, which are not, and what those may have meant.
+
+    `suggestions` maps a value that is no name to the name it is a synonym of or nearest to.
+    """
+
+    validated: list[Any]
+    non_validated: list[Any]
+    suggestions: dict[Any, str] = field(default_factory=dict)
+
+    def __repr__(self) -> str:
+        total = len(self.validated) + len(self.non_validated)
+        lines = [f"{len(self.validated)} of {total} values are validated"]
+        for value in self.non_validated[:20]:
+            meant = f" (did you mean {self.suggestions[value]!r}?)" if value in self.suggestions else ""
+            lines.append(f"  not validated: {value!r}{meant}")
+        if len(self.non_validated) > 20:
+            lines.append(f"  ... {len(self.non_validated) - 20} more")
+        return "\n".join(lines)
+
+
+def inspect(cls: type[SQLRecord], values: Any, field: str) -> Inspection:
+    """Return the distinct values sorted into validated and not, with suggestions for the latter."""
+    listed = list(dict.fromkeys(_texts(values)[0]))
+    known = _known(cls, listed, field)
+    missing = [value for value in listed if value not in known]
+    synonyms = _synonyms(cls, field) if missing else {}
+    meant: dict[Any, str] = {}
+    for value in missing:
+        if not isinstance(value, str):
+            continue
+        near = synonyms.get(value.casefold()) or _nearest(cls, value, field)
+        if near:
+            meant[value] = near
+    return Inspection([value for value in listed if value in known], missing, meant)
+
+
+def _nearest(cls: type[SQLRecord], value: str, field: str) -> str | None:
+    found = list(cls.search(value, field=field, limit=1))
+    return str(found[0].__dict__[field]) if found else None
+
+
+def _synonyms(cls: type[SQLRecord], field: str) -> dict[str, str]:
+    """Return the names that case-folded synonyms and names stand for."""
+    names: dict[str, str] = {}
+    columns = [field, "synonyms"] if "synonyms" in cls.__table__.fields else [field]
+    rows = list(cls._queryset().order_by("-id").values_list(*columns))
+    for row in rows:
+        if len(row) > 1 and row[1] and row[0] is not None:
+            names.update({synonym.strip().casefold(): row[0] for synonym in row[1].split("|") if synonym.strip()})
+    names.update({row[0].casefold(): row[0] for row in rows if row[0] is not None})
+    return names
+
+
+def standardize(cls: type[SQLRecord], values: Any, field: str) -> Any:
+    """Return the values, each synonym (in any case) replaced by the name it stands for."""
+    listed, single = _texts(values)
+    known = _known(cls, listed, field)
+    if all(value in known for value in listed):
+        names: dict[str, str] = {}
+    else:
+        names = _synonyms(cls, field)
+    result = [
+        value if value in known or not isinstance(value, str) else names.get(value.strip().casefold(), value)
+        for value in listed
+    ]
+    return result[0] if single else result
+
+
+# --- showing a record ----------------------------------------------------------------------------
+
+
+def _shown(record: SQLRecord) -> list[tuple[str, Any]]:
+    """Return the names and values of a record's fields that say something."""
+    shown = []
+    for name, column in record.__table__.fields.items():
+        key = column.column if isinstance(column, ForeignKey) else name
+        value = record.__dict__.get(key)
+        if column.shown and value is not None and name not in {"branch", "space"}:
+            shown.append((key, value))
+    return shown
+
+
+def _short(value: Any) -> str:
+    text = value.isoformat(" ", "seconds") if hasattr(value, "isoformat") and hasattr(value, "hour") else repr(value)
+    return text if len(text) <= 60 else text[:57] + "..."
+
+
+def one_line(record: SQLRecord) -> str:
+    """Return a record as one line: `ULabel(uid='...', name='...')`."""
+    inner = ", ".join(f"{name}={_short(value)}" for name, value in _shown(record))
+    return f"{record.__registry__}({inner})"
+
+
+def html(record: SQLRecord) -> str:
+    """Return a record as an HTML table for a notebook."""
+    rows = "".join(
+        f"<tr><th style='text-align:left'>{html_.escape(name)}</th><td>{html_.escape(_short(value))}</td></tr>"
+        for name, value in _shown(record)
+    )
+    return f"<table><caption>{html_.escape(record.__registry__)}</caption>{rows}</table>"
+
+
+def description(record: SQLRecord) -> str:
+    """Return a record's fields and features as lines."""
+    lines = [record.__registry__]
+    lines += [f"  {name}: {_short(value)}" for name, value in _shown(record)]
+    features = getattr(record, "features", None)
+    if record.id is not None and features is not None:
+        values = features.get_values()
+        lines += ["  features:"] if values else []
+        lines += [f"    {name} = {_short(value)}" for name, value in values.items()]
+    return "\n".join(lines)

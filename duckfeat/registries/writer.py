@@ -1,0 +1,368 @@
+"""Saving, changing and deleting records: set-based, one transaction, the records themselves put back on failure."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from datetime import UTC, datetime
+from typing import Any
+
+from duckfeat.compile import writes
+from duckfeat.compile.operands import convert
+from duckfeat.errors import FieldError, IntegrityError, InvalidArgument, ValidationError
+from duckfeat.model.fields import Field, ForeignKey, Relation
+from duckfeat.model.kinds import KINDS, VALUE_COLUMNS
+from duckfeat.model.statement import Statement
+from duckfeat.model.tables import Table
+from duckfeat.model.uids import random_uid
+from duckfeat.query.session import Session
+from duckfeat.registries import deleting
+from duckfeat.registries.annotations import Annotations, new_change
+
+_log = logging.getLogger("duckfeat")
+_SQL_TYPES = {kind.name: kind.sql_type for kind in KINDS.values()}
+
+
+class Writer:
+    """Writes the records of one store."""
+
+    def __init__(self, session: Session) -> None:
+        self._session = session
+        self._engine = session.engine
+        self.annotations = Annotations(session)
+
+    # --- saving ----------------------------------------------------------------------------------
+
+    def save(self, records: Iterable[Any], batch_size: int | None = None) -> list[Any]:
+        """Save records of any registries in one transaction, one statement per table and batch."""
+        listed = list(records)
+        for record in listed:
+            if not hasattr(type(record), "__registry__"):
+                raise InvalidArgument(f"only records can be saved, not {record!r}", value=record)
+        if batch_size is not None and batch_size < 1:
+            raise InvalidArgument(f"batch_size is at least 1, not {batch_size}", batch_size=batch_size)
+        with self._engine.transaction():
+            for group in _in_order(listed):
+                for start in range(0, len(group), batch_size or len(group)):
+                    self._save_group(group[start : start + (batch_size or len(group))])
+            self._save_features(listed)
+        return listed
+
+    def _save_features(self, records: Sequence[Any]) -> None:
+        waiting = [record for record in records if record.__dict__.get("_features_given")]
+        for record in waiting:
+            given = record.__dict__.pop("_features_given")
+            self._engine.on_rollback(_putter(record, "_features_given", given))
+            record.features.update_values(given)
+
+    def _save_group(self, records: Sequence[Any]) -> None:
+        for record in records:
+            self._engine.on_rollback(_restorer(record))
+            record.__dict__["_session"] = record.__dict__.get("_session") or self._session
+            _link(record)
+        new = [record for record in records if record.id is None]
+        self._update_records([record for record in records if record.id is not None])
+        if not new:
+            return
+        cls = type(new[0])
+        cls._prepare(self._session, new)
+        for record in new:
+            self._complete(record)
+        existing = cls._existing(self._session, new)
+        for position, found in existing.items():
+            new[position]._agrees_with(found)
+            _adopt(new[position], found)
+            _log.info("%s %r exists: it is used", cls.__registry__, found.__dict__.get(cls.__table__.label))
+        self._insert(cls, [record for position, record in enumerate(new) if position not in existing])
+
+    def _complete(self, record: Any) -> None:
+        """Fill in provenance, place and uid, and check the fields of a new record."""
+        values, session = record.__dict__, self._session
+        if "run" in record.__table__.fields and values.get("run_id") is None and session.run is not None:
+            values["run_id"] = session.run.id if session.run is not record else None
+        for column, given in (
+            ("created_by_id", session.user_id),
+            ("branch_id", session.branch_id),
+            ("space_id", session.space_id),
+        ):
+            if values.get(column) is None:
+                values[column] = given
+        check_fields(record.__table__, values)
+
+    def _insert(self, cls: Any, records: list[Any]) -> None:
+        table: Table = cls.__table__
+        first, twins = _without_twins(cls, records)
+        if not first:
+            return
+        self._check_uids(table, first)
+        id_ = self._engine.next_ids(table.rows, len(first))
+        for number, record in enumerate(first):
+            record.__dict__["id"] = id_ + number
+        columns = _columns(table)
+        rows = [_row(table, record.__dict__) for record in first]
+        self._engine.insert(table.rows, columns, rows)
+        for twin, record in twins:
+            twin._agrees_with(record)
+            _adopt(twin, record)
+        self.touched(table, [record.id for record in first])
+
+    def _check_uids(self, table: Table, records: Sequence[Any]) -> None:
+        if "uid" not in table.fields:
+            return
+        given = [record.uid for record in records if record.uid is not None]
+        for record in records:
+            if record.uid is None:
+                record.__dict__["uid"] = random_uid(table.uid_length)
+        if not given:
+            return
+        taken = self._engine.rows(Statement(writes.taken_uids(table), {"uids": given}))
+        twice = [uid for uid in given if given.count(uid) > 1] if len(set(given)) < len(given) else []
+        if taken or twice:
+            uid = taken[0][0] if taken else twice[0]
+            raise IntegrityError(f"{table.name} with uid {uid!r} exists", registry=table.name, uid=uid)
+
+    def _update_records(self, records: Sequence[Any]) -> None:
+        if not records:
+            return
+        table: Table = records[0].__table__
+        now = datetime.now(UTC)
+        for record in records:
+            if "updated_at" in table.fields:
+                record.__dict__["updated_at"] = now
+            type(record)._prepare_update(self._session, record)
+            check_fields(table, record.__dict__)
+        columns = {name: type_ for name, type_ in _columns(table).items() if name not in VALUE_COLUMNS}
+        columns.pop("kind", None)
+        rows = [[record.__dict__.get(name) for name in columns] for record in records]
+        staged = {f"c{i}": list(column) for i, column in enumerate(zip(*rows, strict=True))}
+        changed = self._engine.write(writes.update_rows(table, columns), staged)
+        if changed != len({record.id for record in records}):
+            raise IntegrityError(f"a {table.name} to be updated is no longer there", registry=table.name)
+        self.touched(table, [record.id for record in records])
+
+    def update(self, registry: str, ids: Sequence[int], values: Mapping[str, Any]) -> int:
+        """Set fields of records given by id and return how many there were."""
+        table = self._session.catalog[registry]
+        assigned = {}
+        for name, value in values.items():
+            field = table.field(name)
+            if not field.settable or not field.stored or field.type == "value":
+                raise FieldError(f"{registry}.{field.name} cannot be set", name=name)
+            assigned[field.column] = checked(table, field, getattr(value, "id", value))
+        if not assigned or not ids:
+            return len(ids)
+        if "updated_at" in table.fields:
+            assigned["updated_at"] = datetime.now(UTC)
+        with self._engine.transaction():
+            self._engine.write(writes.set_columns(table, list(assigned)), {**assigned, "ids": list(ids)})
+            self.touched(table, ids)
+        return len(ids)
+
+    def touched(self, table: Table, ids: Sequence[int]) -> None:
+        """Have what was read of these records before read again; also if the transaction does not commit."""
+        session = self._session
+
+        def forget() -> None:
+            session.search.touched(table.name, ids)
+            if table.name == "Feature":
+                session.features.invalidate()
+
+        forget()
+        self._engine.on_rollback(forget)
+
+    # --- trash and deletion ----------------------------------------------------------------------
+
+    def delete(self, registry: str, ids: Sequence[int], *, permanent: bool, cascade: bool = False) -> Any:
+        """Move records to the trash, or remove them with what hangs on them."""
+        table = self._session.catalog[registry]
+        if not ids:
+            return (0, {}) if permanent else None
+        with self._engine.transaction():
+            self.touched(table, ids)
+            if not permanent:
+                return deleting.to_trash(self._session, table, ids)
+            return deleting.remove(self._session, table, ids, cascade=cascade)
+
+    def restore(self, registry: str, ids: Sequence[int]) -> None:
+        """Bring records back from the trash."""
+        table = self._session.catalog[registry]
+        with self._engine.transaction():
+            deleting.restore(self._session, table, ids)
+            self.touched(table, ids)
+
+    # --- relations -------------------------------------------------------------------------------
+
+    def relate(self, relation: Relation, record: Any, added: Sequence[Any], removed: Sequence[Any]) -> None:
+        """Add and end relations of a record."""
+        with self._engine.transaction():
+            _RELATING[relation.kind](self, relation, record, added, removed)
+
+    def _relate_reverse(self, relation: Relation, record: Any, added: Sequence[Any], removed: Sequence[Any]) -> None:
+        target = self._session.catalog[relation.target]
+        field = target.field(relation.column)
+        if removed and not field.null:
+            raise IntegrityError(f"{relation.target}.{field.name} cannot be missing: move or delete it instead")
+        for others, id_ in ((added, record.id), (removed, None)):
+            if others:
+                self.update(relation.target, [other.id for other in others], {field.name: id_})
+
+    def _relate_link(self, relation: Relation, record: Any, added: Sequence[Any], removed: Sequence[Any]) -> None:
+        near = "from_id" if relation.forward else "to_id"
+        asked = {"relation": relation.link, "id": record.id}
+        current = set(self._engine.rows(Statement(writes.current_links(near), asked)))
+
+        def pairs(others: Sequence[Any]) -> list[tuple[int, int]]:
+            ids = dict.fromkeys(other.id for other in others)
+            return [(record.id, id_) if relation.forward else (id_, record.id) for id_ in ids]
+
+        new = [pair for pair in pairs(added) if pair not in current]
+        gone = [pair for pair in pairs(removed) if pair in current]
+        if not new and not gone:
+            return
+        change = new_change(self._session, "relate")
+        columns = {"relation": "VARCHAR", "from_id": "BIGINT", "to_id": "BIGINT", "change_id": "BIGINT"}
+        for table, listed in (("links", new), ("link_removals", gone)):
+            self._engine.insert(table, columns, [(relation.link, *pair, change) for pair in listed])
+
+    def _relate_annotation(self, relation: Relation, record: Any, added: Sequence[Any], removed: Sequence[Any]) -> None:
+        entity = relation.source if relation.forward else relation.target
+
+        def rows(others: Sequence[Any]) -> list[tuple[int, int, int]]:
+            pairs = [(record, other) if relation.forward else (other, record) for other in others]
+            return [(value.feature_id, annotated.id, value.id) for annotated, value in pairs]
+
+        self.annotations.apply(self._session.catalog[entity], add=rows(added), remove=rows(removed), operation="relate")
+
+
+_RELATING: Mapping[str, Callable[..., None]] = {
+    "reverse": Writer._relate_reverse,
+    "link": Writer._relate_link,
+    "annotation": Writer._relate_annotation,
+}
+
+
+def check_fields(table: Table, values: dict[str, Any]) -> None:
+    """Check the stored fields of a record and convert what converts exactly.
+
+    Raises `ValidationError` with the field for a missing or mistyped value.
+    """
+    for field in table.stored:
+        if field.name == "id" or (field.name == "uid" and values.get("uid") is None) or field.type == "value":
+            continue
+        values[field.column] = checked(table, field, values.get(field.column))
+
+
+def checked(table: Table, field: Field[Any], value: Any) -> Any:
+    """Return a field's value as it is stored, or raise `ValidationError`."""
+    if value is None:
+        if not field.null:
+            raise ValidationError(f"{table.name} needs a {field.name}", field=field.name, value=None)
+        return None
+    try:
+        converted = convert(field.type, value)
+    except InvalidArgument as error:
+        raise ValidationError(f"{table.name}.{field.name}: {error}", field=field.name, value=value) from None
+    if field.type == "int":
+        if isinstance(converted, float):
+            raise ValidationError(f"{table.name}.{field.name} is an int, not {value!r}", field=field.name, value=value)
+        return converted
+    if field.type == "str":
+        try:
+            converted.encode()
+        except UnicodeEncodeError:
+            raise ValidationError(f"{table.name}.{field.name} is no valid Unicode", field=field.name) from None
+    return converted
+
+
+def _columns(table: Table) -> dict[str, str]:
+    columns: dict[str, str] = {}
+    for field in table.stored:
+        if field.type == "value":
+            columns |= {"kind": "VARCHAR", **VALUE_COLUMNS}
+        else:
+            columns[field.column] = _SQL_TYPES[field.type]
+    return columns
+
+
+def _row(table: Table, values: dict[str, Any]) -> list[Any]:
+    row: list[Any] = []
+    for field in table.stored:
+        if field.type == "value":
+            kind, physical = values["_typed"]
+            row += [kind, *(physical if column == KINDS[kind].column else None for column in VALUE_COLUMNS)]
+        else:
+            row.append(values.get(field.column))
+    return row
+
+
+def _in_order(records: Sequence[Any]) -> list[list[Any]]:
+    """Return the records in groups of one registry, those that others point at before them; each once.
+
+    Unsaved records that a given one points at are saved with it.
+    """
+    depths: dict[int, int] = {}
+    found: dict[int, Any] = {}
+
+    def visit(record: Any, trail: tuple[int, ...]) -> int:
+        key = id(record)
+        if key in trail:
+            raise IntegrityError(f"{record!r} points at itself through its fields", registry=record.__registry__)
+        if key not in depths:
+            below = [
+                visit(other, (*trail, key))
+                for field in record.__table__.fields.values()
+                if isinstance(field, ForeignKey) and (other := record.__dict__.get(field.name)) is not None
+                if other.id is None
+            ]
+            depths[key] = 1 + max(below, default=-1)
+            found[key] = record
+        return depths[key]
+
+    for record in records:
+        visit(record, ())
+    groups: dict[tuple[int, str], list[Any]] = {}
+    for key, record in found.items():
+        groups.setdefault((depths[key], record.__registry__), []).append(record)
+    return [groups[group] for group in sorted(groups, key=lambda group: group[0])]
+
+
+def _link(record: Any) -> None:
+    """Point a record's columns at the records of its fields, which have their ids by now."""
+    for field in record.__table__.fields.values():
+        if isinstance(field, ForeignKey) and record.__dict__.get(field.name) is not None:
+            record.__dict__[field.column] = record.__dict__[field.name].id
+
+
+def _adopt(record: Any, existing: Any) -> None:
+    kept = {name: record.__dict__[name] for name in ("_session", "_features_given") if name in record.__dict__}
+    record.__dict__.clear()
+    record.__dict__.update({**existing.__dict__, **kept})
+
+
+def _without_twins(cls: Any, records: Sequence[Any]) -> tuple[list[Any], list[tuple[Any, Any]]]:
+    """Return the records without those that are named like an earlier one, and these with that earlier one."""
+    first: dict[Any, Any] = {}
+    twins = []
+    for record in records:
+        key = cls._twin_key(record)
+        known = first.setdefault(key if key is not None else id(record), record)
+        if known is not record:
+            twins.append((record, known))
+    return list(first.values()), twins
+
+
+def _restorer(record: Any) -> Callable[[], None]:
+    before = dict(record.__dict__)
+
+    def undo() -> None:
+        record.__dict__.clear()
+        record.__dict__.update(before)
+
+    return undo
+
+
+def _putter(record: Any, name: str, value: Any) -> Callable[[], None]:
+    def undo() -> None:
+        record.__dict__[name] = value
+
+    return undo

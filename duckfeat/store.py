@@ -1,0 +1,398 @@
+"""The store: what people hold."""
+
+from __future__ import annotations
+
+import getpass
+import os
+from collections.abc import Iterable, Mapping
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any, Self
+
+from duckfeat.engine.base import Tracer
+from duckfeat.engine.opening import MEMORY, open_engine
+from duckfeat.engine.resources import checks
+from duckfeat.errors import DoesNotExist, InvalidArgument, hint
+from duckfeat.frame import frames
+from duckfeat.model.statement import Statement
+from duckfeat.query.finding import SearchIndexes
+from duckfeat.query.session import INSTANCES, Session
+from duckfeat.registries import CORE, catalog_of
+from duckfeat.registries import Artifact as _Artifact
+from duckfeat.registries import Branch as _Branch
+from duckfeat.registries import Feature as _Feature
+from duckfeat.registries import FeatureValue as _FeatureValue
+from duckfeat.registries import Record as _Record
+from duckfeat.registries import Run as _Run
+from duckfeat.registries import Space as _Space
+from duckfeat.registries import Transform as _Transform
+from duckfeat.registries import ULabel as _ULabel
+from duckfeat.registries import User as _User
+from duckfeat.registries.bulk import Report, annotate
+from duckfeat.registries.viewing import View, overview, typed_view
+from duckfeat.registries.writer import Writer
+
+if TYPE_CHECKING:
+    from os import PathLike
+
+    import polars as pl
+
+_CATALOG = catalog_of(CORE)
+
+
+@dataclass(frozen=True, slots=True)
+class CheckReport:
+    """What the integrity checks found: `ok`, and the rows that break a rule as a frame per check."""
+
+    failures: Mapping[str, pl.DataFrame] = field(default_factory=dict)
+
+    @property
+    def ok(self) -> bool:
+        """Whether every check found nothing."""
+        return not self.failures
+
+    def __repr__(self) -> str:
+        if self.ok:
+            return f"<check: ok, {len(checks())} rules hold>"
+        return "<check: " + "; ".join(f"{name}: {len(rows)} rows" for name, rows in self.failures.items()) + ">"
+
+
+class Store:
+    """An open store: its registries, and what is done to it as a whole. `connect` makes one.
+
+    `store.Feature`, `store.Artifact`, ... are the registries bound to this store.
+
+    >>> import duckfeat as dft
+    >>> with dft.connect() as store:
+    ...     store.Feature(name="dose", dtype=float).save().name
+    'dose'
+    """
+
+    Artifact: type[_Artifact]
+    Feature: type[_Feature]
+    FeatureValue: type[_FeatureValue]
+    Record: type[_Record]
+    ULabel: type[_ULabel]
+    Run: type[_Run]
+    Transform: type[_Transform]
+    User: type[_User]
+    Branch: type[_Branch]
+    Space: type[_Space]
+
+    def __init__(self, url: str | PathLike[str] = MEMORY, *, name: str | None = None, **options: Any) -> None:
+        engine = open_engine(url, **options)
+        self._session = Session(engine, _CATALOG)
+        self.name = name
+        self.url = engine.url
+        bound = {cls.__name__: _bound(cls, self._session) for cls in CORE}
+        self._session.registries = bound
+        self._session.writer = Writer(self._session)
+        self._session.search = SearchIndexes(self._session)
+        for registry, cls in bound.items():
+            setattr(self, registry, cls)
+        self._register_user()
+
+    def _register_user(self) -> None:
+        handle = _login()
+        sql = "SELECT min(id) FROM users WHERE handle = $handle"
+        id_ = self._session.engine.rows(Statement(sql, {"handle": handle}))[0][0]
+        if id_ is None and not self._session.engine.read_only:
+            id_ = self.User(handle=handle).save().id
+        self._session.user_id = id_
+
+    @property
+    def user(self) -> _User:
+        """The user that what is written is attributed to."""
+        return self.User.get(self._session.user_id)
+
+    # --- saving ----------------------------------------------------------------------------------
+
+    def save(self, records: Iterable[Any], batch_size: int | None = None) -> list[Any]:
+        """Save records of any registries, new and saved ones, all or nothing, and return them.
+
+        >>> import duckfeat as dft
+        >>> store = dft.connect()
+        >>> [label.id for label in store.save([store.ULabel(name="a"), store.ULabel(name="b")])]
+        [1, 2]
+        """
+        saved: list[Any] = self._session.writer.save(_listed(records), batch_size)
+        return saved
+
+    def annotate(self, data: Any, **options: Any) -> Report:
+        """Annotate the entities of a frame or file with its columns, set-based and all or nothing.
+
+        See `duckfeat.registries.bulk.annotate` for the options: `registry`, `key`, `on`, `features`, `create`,
+        `mode`, `on_invalid`, `run`, `progress`. Returns a report with `rows`, `values`, `new_values`, `links` and
+        `skipped`.
+
+        >>> import duckfeat as dft, polars as pl
+        >>> store = dft.connect()
+        >>> frame = pl.DataFrame({"name": ["s1", "s2"], "dose": [1.5, None]})
+        >>> report = store.annotate(frame, key="name", create="all")
+        >>> report.rows, report.values
+        (2, 1)
+        """
+        return annotate(self._session, data, **options)
+
+    def transaction(self) -> AbstractContextManager[None]:
+        """Make what is written inside the block all or nothing.
+
+        >>> import duckfeat as dft
+        >>> store = dft.connect()
+        >>> try:
+        ...     with store.transaction():
+        ...         _ = store.ULabel(name="a").save()
+        ...         raise ValueError("changed my mind")
+        ... except ValueError:
+        ...     store.ULabel.count()
+        0
+        """
+        return self._session.engine.transaction()
+
+    # --- runs ------------------------------------------------------------------------------------
+
+    def track(self, transform: str | _Transform | None = None, *, name: str | None = None, **fields: Any) -> Tracking:
+        """Start a run; what is saved until `finish()` (or the end of the `with` block) belongs to it.
+
+        `transform` is a Transform or its key. A block that raises marks the run failed.
+
+        >>> import duckfeat as dft
+        >>> store = dft.connect()
+        >>> with store.track("ingest.py") as run:
+        ...     store.ULabel(name="a").save().run.uid == run.uid
+        True
+        """
+        if isinstance(transform, str):
+            transform = self.Transform(key=transform).save()
+        run = self.Run(transform=transform, name=name, **fields).save()
+        tracking = Tracking(self._session, run, self._session.run)
+        self._session.set_run(run)
+        return tracking
+
+    def finish(self) -> None:
+        """Finish the run that is tracked now.
+
+        Raises `InvalidArgument` when none is.
+        """
+        run = self._session.run
+        if run is None:
+            raise InvalidArgument("no run is tracked: store.track() starts one")
+        _end(run, "finished")
+        self._session.set_run(None)
+
+    # --- branches --------------------------------------------------------------------------------
+
+    def switch(self, branch: str | _Branch) -> _Branch:
+        """Make a branch the current one: new records go there, and queries see it and main. Returns it.
+
+        Raises `DoesNotExist` with the branches there are.
+        """
+        found: _Branch = _place(self._session, "Branch", branch)
+        self._session.branch_id = found.id
+        return found
+
+    # --- looking at it ---------------------------------------------------------------------------
+
+    def view(self, df: Any = None, *, limit: int = 7) -> View:
+        """Show the newest rows of every registry, or a frame with the dtypes of its features.
+
+        Returns an object that prints as text and, in a notebook, as tables.
+        """
+        if df is not None:
+            return typed_view(self._session, df)
+        return overview(self._session, limit)
+
+    def sql(self, query: str, params: Mapping[str, Any] | Iterable[Any] | None = None) -> pl.DataFrame:
+        """Run one reading SQL statement and return its rows as a Polars DataFrame.
+
+        Parameters are `$name` with a mapping, or `?` with a sequence. Raises `InvalidArgument` for anything but
+        one SELECT.
+
+        >>> import duckfeat as dft
+        >>> dft.connect().sql("SELECT $a::INTEGER + 1 AS b", {"a": 1})["b"].to_list()
+        [2]
+        """
+        return frames.to_polars(self._session.engine.select(query, params))
+
+    def check(self) -> CheckReport:
+        """Run every integrity check and return a report: `.ok`, and the failing rows as frames.
+
+        >>> import duckfeat as dft
+        >>> dft.connect().check().ok
+        True
+        """
+        failures = {}
+        for name, sql in checks().items():
+            rows = frames.to_polars(self._session.engine.arrow(Statement(sql, {})))
+            if len(rows):
+                failures[name] = rows
+        return CheckReport(failures)
+
+    def trace(self, tracer: Tracer) -> AbstractContextManager[None]:
+        """Have `tracer(sql, params)` called with every statement that runs inside the block."""
+        return self._session.engine.trace(tracer)
+
+    # --- closing ---------------------------------------------------------------------------------
+
+    def close(self) -> None:
+        """Close the store; a tracked run is left as it is. Closing twice is nothing."""
+        INSTANCES.forget(self._session)
+        self._session.engine.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        self.close()
+
+    def __repr__(self) -> str:
+        named = f" {self.name!r}" if self.name else ""
+        return f"<Store{named} {self.url}>"
+
+
+class Tracking:
+    """A tracked run: a `with` block finishes it, or marks it failed; other attributes are the run's."""
+
+    def __init__(self, session: Session, run: Any, outer: Any) -> None:
+        self._session = session
+        self._outer = outer
+        self.run = run
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.run, name)
+
+    def __enter__(self) -> Any:
+        return self.run
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: object) -> None:
+        self._session.set_run(self._outer)
+        _end(self.run, "failed" if error else "finished", error)
+
+
+def _end(run: Any, status: str, error: BaseException | None = None) -> None:
+    run.status = status
+    run.finished_at = datetime.now(UTC)
+    run.error = f"{type(error).__name__}: {error}" if error else None
+    run.save()
+
+
+def _listed(records: Any) -> list[Any]:
+    return [records] if hasattr(type(records), "__registry__") else list(records)
+
+
+def _bound(cls: type[Any], session: Session) -> type[Any]:
+    """Return a registry bound to a store."""
+    return type(cls.__name__, (cls,), {"__session__": session, "__module__": cls.__module__, "__doc__": cls.__doc__})
+
+
+def _login() -> str:
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):
+        return f"uid{os.getuid()}" if hasattr(os, "getuid") else "unknown"
+
+
+def connect(
+    url: str | PathLike[str] = MEMORY, *, name: str | None = None, default: bool = True, **options: Any
+) -> Store:
+    """Open a store, creating or migrating it as needed; it becomes the default of the module-level registries.
+
+    `url` is a path or `:memory:`. `name` ("account/name") is what `using` finds it by. Options: `read_only`,
+    `memory_limit` ("2GB"), `temp_directory`, `threads`.
+
+    Raises `StoreLocked` when another process has it, `NotAStore` for a file that is none, `SchemaVersionError`
+    for a store of a newer duckfeat, `MissingFile` for a folder that does not exist.
+
+    >>> import duckfeat as dft
+    >>> store = dft.connect()
+    >>> dft.Feature.count()
+    0
+    """
+    store = Store(url, name=name, **options)
+    for key in (name, store.url if store.url != MEMORY else None):
+        if key is not None:
+            INSTANCES.by_name[key] = store._session
+    if default:
+        INSTANCES.default = store._session
+    return store
+
+
+def _open_session(url: str) -> Session:
+    return connect(url, default=False)._session
+
+
+INSTANCES.open = _open_session
+
+
+def save(records: Any, batch_size: int | None = None) -> list[Any]:
+    """Save records of any registries to the default store, all or nothing, and return them.
+
+    >>> import duckfeat as dft
+    >>> store = dft.connect()
+    >>> [label.name for label in dft.save([dft.ULabel(name="a"), dft.ULabel(name="b")])]
+    ['a', 'b']
+    """
+    saved: list[Any] = INSTANCES.current().writer.save(_listed(records), batch_size)
+    return saved
+
+
+def view(df: Any = None, *, limit: int = 7) -> View:
+    """Show the newest rows of every registry of the default store, or a frame with the dtypes of its features.
+
+    >>> import duckfeat as dft
+    >>> store = dft.connect()
+    >>> _ = dft.ULabel(name="a").save()
+    >>> "ULabel" in repr(dft.view())
+    True
+    """
+    session = INSTANCES.current()
+    return overview(session, limit) if df is None else typed_view(session, df)
+
+
+class Settings:
+    """What holds for the default store from now on: the current branch and space.
+
+    >>> import duckfeat as dft
+    >>> store = dft.connect()
+    >>> dft.settings.branch.name
+    'main'
+    """
+
+    @property
+    def branch(self) -> _Branch:
+        """The branch that new records go to; queries see it and main. Set it to a Branch or a name."""
+        session = INSTANCES.current()
+        found: _Branch = session.registries["Branch"].get(session.branch_id)
+        return found
+
+    @branch.setter
+    def branch(self, branch: str | _Branch) -> None:
+        session = INSTANCES.current()
+        session.branch_id = _place(session, "Branch", branch).id
+
+    @property
+    def space(self) -> _Space:
+        """The space that new records live in. Set it to a Space or a name."""
+        session = INSTANCES.current()
+        found: _Space = session.registries["Space"].get(session.space_id)
+        return found
+
+    @space.setter
+    def space(self, space: str | _Space) -> None:
+        session = INSTANCES.current()
+        session.space_id = _place(session, "Space", space).id
+
+
+def _place(session: Session, registry: str, place: Any) -> Any:
+    """Return the branch or space of a name, or the given one."""
+    if getattr(type(place), "__registry__", None) == registry:
+        return place
+    found = session.registries[registry].get_or_none(name=place)
+    if found is None:
+        names = session.registries[registry].all().to_list("name")
+        raise DoesNotExist(f"no {registry.lower()} {place!r}{hint(str(place), names)}", name=place, available=names)
+    return found
+
+
+settings = Settings()

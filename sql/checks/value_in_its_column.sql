@@ -1,0 +1,13 @@
+-- A value stands in the column of its kind, and in no other.
+SELECT *
+FROM typed_values
+WHERE
+    (kind = 'bool') <> (bool_value IS NOT NULL)
+    OR (kind = 'int') <> (int_value IS NOT NULL)
+    OR (kind = 'float') <> (float_value IS NOT NULL)
+    OR (kind = 'str') <> (text_value IS NOT NULL)
+    OR (kind = 'date') <> (date_value IS NOT NULL)
+    OR (kind = 'datetime') <> (datetime_value IS NOT NULL)
+    OR (kind = 'instant') <> (instant_value IS NOT NULL)
+    OR (kind IN ('dict', 'list')) <> (json_value IS NOT NULL)
+    OR kind NOT IN ('bool', 'int', 'float', 'str', 'date', 'datetime', 'instant', 'dict', 'list');

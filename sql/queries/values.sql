@@ -1,0 +1,34 @@
+-- name: find
+-- Which of the staged typed values exist: their positions and the ids they have. Zero and minus zero differ.
+WITH staged AS (
+    SELECT
+        unnest($positions::BIGINT[]) AS position,
+        unnest($feature_id::BIGINT[]) AS feature_id,
+        unnest($kind::VARCHAR[]) AS kind,
+        unnest($bool_value::BOOLEAN[]) AS bool_value,
+        unnest($int_value::BIGINT[]) AS int_value,
+        unnest($float_value::DOUBLE[]) AS float_value,
+        unnest($text_value::VARCHAR[]) AS text_value,
+        unnest($date_value::DATE[]) AS date_value,
+        unnest($datetime_value::TIMESTAMP[]) AS datetime_value,
+        unnest($instant_value::TIMESTAMP WITH TIME ZONE[]) AS instant_value,
+        unnest($json_value::VARCHAR[]) AS json_value
+)
+
+SELECT s.position, v.id
+FROM staged AS s
+JOIN typed_values AS v
+    ON s.feature_id = v.feature_id
+    AND s.kind = v.kind
+    AND s.bool_value IS NOT DISTINCT FROM v.bool_value
+    AND s.int_value IS NOT DISTINCT FROM v.int_value
+    AND s.float_value IS NOT DISTINCT FROM v.float_value
+    AND s.text_value IS NOT DISTINCT FROM v.text_value
+    AND s.date_value IS NOT DISTINCT FROM v.date_value
+    AND s.datetime_value IS NOT DISTINCT FROM v.datetime_value
+    AND s.instant_value IS NOT DISTINCT FROM v.instant_value
+    AND s.json_value IS NOT DISTINCT FROM v.json_value
+    AND (s.float_value IS DISTINCT FROM 0 OR signbit(s.float_value) = signbit(v.float_value));
+
+-- name: features_of
+SELECT DISTINCT feature_id FROM typed_values WHERE id IN (SELECT unnest($ids::BIGINT[]));
