@@ -79,31 +79,31 @@ class Tally:
 # --- errors -----------------------------------------------------------------------------------------------------
 
 
-def substitute(rng: random.Random, text: str) -> str | None:
+def _substitute(rng: random.Random, text: str) -> str | None:
     at = rng.randrange(len(text))
     return text[:at] + rng.choice(LETTERS) + text[at + 1 :] if text[at].isalnum() else None
 
 
-def delete(rng: random.Random, text: str) -> str | None:
+def _delete(rng: random.Random, text: str) -> str | None:
     at = rng.randrange(len(text))
     return text[:at] + text[at + 1 :] if text[at].isalnum() else None
 
 
-def insert(rng: random.Random, text: str) -> str | None:
+def _insert(rng: random.Random, text: str) -> str | None:
     at = rng.randrange(len(text) + 1)
     return text[:at] + rng.choice(LETTERS) + text[at:]
 
 
-def transpose(rng: random.Random, text: str) -> str | None:
+def _transpose(rng: random.Random, text: str) -> str | None:
     at = rng.randrange(len(text) - 1)
     return text[:at] + text[at + 1] + text[at] + text[at + 2 :]
 
 
-def typo(rng: random.Random, text: str) -> str | None:
-    return rng.choice((substitute, delete, insert, transpose))(rng, text)
+def _typo(rng: random.Random, text: str) -> str | None:
+    return rng.choice((_substitute, _delete, _insert, _transpose))(rng, text)
 
 
-def drop_word(rng: random.Random, text: str) -> str | None:
+def _drop_word(rng: random.Random, text: str) -> str | None:
     words = text.split()
     if len(words) < 3:
         return None
@@ -111,13 +111,13 @@ def drop_word(rng: random.Random, text: str) -> str | None:
     return " ".join(words)
 
 
-def add_word(rng: random.Random, text: str) -> str | None:
+def _add_word(rng: random.Random, text: str) -> str | None:
     words = text.split()
     words.insert(rng.randrange(len(words) + 1), rng.choice(("human", "adult", "normal", "primary", "sample")))
     return " ".join(words)
 
 
-def swap_words(rng: random.Random, text: str) -> str | None:
+def _swap_words(rng: random.Random, text: str) -> str | None:
     words = text.split()
     if len(words) < 2:
         return None
@@ -126,13 +126,13 @@ def swap_words(rng: random.Random, text: str) -> str | None:
     return " ".join(words)
 
 
-def shuffle_words(rng: random.Random, text: str) -> str | None:
+def _shuffle_words(rng: random.Random, text: str) -> str | None:
     words = text.split()
     rng.shuffle(words)
     return " ".join(words) if len(words) > 2 else None
 
 
-def join_words(rng: random.Random, text: str) -> str | None:
+def _join_words(rng: random.Random, text: str) -> str | None:
     words = text.split()
     if len(words) < 2:
         return None
@@ -141,30 +141,30 @@ def join_words(rng: random.Random, text: str) -> str | None:
     return " ".join(words)
 
 
-def split_word(rng: random.Random, text: str) -> str | None:
+def _split_word(rng: random.Random, text: str) -> str | None:
     if len(text) < 8:
         return None
     at = rng.randrange(2, len(text) - 2)
     return None if " " in text[at - 1 : at + 1] else text[:at] + " " + text[at:]
 
 
-def change_case(rng: random.Random, text: str) -> str | None:
+def _change_case(rng: random.Random, text: str) -> str | None:
     return "".join(rng.choice((char.upper(), char.lower())) for char in text)
 
 
-def spaces_for_marks(rng: random.Random, text: str) -> str | None:
+def _spaces_for_marks(_rng: random.Random, text: str) -> str | None:
     return " ".join("".join(char if char.isalnum() else " " for char in text).split())
 
 
-def no_marks(rng: random.Random, text: str) -> str | None:
+def _no_marks(_rng: random.Random, text: str) -> str | None:
     return "".join(char for char in text if char.isalnum() or char == " ")
 
 
-def start_only(rng: random.Random, text: str) -> str | None:
+def _start_only(_rng: random.Random, text: str) -> str | None:
     return text[: max(5, len(text) * 3 // 4)].strip() if len(text) > 7 else None
 
 
-def plural(rng: random.Random, text: str) -> str | None:
+def _plural(_rng: random.Random, text: str) -> str | None:
     return text + "s" if len(text) > 4 and text[-1].isalpha() and text[-1] not in "sS" else None
 
 
@@ -180,32 +180,32 @@ def both(*steps: Make, shortest: int = 8) -> Make:
     return make
 
 
-def same(rng: random.Random, text: str) -> str | None:
+def _same(_rng: random.Random, text: str) -> str | None:
     return text
 
 
 KINDS: dict[str, tuple[bool, Make]] = {
-    "substitution": (True, substitute),
-    "deletion": (True, delete),
-    "insertion": (True, insert),
-    "transposition": (True, transpose),
-    "two typos": (True, both(typo, typo)),
-    "dropped word": (True, drop_word),
-    "added word": (True, add_word),
-    "swapped words": (True, swap_words),
-    "case": (True, change_case),
-    "joined words": (True, join_words),
-    "split word": (True, split_word),
-    "spaces for marks": (True, spaces_for_marks),
-    "no marks": (True, no_marks),
-    "plural": (True, plural),
-    "start only": (True, start_only),
-    "dropped word, typo": (True, both(drop_word, typo)),
-    "other order, typo": (True, both(shuffle_words, typo)),
-    "joined words, typo": (True, both(join_words, typo)),
-    "plural, typo": (True, both(plural, typo)),
-    "synonym": (False, same),
-    "synonym, typo": (False, typo),
+    "substitution": (True, _substitute),
+    "deletion": (True, _delete),
+    "insertion": (True, _insert),
+    "transposition": (True, _transpose),
+    "two typos": (True, both(_typo, _typo)),
+    "dropped word": (True, _drop_word),
+    "added word": (True, _add_word),
+    "swapped words": (True, _swap_words),
+    "case": (True, _change_case),
+    "joined words": (True, _join_words),
+    "split word": (True, _split_word),
+    "spaces for marks": (True, _spaces_for_marks),
+    "no marks": (True, _no_marks),
+    "plural": (True, _plural),
+    "start only": (True, _start_only),
+    "dropped word, typo": (True, both(_drop_word, _typo)),
+    "other order, typo": (True, both(_shuffle_words, _typo)),
+    "joined words, typo": (True, both(_join_words, _typo)),
+    "plural, typo": (True, both(_plural, _typo)),
+    "synonym": (False, _same),
+    "synonym, typo": (False, _typo),
 }
 """Kind of error -> whether it is made from names (else from synonyms), and how."""
 UNCHANGED = {"case", "synonym"}
@@ -214,7 +214,7 @@ UNCHANGED = {"case", "synonym"}
 def make_queries(data: Data, kind: str, count: int, seed: int) -> tuple[list[Query], int]:
     """Return up to `count` queries, and how many were passed over because they are another record's text."""
     of_names, make = KINDS[kind]
-    rng = random.Random(f"{seed} {kind} {data.title}")
+    rng = random.Random(f"{seed} {kind} {data.title}")  # noqa: S311 -- made-up errors keep no secret
     owners: dict[str, set[int]] = {}
     for record, text, _ in data.texts():
         owners.setdefault(text.casefold(), set()).add(record)
@@ -241,6 +241,7 @@ def make_queries(data: Data, kind: str, count: int, seed: int) -> tuple[list[Que
 
 
 def search_places(index: SearchIndex, queries: Sequence[Query], times: list[float]) -> Tally:
+    """Return the places that the index gives, and add the seconds of each search to `times`."""
     tally = Tally()
     for query in queries:
         start = time.perf_counter()
@@ -340,7 +341,7 @@ def measure_nonsense(index: SearchIndex, count: int, seed: int) -> dict[str, flo
     """Print and return the share of nonsense queries that found anything."""
     shares = {}
     for kind, make in NONSENSE.items():
-        rng = random.Random(f"{seed} nonsense {kind}")
+        rng = random.Random(f"{seed} nonsense {kind}")  # noqa: S311 -- nor does nonsense
         shares[kind] = sum(bool(index.search(make(rng))) for _ in range(count)) / count
     print(f"nonsense that found anything (cut-off {CUTOFF:g}): "
           + ", ".join(f"{kind} {share:.1%}" for kind, share in shares.items()))  # fmt: skip
@@ -366,14 +367,15 @@ def read_ontology(path: Path) -> Data:
 
 def read_genes(path: Path) -> Data:
     """Return the distinct symbols of a CSV's second column; an Ensembl id in place of a symbol is left out."""
-    opened = gzip.open(path, "rt") if path.suffix == ".gz" else path.open()
-    with opened as file:
-        symbols = dict.fromkeys(row[1] for row in csv.reader(file) if len(row) > 1 and row[1])
+    raw = path.read_bytes()
+    lines = (gzip.decompress(raw) if path.suffix == ".gz" else raw).decode().splitlines()
+    symbols = dict.fromkeys(row[1] for row in csv.reader(lines) if len(row) > 1 and row[1])
     names = [symbol for symbol in symbols if not symbol.startswith("ENS")]
     return Data(path.name.split(".")[0], names, [None] * len(names))
 
 
 def newest_cell_ontology() -> Path:
+    """Return the term file of the newest Cell Ontology in the package cellxgene-ontology-guide."""
     import cellxgene_ontology_guide
 
     return max((Path(cellxgene_ontology_guide.__file__).parent / "data").glob("CL-ontology-*.json.zst"))

@@ -9,6 +9,7 @@ from duckfeat.compile.lookups import TRANSFORMS
 from duckfeat.compile.scope import Scope, pairs_sql
 from duckfeat.errors import FieldError
 from duckfeat.model.columns import Output
+from duckfeat.model.dtypes import Dtype
 from duckfeat.model.feature_info import FeatureInfo
 from duckfeat.model.fields import ForeignKey, Relation
 from duckfeat.model.kinds import KINDS, VALUE_COLUMNS
@@ -23,7 +24,7 @@ def python_output(scope: Scope, path: str) -> Output:
     if output.content == "value":
         alias = output.sql.rpartition(".")[0]
         parts = [f"timezone('UTC', {alias}.{c})" if c == "instant_value" else f"{alias}.{c}" for c in VALUE_COLUMNS]
-        return Output(path, f"row({alias}.kind, {', '.join(parts)})", "value")
+        return Output(path, f"row({alias}.kind, {alias}.feature_id, {', '.join(parts)})", "value")
     return output
 
 
@@ -85,18 +86,26 @@ def feature_output(scope: Scope, feature: FeatureInfo, name: str | None = None) 
     number = context.params.add(feature.id)
     source = f"current_{scope.table.entity}_annotations AS {note} {_value_join(scope, feature, note, number)}"
     content, value, instants = _value_sql(scope, feature)
-    where = f"WHERE {note}.feature_id = {number}"
+    parts = {"value": value} | ({"instant": instants} if instants else {})
     if feature.multiple:
-        items = f"list({value} ORDER BY {value}) AS value"
-        select = f"SELECT {note}.entity_id, {items} FROM {source} {where} GROUP BY {note}.entity_id"
-    else:
-        extra = f", {instants} AS instant" if instants else ""
-        select = f"SELECT {note}.entity_id, {value} AS value{extra} FROM {source} {where}"
+        parts = {part: _items(sql, feature) for part, sql in parts.items()}
+    columns = ", ".join(f"{sql} AS {part}" for part, sql in parts.items())
+    group = f" GROUP BY {note}.entity_id" if feature.multiple else ""
+    select = f"SELECT {note}.entity_id, {columns} FROM {source} WHERE {note}.feature_id = {number}{group}"
     scope.joins.append(f"LEFT JOIN ({select}) AS {joined} ON {joined}.entity_id = {scope.column('id')}")
+    shown = {part: f"coalesce({joined}.{part}, [])" if feature.multiple else f"{joined}.{part}" for part in parts}
     if feature.multiple:
-        listed = "json_list" if content == "json" else "list"
-        return Output(name or feature.name, f"coalesce({joined}.value, [])", listed)
-    return Output(name or feature.name, f"{joined}.value", content, f"{joined}.instant" if instants else None)
+        content = "json_list" if content == "json" else "list"
+    return Output(name or feature.name, shown["value"], content, shown.get("instant"))
+
+
+def _items(sql: str, feature: FeatureInfo) -> str:
+    """Return the list of an entity's values, in the order that `get_values` gives."""
+    key = "v.json_value" if feature.dtype.is_json else sql
+    if "float" in feature.dtype.base.kinds:
+        key = f"{sql} + 0"  # ordered by itself, DuckDB 1.5 gives -0.0 back as 0.0
+    given = f" FILTER ({sql} IS NOT NULL)" if feature.dtype.base.name == "datetime" else ""
+    return f"list({sql} ORDER BY {key} NULLS LAST, v.id){given}"
 
 
 def _value_join(scope: Scope, feature: FeatureInfo, note: str, number: str) -> str:
@@ -116,16 +125,28 @@ def _value_sql(scope: Scope, feature: FeatureInfo) -> tuple[str, str, str | None
     dtype = feature.dtype
     if dtype.is_cat:
         return "str", f"v.{category_table(scope, feature).label}", None
-    if dtype.item and dtype.item.base.name != "dict":
-        return "list", f"CAST(v.json_value::JSON AS {dtype.frame_type})", None
+    if dtype.item and not dtype.item.is_json:
+        return "list", *_list_sql(dtype)
     if dtype.is_json:
         return "json", "v.json_value", None
     if dtype.base.name == "num":
         return "float", "coalesce(v.float_value, v.int_value::DOUBLE)", None
-    if dtype.base.name == "datetime" and feature.multiple:
-        return "str", "coalesce(v.datetime_value::VARCHAR, v.instant_value::VARCHAR)", None
     columns = [f"v.{KINDS[kind].column}" for kind in dtype.base.kinds]
     return dtype.base.kinds[0], columns[0], columns[1] if len(columns) > 1 else None
+
+
+def _list_sql(dtype: Dtype) -> tuple[str, str | None]:
+    """Return the SQL of a typed list and, where its items may be either sort of datetime, that of instants.
+
+    A list without items is both; a list of both sorts is too, so that whoever reads the columns sees the mix.
+    """
+    items = f"CAST(v.json_value::JSON AS {dtype.frame_type})"
+    if dtype.item is None or dtype.item.base.name != "datetime":
+        return items, None
+    instant = "contains(v.json_value, '+00\"')"
+    naive = r"regexp_matches(v.json_value, ':[0-9.]+\"')"
+    instants = f"CASE WHEN {instant} OR NOT {naive} THEN CAST(v.json_value::JSON AS TIMESTAMP WITH TIME ZONE[]) END"
+    return f"CASE WHEN {naive} OR NOT {instant} THEN {items} END", instants
 
 
 def own_outputs(scope: Scope, clashing: frozenset[str] = frozenset()) -> list[Output]:

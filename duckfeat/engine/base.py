@@ -47,8 +47,15 @@ class Engine(Protocol):
     def transaction(self) -> AbstractContextManager[None]:
         """Hold the writer lock and make what is written inside all or nothing; nests."""
 
+    @property
+    def in_transaction(self) -> bool:
+        """Whether this thread is inside a transaction."""
+
     def on_rollback(self, undo: Callable[[], None]) -> None:
-        """Have `undo` called if the current transaction does not commit."""
+        """Have `undo` called if the current transaction, or the block of it that is being run, fails."""
+
+    def on_end(self, call: Callable[[], None]) -> None:
+        """Have `call` called when the current transaction has ended, committed or not."""
 
     def next_ids(self, table: str, count: int) -> int:
         """Return the first of `count` consecutive new ids of a table; call it inside a transaction."""

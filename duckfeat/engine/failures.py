@@ -14,6 +14,7 @@ _OWNER = re.compile(r"Conflicting lock is held in (?P<program>.*?) \(PID (?P<pid
 
 # Text in DuckDB's message, the error it means, and what to say.
 _KNOWN: tuple[tuple[str, type[DuckfeatError], str], ...] = (
+    ("Unique file handle conflict", StoreLocked, "the store is open in this process, or in the one it was forked from"),
     ("read-only", ReadOnlyStore, "the store is open for reading only"),
     ("not a valid DuckDB database", NotAStore, "the file is no DuckDB database"),
     ("newer version of DuckDB", NotAStore, "the file was written by a DuckDB too new for this one"),

@@ -23,7 +23,7 @@ def open_engine(url: str | PathLike[str], *, read_only: bool = False, **settings
         raise InvalidArgument(f"a store is a path, a url or ':memory:', not {url!r}", url=url)
     if place == MEMORY:
         return EmbeddedEngine(MEMORY, read_only=read_only, **settings)
-    path = Path(place).expanduser().absolute()
+    path = Path(place).expanduser().resolve()
     if not path.parent.is_dir():
         raise MissingFile(f"there is no folder {path.parent} to keep the store in", path=str(path))
     if read_only and not path.is_file():

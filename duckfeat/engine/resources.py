@@ -15,6 +15,7 @@ from duckfeat.errors import InvalidArgument
 _PACKAGE = Path(__file__).resolve().parent.parent
 _INSTALLED, _CHECKOUT = _PACKAGE / "sql", _PACKAGE.parent / "sql"
 _NAME = re.compile(r"^-- name: (?P<name>[a-z_]+)\s*$", re.MULTILINE)
+_WRITING = re.compile(r"^(?:INSERT|UPDATE|DELETE)\b", re.MULTILINE)
 _ENTITY = re.compile(r"artifact|run|record")
 
 
@@ -87,6 +88,16 @@ def statement(name: str, entity: str | None = None) -> str:
     if not _ENTITY.fullmatch(entity):
         raise InvalidArgument(f"no annotation tables for {entity!r}", entity=entity)
     return sql.replace("entity_annotations", f"{entity}_annotations").replace("entity_removals", f"{entity}_removals")
+
+
+@cache
+def writes(sql: str) -> bool:
+    """Tell whether a fixed statement changes tables.
+
+    >>> writes(statement("annotations.add_links", "run")), writes(statement("values.find"))
+    (True, False)
+    """
+    return bool(_WRITING.search(sql))
 
 
 def _text(path: Path) -> str:

@@ -37,15 +37,24 @@ def to_arrow(table: pa.Table, outputs: Sequence[Output]) -> pa.Table:
 
 def _one_sort(naive: pa.ChunkedArray, instants: pa.ChunkedArray, name: str) -> pa.ChunkedArray:
     """Return the column of a `datetime` feature: naive unless its values have a time zone."""
-    if instants.null_count == len(instants):
+    if not _datetimes(instants):
         return naive
-    if naive.null_count < len(naive):
+    if _datetimes(naive):
         raise ValidationError(
             f"feature {name!r} holds datetimes with and without time zone, which one column cannot: "
             "ask for it by get_values(), or register dtype 'datetime[UTC]' for instants",
             feature=name,
         )
     return instants
+
+
+def _datetimes(column: pa.ChunkedArray) -> int:
+    """Return how many datetimes there are in a column, or in its lists."""
+    import pyarrow.compute
+
+    while pyarrow.types.is_list(column.type):
+        column = pyarrow.compute.list_flatten(column)
+    return len(column) - int(column.null_count)
 
 
 def to_polars(table: pa.Table) -> pl.DataFrame:

@@ -89,9 +89,11 @@ def dumps(value: Any, path: str = "$", depth: int = 0) -> str:
 
 
 def _plain(value: Any) -> Any:
-    """Return a NumPy scalar or array as the Python value it stands for, anything else as it is."""
-    module = type(value).__module__
-    if module == "numpy" and hasattr(value, "tolist"):
+    """Return a NumPy scalar or array as the Python value it stands for, anything else as it is.
+
+    Dates and durations have no JSON form, and `tolist` would give some of them as numbers.
+    """
+    if type(value).__module__ == "numpy" and hasattr(value, "tolist") and value.dtype.kind not in "mM":
         return value.tolist()
     return value
 

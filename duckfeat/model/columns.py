@@ -10,8 +10,8 @@ class Output:
     """One column of a result: the name people see, its SQL, and what its content is.
 
     `content` is a kind (`str`, `int`, `instant`, ...), `json` for nested values as text, `list` for many-valued
-    columns, `json_list` for both. `instants` is the SQL of the values with a time zone, of a column that may
-    hold either sort of datetime.
+    columns, `json_list` for both. `instants` is the SQL of the values with a time zone, of a column (or lists)
+    that may hold either sort of datetime.
     """
 
     name: str

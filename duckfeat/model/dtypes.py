@@ -38,23 +38,51 @@ class Refused(ValueError):
 
 
 def plain(value: Any) -> Any:
-    """Return a NumPy or pandas scalar as the Python value it stands for, anything else as it is.
+    """Return a NumPy, pandas or Polars scalar or array as the Python value it stands for, anything else as it is.
 
-    A pandas timestamp with a part below the microsecond is refused: it would be truncated.
+    A moment with a part below the microsecond is refused: it would be truncated.
     """
     module = type(value).__module__.partition(".")[0]
     if module == "numpy" and hasattr(value, "tolist"):
-        return value.tolist()
+        return _numpy(value)
     if module == "pandas" and hasattr(value, "to_pydatetime"):
         if value.nanosecond:
-            raise Refused("has a part below the microsecond, which would be lost")
+            raise Refused(_TOO_FINE)
         return value.to_pydatetime()
+    if module in {"pandas", "polars"} and hasattr(value, "to_list"):
+        return value.to_list()
     return value
 
 
+_TOO_FINE = "has a part below the microsecond, which would be lost"
+
+
+def _numpy(value: Any) -> Any:
+    """Return a NumPy scalar or array as Python values; those of times, which `tolist` may give as numbers, by hand."""
+    if value.dtype.kind not in "mM":
+        return value.tolist()
+    if value.shape:
+        return list(value)
+    if value.dtype.kind == "m":
+        return value
+    exact = value if value.dtype.str[3:] in _WHOLE_DAYS else value.astype("datetime64[us]")
+    if exact != value:
+        raise Refused(_TOO_FINE)
+    moment = exact.tolist()
+    if not isinstance(moment, date):
+        raise Refused("is outside the years 1 to 9999")
+    return moment
+
+
+_WHOLE_DAYS = {"[D]", "[W]", "[M]", "[Y]"}
+
+
 def is_missing(value: Any) -> bool:
-    """Tell whether `value` means "no value": `None`, pandas' `NA` and `NaT`. A NaN is a value."""
-    return value is None or type(value).__name__ in {"NAType", "NaTType"}
+    """Tell whether `value` means "no value": `None`, pandas' `NA`, every `NaT`. A NaN is a value."""
+    if value is None:
+        return True
+    name = type(value).__name__
+    return name in {"NAType", "NaTType"} or (name == "datetime64" and bool(value != value))  # noqa: PLR0124  # NaT
 
 
 def _bool(value: Any) -> Typed:
@@ -106,7 +134,7 @@ def _valid_text(value: str) -> str:
         value.encode()
     except UnicodeEncodeError:
         raise Refused("holds a lone surrogate, which is not valid Unicode") from None
-    return str(value)
+    return str.__str__(value)
 
 
 def _str(value: Any) -> Typed:
@@ -193,8 +221,8 @@ def _coerce_str(value: Any) -> Any:
     if isinstance(value, float):
         return float_text(value)
     if isinstance(value, date):
-        return value.isoformat(" ") if isinstance(value, datetime) else value.isoformat()
-    return str(value) if isinstance(value, int) else value
+        return moment_text(value)
+    return str(int(value)) if isinstance(value, int) else value
 
 
 def _coerce_date(value: Any) -> Any:
@@ -300,8 +328,8 @@ class Dtype:
 
     @property
     def frame_type(self) -> str:
-        """The SQL type of the dtype's column in a frame."""
-        return f"{self.item.base.sql_type}[]" if self.item else self.base.sql_type
+        """The SQL type of the dtype's column in a frame; nested values, and lists of them, are JSON text."""
+        return f"{self.item.base.sql_type}[]" if self.item and not self.item.is_json else self.base.sql_type
 
     def encode(self, value: Any, *, coerce: bool = False) -> Typed:
         """Return `value` as it is stored.
@@ -338,12 +366,25 @@ def _list_item(item: Dtype, position: int, entry: Any, coerce: bool) -> Any:
 
 
 def to_json(typed: Typed) -> Any:
-    """Return a typed value in the form it has inside JSON: dates as ISO text, instants with their offset."""
+    """Return a typed value in the form it has inside JSON: dates and moments as text."""
     if typed.kind in {"dict", "list"}:
         return loads(typed.physical)
     if typed.kind in {"date", "datetime", "instant"}:
-        return _coerce_str(typed.physical)
+        return moment_text(typed.physical)
     return typed.physical
+
+
+def moment_text(value: date) -> str:
+    """Return a date or datetime as DuckDB writes it: no more digits than it has, instants in UTC.
+
+    >>> moment_text(datetime(2024, 5, 1, 12, 30, 0, 120000, tzinfo=UTC)), moment_text(date(2024, 5, 1))
+    ('2024-05-01 12:30:00.12+00', '2024-05-01')
+    """
+    if not isinstance(value, datetime):
+        return value.isoformat()
+    naive = value if value.tzinfo is None else value.astimezone(UTC).replace(tzinfo=None)
+    text = naive.isoformat(" ")
+    return (text.rstrip("0") if naive.microsecond else text) + ("" if value.tzinfo is None else "+00")
 
 
 def decode(kind: str, physical: Any) -> Any:

@@ -13,7 +13,7 @@ from duckfeat.compile.columns import field_output, python_output, record_outputs
 from duckfeat.compile.select import Order, Query, count, select
 from duckfeat.errors import DoesNotExist, InvalidArgument, MultipleResultsFound
 from duckfeat.frame import frames
-from duckfeat.model.dtypes import decode
+from duckfeat.model.dtypes import decode, decode_as
 from duckfeat.model.fields import FieldRef, field_name
 from duckfeat.model.kinds import KINDS, VALUE_COLUMNS
 from duckfeat.model.q import Condition, Q
@@ -132,7 +132,7 @@ class QuerySet(Generic[R]):
         statement, outputs = self._statement()
         if self._fields:
             contents = [output.content for output in outputs]
-            return self._values(_python_rows(self._session.engine.rows(statement), contents))
+            return self._values(_python_rows(self._session, self._session.engine.rows(statement), contents))
         names = [output.name for output in outputs]
         return self._session.make(self._query.table.name, names, self._session.engine.rows(statement))
 
@@ -413,7 +413,7 @@ class _Tuples(QuerySet[Any]):
         return _Tuples(self._session, query, fields=self._fields, flat=True)
 
 
-def _python_rows(rows: list[tuple[Any, ...]], contents: Sequence[str]) -> list[tuple[Any, ...]]:
+def _python_rows(session: Session, rows: list[tuple[Any, ...]], contents: Sequence[str]) -> list[tuple[Any, ...]]:
     """Return rows with instants that have their zone, and feature values of their own type."""
     readers = [(at, _READERS[content]) for at, content in enumerate(contents) if content in _READERS]
     if not readers:
@@ -421,17 +421,22 @@ def _python_rows(rows: list[tuple[Any, ...]], contents: Sequence[str]) -> list[t
     listed = [list(row) for row in rows]
     for row in listed:
         for at, read in readers:
-            row[at] = None if row[at] is None else read(row[at])
+            row[at] = None if row[at] is None else read(session, row[at])
     return [tuple(row) for row in listed]
 
 
-def _read_value(parts: tuple[Any, ...]) -> Any:
-    kind, *physical = parts
-    return None if kind is None else decode(kind, physical[_PLACES[kind]])
+def _read_value(session: Session, parts: tuple[Any, ...]) -> Any:
+    """Return a feature value; the items of a list take the type back that its feature gives them."""
+    kind, feature_id, *columns = parts
+    if kind is None:
+        return None
+    physical = columns[_PLACES[kind]]
+    info = session.features.known(feature_id) if kind == "list" else None
+    return decode_as(info.dtype, kind, physical) if info else decode(kind, physical)
 
 
 _PLACES = {kind.name: list(VALUE_COLUMNS).index(kind.column) for kind in KINDS.values()}
-_READERS = {"instant": lambda moment: moment.replace(tzinfo=UTC), "value": _read_value}
+_READERS = {"instant": lambda session, moment: moment.replace(tzinfo=UTC), "value": _read_value}
 
 
 def _condition(query: Query) -> Q:

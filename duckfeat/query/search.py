@@ -19,7 +19,7 @@ True
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from math import log2
 
@@ -117,6 +117,7 @@ _LOOK_MOST, _MARK_MOST, _DOUBLED_MOST, _TOO_MANY_MOST = 5, 2, 3, 6
 # Words are paired while no more than this share of the longer one is wrong, and while there are few of them.
 _PAIR_SHARE = 0.6
 _PAIRS_MOST = 100
+_LEAST_SAVED = COSTS.doubled * _DOUBLED_MOST
 _NEVER = float("inf")
 _SIGNS = (
     (re.compile(r"(?<=\w)\++(?!\w)"), " positive "),
@@ -253,22 +254,10 @@ class Query:
 
     def _paired_cost(self, query: list[str], text: list[str | None]) -> float:
         """Return the cost of typing each word for the one it is most like, the others left out or too many."""
-        pairs = []
-        for i, typed in enumerate(query):
-            costs = self._pair_costs.setdefault(typed, {})
-            for j, meant in enumerate(text):
-                if meant is None:
-                    continue
-                cost = costs.get(meant)
-                if cost is None:
-                    cost = costs[meant] = _pair_cost(typed, meant)
-                if cost < _NEVER:
-                    pairs.append((cost, i, j))
-        pairs.sort()
         found: dict[int, int] = {}
         missing = list(text)
         total = 0.0
-        for cost, i, j in pairs:
+        for cost, i, j in sorted(self._pairs(query, text)):
             if i not in found and missing[j] is not None:
                 found[i], missing[j] = j, None
                 total += cost
@@ -278,6 +267,19 @@ class Query:
         if extra and any(missing):
             total += COSTS.word_replaced
         return total + _left_out(missing) + sum(extra)
+
+    def _pairs(self, query: list[str], text: list[str | None]) -> Iterator[tuple[float, int, int]]:
+        """Give the cost and the places of each two words of which one may have been typed for the other."""
+        for i, typed in enumerate(query):
+            costs = self._pair_costs.setdefault(typed, {})
+            for j, meant in enumerate(text):
+                if meant is None:
+                    continue
+                cost = costs.get(meant)
+                if cost is None:
+                    cost = costs[meant] = _pair_cost(typed, meant)
+                if cost < _NEVER:
+                    yield cost, i, j
 
 
 def _least_paired(typed: int, meant: int) -> float:
@@ -344,7 +346,7 @@ def _edits(typed: str, meant: str, most: float = _NEVER) -> float:
 
 def _doubled(long: str, short: str) -> int:
     """Return how many like letters stand beside the one letter that `long` has and `short` has not."""
-    at = Prefix.similarity(long, short)
+    at: int = Prefix.similarity(long, short)
     run = at
     while run > 0 and at - run < _DOUBLED_MOST and long[run - 1] == long[at]:
         run -= 1
@@ -376,8 +378,8 @@ def _word_edits(typed: str, meant: str) -> float:
 def _pair_cost(typed: str, meant: str) -> float:
     """Return the cost of typing one word for another, infinite where they have too little in common."""
     most = _PAIR_SHARE * max(len(typed), len(meant))
-    # An error costs 1 at least, if but for the bonus of doubled letters, so this saves the rest for most pairs.
-    if OSA.distance(typed, meant) > most + 1 and not meant.startswith(typed):
+    # A cost is hardly ever less than the number of errors, so this saves the rest for most pairs.
+    if OSA.distance(typed, meant) >= most + _LEAST_SAVED and not meant.startswith(typed):
         return _NEVER
     cost = _word_edits(typed, meant)
     return cost if cost < most else _NEVER

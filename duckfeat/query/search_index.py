@@ -38,15 +38,16 @@ SEPARATOR = "|"
 """Stands between the texts of a field that holds several."""
 
 _CANDIDATES, _CANDIDATES_PER_HIT = 192, 6
-_SHORTLIST, _SHORTLIST_PER_HIT = 8, 0.5
+_SHORTLIST, _SHORTLIST_PER_HIT = 6, 0.5
 # Quick scorers, and the score that each gives to its best. The last likes every part of a text.
 _PREFILTERS = (
     (OSA.normalized_similarity, 1.0),
     (fuzz.token_sort_ratio, 100.0),
     (fuzz.token_set_ratio, 120.0),
 )
-# Small segments are merged as they come; up to this size, so that no search waits long for a merge.
-_MERGED_MOST = 1 << 18
+# What was added is merged with the segments before it that are no more than so many times as large, so that there
+# are few; up to this size in all, so that no search waits long for it.
+_MERGED_SHARE, _MERGED_MOST = 8, 1 << 18
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +77,7 @@ class SearchIndex:
     def __init__(self, *, split: Collection[int] | None = None) -> None:
         self._split = None if split is None else frozenset(split)
         self._segments: tuple[Segment, ...] = ()
-        self._pending: list[Rows] = []
+        self._pending: dict[int, list[tuple[int, str]]] = {}
         self._lock = threading.RLock()
 
     @classmethod
@@ -107,14 +108,15 @@ class SearchIndex:
         rows = self._rows(ids, texts)
         with self._lock:
             self.remove(ids)
-            if rows.texts:
-                self._pending.append(rows)
+            for record, number, text in zip(rows.ids.tolist(), rows.fields.tolist(), rows.texts, strict=True):
+                self._pending.setdefault(record, []).append((number, text))
 
     def remove(self, ids: Iterable[int]) -> None:
         """Forget records; ids that are not indexed are passed over."""
         gone = _id_array(ids)
         with self._lock:
-            self._settle()
+            for record in gone.tolist() if self._pending else ():
+                self._pending.pop(record, None)
             for segment in self._segments:
                 segment.remove(gone)
 
@@ -131,8 +133,10 @@ class SearchIndex:
         A record counts by its best text. Equal scores go by field, then by text (the string itself first), then
         by id. `within` are the ids to look among; `limit=None` gives everything that was found.
 
-        Raises InvalidArgument where `limit` is negative.
+        Raises InvalidArgument where `string` is no string or `limit` is negative.
         """
+        if not isinstance(string, str):
+            raise InvalidArgument(f"search takes a string, not {type(string).__name__}", string=string)
         if limit is not None and limit < 0:
             raise InvalidArgument(f"limit must not be negative, but is {limit}", limit=limit)
         query = Query(string, case_sensitive=case_sensitive)
@@ -186,17 +190,21 @@ class SearchIndex:
 
     def _settle(self) -> tuple[Segment, ...]:
         """Index what was added since the last search, and return the segments; small ones are merged."""
+        import numpy as np
+
         with self._lock:
             if not self._pending:
                 return self._segments
-            merged = self._pending
+            listed = [(record, *text) for record, texts in self._pending.items() for text in texts]
+            records, fields, texts = zip(*listed, strict=True)
+            merged = [Rows(np.array(records, np.int64), np.array(fields, np.uint8), texts)]
+            size = len(listed)
             segments = [segment for segment in self._segments if segment.live]
-            size = sum(len(rows.texts) for rows in merged)
-            while segments and segments[-1].live < 2 * size and segments[-1].live + size <= _MERGED_MOST:
-                merged = [segments[-1].rows(), *merged]
+            while segments and segments[-1].live < _MERGED_SHARE * size and segments[-1].live + size <= _MERGED_MOST:
+                merged.insert(0, segments[-1].rows())
                 size += segments.pop().live
             self._segments = (*segments, Segment(_joined(merged)))
-            self._pending = []
+            self._pending = {}
             return self._segments
 
     def _shortlist(
@@ -240,4 +248,4 @@ def _joined(parts: Sequence[Rows]) -> Rows:
 def _id_array(ids: Iterable[int]) -> Array:
     import numpy as np
 
-    return np.unique(np.fromiter(ids, np.int64))
+    return np.fromiter(ids, np.int64)

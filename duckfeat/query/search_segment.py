@@ -24,6 +24,8 @@ _ALL_SHARE = 0.2
 _FEW_SHARE = 0.5
 _LEAST_WEIGHT = 16
 _TIES = 16
+# Fewer ids than one in so many texts are looked up one by one.
+_FEW_IDS = 16
 _LONGER_COST = 0.3
 
 
@@ -130,7 +132,7 @@ class Segment:
             self.live = len(self) - int(np.count_nonzero(self._gone))
 
     def numbers(self, ids: Array) -> Array:
-        """Return the numbers of all texts of the ids, whether taken out or not, ascending."""
+        """Return the numbers of all texts of the ids, whether taken out or not."""
         import numpy as np
 
         if self._order is None:
@@ -138,7 +140,8 @@ class Segment:
         starts = np.searchsorted(self.ids, ids, sorter=self._order)
         counts = np.searchsorted(self.ids, ids, side="right", sorter=self._order) - starts
         offsets = np.arange(int(counts.sum())) - np.repeat(np.cumsum(counts) - counts, counts)
-        return np.sort(self._order[np.repeat(starts, counts) + offsets])
+        numbers: Array = self._order[np.repeat(starts, counts) + offsets]
+        return numbers
 
     def take(self, found: Iterable[tuple[object, int, str]]) -> Iterator[tuple[int, int, str, str]]:
         """Return id, field, text and normal form of texts given as (anything, number, normal form)."""
@@ -162,11 +165,11 @@ class Segment:
         size = len(self) if allowed is None else int(np.count_nonzero(allowed))
         if most is not None and size <= most:
             return np.arange(size) if allowed is None else np.flatnonzero(allowed)
-        # A dict keeps the first of each, in order: texts found by a key, then the likeliest by their grams.
+        # A dict keeps each once and in order: texts found by a key, then the likeliest by their grams.
         proposed: dict[int, None] = {}
         for reading in readings:
             keyed = self._keys.find(reading)
-            proposed.update(dict.fromkeys((keyed if allowed is None else keyed[allowed[keyed]]).tolist()))
+            proposed.update(dict.fromkeys((keyed if allowed is None else keyed[allowed[keyed]])[:most].tolist()))
         for reading in readings:
             proposed.update(dict.fromkeys(self._likely(reading, most, allowed).tolist()))
         return np.fromiter(proposed, np.int64, len(proposed))
@@ -176,8 +179,11 @@ class Segment:
 
         if within is None:
             return None if self._gone is None else ~self._gone
-        allowed = np.zeros(len(self), bool)
-        allowed[self.numbers(within)] = True
+        if len(within) * _FEW_IDS > len(self):
+            allowed = np.isin(self.ids, within)
+        else:
+            allowed = np.zeros(len(self), bool)
+            allowed[self.numbers(within)] = True
         return allowed if self._gone is None else allowed & ~self._gone
 
     def _likely(self, normal: str, most: int | None, allowed: Array | None) -> Array:

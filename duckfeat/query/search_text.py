@@ -62,7 +62,7 @@ GREEK_PIECES = (*_LONG_NAMES.split("|"), *(f" {name} " for name in _SHORT_NAMES.
 """What a normal form that `compact` shortens has in it; a space is the start or the end of a word."""
 _GREEK_NAME = re.compile(rf"(?:{_LONG_NAMES})+(?![^\W\d_])|^(?:{_SHORT_NAMES})$")
 _ONE_NAME = re.compile(rf"{_LONG_NAMES}|{_SHORT_NAMES}")
-_LATIN = {name: latin for name, latin in GREEK.values()}
+_LATIN = dict(GREEK.values())
 
 # The highest class that belongs to the letter itself (nukta 7, kana voicing 8, virama 9); above are accents.
 _LAST_LETTER_CLASS = 9

@@ -19,47 +19,76 @@ MAIN, ARCHIVE, TRASH = 1, 0, -1
 """The branches every store has."""
 
 
+class _Features:
+    """The registered features as one statement found them, by id, name and uid."""
+
+    def __init__(self, rows: Iterable[Sequence[Any]]) -> None:
+        self.by_id: dict[int, FeatureInfo] = {}
+        self.by_name: dict[str, list[FeatureInfo]] = {}
+        for id_, uid, name, dtype, multiple, coerce, type_id in rows:
+            info = FeatureInfo(id_, uid, name, parse_dtype(dtype), multiple, coerce, type_id)
+            self.by_id[id_] = info
+            self.by_name.setdefault(name, []).append(info)
+        self.by_uid = {info.uid: info for info in self.by_id.values()}
+
+
 class FeatureIndex:
-    """The registered features of a store, read with one statement and again after features were written."""
+    """The registered features of a store, read with one statement and again after features were written.
+
+    What a transaction has written to features is seen by its own thread at once, by others when it has ended.
+    """
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
-        self._loaded: dict[int, FeatureInfo] | None = None
-        self._by_name: dict[str, list[FeatureInfo]] = {}
-        self._by_uid: dict[str, FeatureInfo] = {}
+        self._committed: _Features | None = None
+        self._own: _Features | None = None
+        self._changed = False
+        self._version = 0
         self._lock = threading.Lock()
 
     def invalidate(self) -> None:
-        """Forget what was read: features were written, or a transaction with such a write was rolled back."""
-        self._loaded = None
+        """Forget what was read: the transaction of this thread has written features."""
+        self._own = None
+        if not self._changed:
+            self._changed = True
+            self._engine.on_end(self._ended)
 
-    def _load(self) -> dict[int, FeatureInfo]:
+    def _ended(self) -> None:
         with self._lock:
-            if self._loaded is not None:
-                return self._loaded
-            rows = self._engine.run("features.infos", None)
-            loaded: dict[int, FeatureInfo] = {}
-            by_name: dict[str, list[FeatureInfo]] = {}
-            for id_, uid, name, dtype, multiple, coerce, type_id in rows:
-                info = FeatureInfo(id_, uid, name, parse_dtype(dtype), multiple, coerce, type_id)
-                loaded[id_] = info
-                by_name.setdefault(name, []).append(info)
-            self._by_name, self._by_uid = by_name, {info.uid: info for info in loaded.values()}
-            self._loaded = loaded
-            return loaded
+            self._version += 1
+            self._own = self._committed = None
+            self._changed = False
+
+    def _load(self) -> _Features:
+        if self._changed and self._engine.in_transaction:
+            self._own = self._own or self._read()
+            return self._own
+        version, loaded = self._version, self._committed
+        if loaded is None:
+            loaded = self._read()
+            with self._lock:
+                if version == self._version:
+                    self._committed = loaded
+        return loaded
+
+    def _read(self) -> _Features:
+        return _Features(self._engine.run("features.infos", None))
 
     def all(self) -> list[FeatureInfo]:
         """Return every feature, in the order of registration."""
-        return list(self._load().values())
+        return list(self._load().by_id.values())
 
     def names(self) -> list[str]:
         """Return the names of all features."""
-        self._load()
-        return list(self._by_name)
+        return list(self._load().by_name)
 
     def by_id(self, id_: int) -> FeatureInfo:
         """Return the feature of an id."""
-        return self._load()[id_]
+        return self._load().by_id[id_]
+
+    def known(self, id_: int) -> FeatureInfo | None:
+        """Return the feature of an id; None if it is in the trash."""
+        return self._load().by_id.get(id_)
 
     def find(self, key: object) -> FeatureInfo | None:
         """Return the feature that a name, a uid or a Feature object means; None if there is none.
@@ -68,7 +97,7 @@ class FeatureIndex:
         """
         loaded = self._load()
         if isinstance(key, str):
-            named = self._by_name.get(key, [])
+            named = loaded.by_name.get(key, [])
             if len(named) > 1:
                 uids = ", ".join(info.uid for info in named)
                 raise FieldError(
@@ -76,9 +105,8 @@ class FeatureIndex:
                     name=key,
                     available=[info.uid for info in named],
                 )
-            return named[0] if named else self._by_uid.get(key)
-        id_ = getattr(key, "id", None)
-        return loaded.get(id_) if isinstance(id_, int) else None
+            return named[0] if named else loaded.by_uid.get(key)
+        return loaded.by_uid.get(getattr(key, "uid", "")) if getattr(key, "__registry__", "") == "Feature" else None
 
 
 class Session:
@@ -95,21 +123,30 @@ class Session:
         self.registries: Mapping[str, Any] = {}
         self.writer: Any = None
         self.search: Any = None
+        self.store: Any = None
         self.user_id: int | None = None
         self.branch_id = MAIN
         self.space_id = 1
-        self._run: Any = None
-        self._thread_run: ContextVar[Any] = ContextVar("run", default=None)
+        self._runs: tuple[Any, ...] = ()
+        self._thread_runs: ContextVar[tuple[Any, ...]] = ContextVar("runs", default=())
 
     @property
     def run(self) -> Any:
-        """The run that is tracked now: this thread's own, else the store's latest."""
-        return self._thread_run.get() or self._run
+        """The run that is tracked now: the latest of this thread's own, else the store's latest."""
+        tracked = self._runs
+        own = [run for run in self._thread_runs.get() if any(run is known for known in tracked)]
+        latest = own or tracked
+        return latest[-1] if latest else None
 
-    def set_run(self, run: Any) -> None:
-        """Make `run` the tracked one, here and in threads that track none of their own."""
-        self._thread_run.set(run)
-        self._run = run
+    def start_run(self, run: Any) -> None:
+        """Track a run, here and in threads that track none of their own."""
+        self._thread_runs.set((*self._thread_runs.get(), run))
+        self._runs = (*self._runs, run)
+
+    def end_run(self, run: Any) -> None:
+        """Track a run no longer; the one that was tracked before it is tracked again."""
+        self._thread_runs.set(tuple(known for known in self._thread_runs.get() if known is not run))
+        self._runs = tuple(known for known in self._runs if known is not run)
 
     @property
     def branches(self) -> tuple[int, ...]:

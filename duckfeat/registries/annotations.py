@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
 from duckfeat.errors import ValidationError
-from duckfeat.model.canonical import dumps
 from duckfeat.model.dtypes import Typed, decode_as
 from duckfeat.model.feature_info import FeatureInfo
 from duckfeat.model.kinds import KINDS, VALUE_COLUMNS
@@ -87,10 +86,17 @@ class Annotations:
 
     # --- annotations -----------------------------------------------------------------------------
 
-    def annotate(self, table: Table, given: Mapping[int, Sequence[tuple[FeatureInfo, Typed | int]]], mode: str) -> None:
+    def annotate(
+        self,
+        table: Table,
+        given: Mapping[int, Sequence[tuple[FeatureInfo, Typed | int]]],
+        mode: str,
+        named: Collection[tuple[int, int]],
+    ) -> None:
         """Annotate entities with values (or ids of categorical ones).
 
-        `add` adds, `update` replaces the values of the features that are named, `set` makes them all there is.
+        `add` adds, `update` replaces the values of the (feature id, entity id) pairs that are `named`, `set` makes
+        them all there is.
         """
         flat = [(entity_id, info, value) for entity_id, pairs in given.items() for info, value in pairs]
         typed = [(info.id, value) for _, info, value in flat if isinstance(value, Typed)]
@@ -101,7 +107,6 @@ class Annotations:
         current = self.current(table, list(given))
         removed: list[Row] = []
         if mode != "add":
-            named = {(info.id, entity_id) for entity_id, info, _ in flat}
             kept = set(wanted)
             removed = [row for row in current if row not in kept and (mode == "set" or row[:2] in named)]
         self._write(table, current, wanted, removed, mode)
@@ -150,34 +155,43 @@ class Annotations:
                     f"feature {info.name!r} takes one value and a different one is there: replace it with "
                     "update_values or set_values, or register the feature with multiple=True",
                     feature=info.name,
+                    dtype=info.dtype.name,
                     entity=entity_id,
                 )
             seen.add(key)
 
     # --- reading ---------------------------------------------------------------------------------
 
-    def values_of(self, table: Table, entity_id: int) -> dict[str, Any]:
-        """Return the values an entity has now by feature name, in the order of registration.
+    def values_of(self, table: Table, entity_id: int) -> dict[FeatureInfo, Any]:
+        """Return the values an entity has now by feature, in the order of registration.
 
-        Features that take several give lists, sorted; categorical ones give names.
+        Features that take several give lists, in the order that frames have; categorical ones give names.
         """
-        rows = self._engine.run("annotations.values_of", table.entity, id=entity_id)
-        columns = ["kind", *VALUE_COLUMNS]
         found: dict[FeatureInfo, list[Any]] = {}
-        categories: dict[str, set[int]] = {}
-        for feature_id, value_id, *physical in rows:
-            info = self._session.features.by_id(feature_id)
-            if info.dtype.is_cat:
-                categories.setdefault(info.dtype.registry or "", set()).add(value_id)
-                found.setdefault(info, []).append(value_id)
-            else:
-                found.setdefault(info, []).append(_python(info, dict(zip(columns, physical, strict=True))))
-        names = {registry: self.labels(registry, sorted(ids)) for registry, ids in categories.items()}
-        result: dict[str, Any] = {}
+        for feature_id, value_id, kind, *physical in self._engine.run(
+            "annotations.values_of", table.entity, id=entity_id
+        ):
+            info = self._session.features.known(feature_id)
+            if info is None:
+                continue
+            typed = Typed(kind, physical[_PLACES[kind]]) if kind else Typed("", value_id)
+            found.setdefault(info, []).append(typed)
+        names = self._names(found)
+        result: dict[FeatureInfo, Any] = {}
         for info, values in found.items():
-            shown = [names[info.dtype.registry or ""][id_] for id_ in values] if info.dtype.is_cat else values
-            result[_free(info.name, result)] = sorted(shown, key=sort_key) if info.multiple else shown[0]
+            known = names.get(info.dtype.registry or "", {})
+            named = [Typed("str", known.get(value.physical)) for value in values] if info.dtype.is_cat else values
+            shown = [decode_as(info.dtype, *value) for value in sorted(named, key=sort_key)]
+            result[info] = shown if info.multiple else shown[0]
         return result
+
+    def _names(self, found: Mapping[FeatureInfo, Sequence[Typed]]) -> dict[str, dict[int, str]]:
+        """Return the names of the records that categorical values are, by registry and id."""
+        ids: dict[str, set[int]] = {}
+        for info, values in found.items():
+            if info.dtype.is_cat:
+                ids.setdefault(info.dtype.registry or "", set()).update(value.physical for value in values)
+        return {registry: self.labels(registry, sorted(wanted)) for registry, wanted in ids.items()}
 
     def labels(self, registry: str, ids: Sequence[int]) -> dict[int, str]:
         """Return the names of records of a registry by id."""
@@ -186,26 +200,28 @@ class Annotations:
         return dict(records.values_list("id", label)._fetch())
 
 
-def _free(name: str, taken: Mapping[str, Any]) -> str:
-    """Return a name for a second feature of the same name, as frames give it."""
-    number, free = 1, name
-    while free in taken:
-        number += 1
-        free = f"{name}_{number}"
-    return free
+def by_name(values: Mapping[FeatureInfo, Any]) -> dict[str, Any]:
+    """Return values by the names of their features; a second feature of a name gets a number, as in frames."""
+    result: dict[str, Any] = {}
+    for info, value in values.items():
+        number, free = 1, info.name
+        while free in result:
+            number += 1
+            free = f"{info.name}_{number}"
+        result[free] = value
+    return result
 
 
-def _python(info: FeatureInfo, columns: Mapping[str, Any]) -> Any:
-    kind = columns["kind"]
-    return decode_as(info.dtype, kind, columns[KINDS[kind].column])
+_PLACES = {kind.name: list(VALUE_COLUMNS).index(kind.column) for kind in KINDS.values()}
 
 
-def sort_key(value: Any) -> tuple[Any, ...]:
-    """Return what orders the values of one feature as frames do: numbers by size, NaN last, nested ones by text."""
-    if isinstance(value, float) and math.isnan(value):
-        return (1, 0)
-    if isinstance(value, dict | list):
-        return (0, dumps(value))
-    if isinstance(value, datetime):
-        return (0, value.tzinfo is not None, value.replace(tzinfo=None))
-    return (0, value)
+def sort_key(typed: Typed) -> tuple[Any, ...]:
+    """Return what orders the values of one feature as frames do.
+
+    Numbers go by size with NaN last, nested values by their text, naive datetimes before instants, what has no
+    name last.
+    """
+    kind, value = typed
+    if value is None or (isinstance(value, float) and math.isnan(value)):
+        return (2, 0)
+    return (int(kind == "instant"), value)

@@ -30,7 +30,7 @@ class Artifact(TracksUpdates, rows="artifacts", label="key", uid_length=20):
     >>> _ = path.write_text("sample,dose\n1,2.5\n")
     >>> artifact = dft.Artifact(path, key="batch1.csv").save()
     >>> artifact.suffix, artifact.size, artifact.load().shape
-    ('.csv', 19, (1, 2))
+    ('.csv', 18, (1, 2))
     """
 
     key: Field[str | None] = Field("str", "The name within the store, like a relative path.", null=True, search=True)

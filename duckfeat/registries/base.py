@@ -20,6 +20,7 @@ from duckfeat.query.queryset import QuerySet
 from duckfeat.query.session import INSTANCES, Session
 from duckfeat.query.wide import Features, Include
 from duckfeat.registries import naming
+from duckfeat.registries.describing import Describe
 from duckfeat.registries.managers import Manager
 
 if TYPE_CHECKING:
@@ -175,13 +176,7 @@ class SQLRecord:
 
     # --- looking at it ---------------------------------------------------------------------------
 
-    def describe(self, return_str: bool = False) -> str | None:
-        """Print the record's fields and features, or return the text."""
-        text = naming.description(self)
-        if return_str:
-            return text
-        print(text)  # noqa: T201  # what the method is for
-        return None
+    describe = Describe()
 
     def __repr__(self) -> str:
         return naming.one_line(self)

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any, Self
 
 from duckfeat.errors import InvalidArgument, ValidationError
-from duckfeat.model.dtypes import Typed, decode, encode_for, is_missing, parse_dtype
+from duckfeat.model.dtypes import Typed, decode_as, encode_for, is_missing, parse_dtype
 from duckfeat.model.fields import Field, ForeignKey, Many
+from duckfeat.model.kinds import value_hash
 from duckfeat.query.session import Session
 from duckfeat.registries.base import TracksRun
 from duckfeat.registries.feature import Feature
@@ -87,13 +88,34 @@ class FeatureValue(TracksRun, rows="typed_values", source="feature_values", labe
             _check_storable(feature.name, dtype.name, record.value)
             typed = encode_for(feature.name, dtype, record.value, coerce=feature.coerce)
             record.__dict__["_typed"], record.__dict__["hash"] = typed, typed.hash
-            record.__dict__["value"] = decode(*typed)
+            record.__dict__["value"] = decode_as(dtype, *typed)
 
     @classmethod
-    def _prepare_update(cls, _session: Session, record: Any) -> None:
-        kind, physical = record.__dict__["_typed"]
-        if record.__dict__["value"] != decode(kind, physical) and record.value == record.value:
-            raise ValidationError("a feature value never changes: create another one", value=record.value)
+    def _prepare_update(cls, session: Session, record: Any) -> None:
+        saved: Any = session.registries["FeatureValue"].get(record.id)
+        kind, physical = saved.__dict__["_typed"]
+        info = session.features.by_id(saved.feature_id)
+        typed = encode_for(info.name, info.dtype, record.value, coerce=info.coerce)
+        if record.feature_id != saved.feature_id or typed.hash != value_hash(kind, physical):
+            raise ValidationError(
+                f"a value of feature {info.name!r} never changes: create another one",
+                feature=info.name,
+                dtype=info.dtype.name,
+                value=record.value,
+            )
+        record.__dict__["value"] = decode_as(info.dtype, *typed)
+
+    @classmethod
+    def _from_rows(cls, columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> list[Self]:
+        """Make records of rows; the items of a list take the type back that its feature gives them."""
+        made = super()._from_rows(columns, rows)
+        session = cls._current()
+        for record in made:
+            kind, physical = record.__dict__["_typed"]
+            info = session.features.known(record.__dict__["feature_id"]) if kind == "list" else None
+            if info is not None:
+                record.__dict__["value"] = decode_as(info.dtype, kind, physical)
+        return made
 
     @classmethod
     def _existing(cls, session: Session, records: Sequence[Any]) -> dict[int, Any]:

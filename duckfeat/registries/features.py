@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from os import PathLike
 from typing import TYPE_CHECKING, Any
 
 from duckfeat.errors import InvalidArgument, ValidationError, suggestions
-from duckfeat.model.dtypes import Typed, decode_as, encode_for, is_missing
+from duckfeat.model.dtypes import Refused, Typed, decode_as, encode_for, is_missing, plain
 from duckfeat.model.feature_info import FeatureInfo
 from duckfeat.model.kinds import KINDS, VALUE_COLUMNS
+from duckfeat.query.session import Session
+from duckfeat.registries.annotations import by_name
 from duckfeat.registries.categories import resolve
 
 if TYPE_CHECKING:
@@ -26,10 +29,11 @@ class FeatureManager:
         self._table = record.__table__
 
     @property
-    def _session(self) -> Any:
+    def _session(self) -> Session:
         if self._record.id is None:
             raise InvalidArgument(f"save this {self._record.__registry__} before you give it feature values")
-        return self._record._bound
+        session: Session = self._record._bound
+        return session
 
     # --- writing ---------------------------------------------------------------------------------
 
@@ -50,14 +54,7 @@ class FeatureManager:
         self._write(values, "set")
 
     def _write(self, values: Mapping[Any, Any], mode: str) -> None:
-        session = self._session
-        infos = _known(session, values)
-        with session.engine.transaction():
-            pairs = [(info, typed) for info, value in infos for typed in typed_values(session, info, value)]
-            cleared = [info.id for info, value in infos if is_missing(value) or (info.multiple and _empty(value))]
-            if mode == "update" and cleared:
-                self._remove([row for row in self._current() if row[0] in cleared], "update")
-            session.writer.annotations.annotate(self._table, {self._record.id: pairs}, mode)
+        write_values(self._session, self._table, {self._record.id: values}, mode)
 
     def remove_values(self, features: Any) -> None:
         """Remove the values of features: a name, a Feature, several of them, or `{feature: value}`.
@@ -66,16 +63,14 @@ class FeatureManager:
         """
         session = self._session
         given = features if isinstance(features, Mapping) else dict.fromkeys(_listed(features))
-        current = self._current()
-        removed = []
+        infos = _known(session, given)
         with session.engine.transaction():
-            for info, value in _known(session, given):
-                mine = [row for row in current if row[0] == info.id]
-                if not is_missing(value):
-                    ids = _existing_ids(session, info, value)
-                    mine = [row for row in mine if row[2] in ids]
-                removed += mine
-            self._remove(removed, "remove")
+            current = self._current()
+            removed = set()
+            for info, value in infos:
+                ids = None if is_missing(value) else _existing_ids(session, info, value)
+                removed |= {row for row in current if row[0] == info.id and (ids is None or row[2] in ids)}
+            self._remove(sorted(removed), "remove")
 
     def _current(self) -> set[tuple[int, int, int]]:
         found: set[tuple[int, int, int]] = self._session.writer.annotations.current(self._table, [self._record.id])
@@ -91,7 +86,10 @@ class FeatureManager:
 
         Features that take several values give a sorted list; categorical ones give names.
         """
-        found: dict[str, Any] = self._session.writer.annotations.values_of(self._table, self._record.id)
+        return by_name(self._values())
+
+    def _values(self) -> dict[FeatureInfo, Any]:
+        found: dict[FeatureInfo, Any] = self._session.writer.annotations.values_of(self._table, self._record.id)
         return found
 
     def __getitem__(self, feature: Any) -> Any:
@@ -99,10 +97,9 @@ class FeatureManager:
         session = self._session
         info = _known(session, {feature: None})[0][0]
         if not info.dtype.is_cat:
-            empty: Any = [] if info.multiple else None
-            return session.writer.annotations.values_of(self._table, self._record.id).get(info.name, empty)
+            return self._values().get(info, [] if info.multiple else None)
         ids = [value_id for feature_id, _, value_id in self._current() if feature_id == info.id]
-        records = list(session.registries[info.dtype.registry].filter(id__in=ids))
+        records = list(session.registries[info.dtype.registry or ""].filter(id__in=ids))
         if info.multiple:
             return sorted(records, key=lambda record: record.__dict__[record.__table__.label])
         return records[0] if records else None
@@ -120,8 +117,8 @@ class FeatureManager:
         rows = session.engine.run("annotations.history", self._table.entity, id=self._record.id)
         listed = []
         for feature_id, value_id, action, operation, at, by, run, run_name, kind, *physical in rows:
-            if wanted in (None, feature_id):
-                info = session.features.by_id(feature_id)
+            info = session.features.known(feature_id)
+            if info is not None and wanted in (None, feature_id):
                 value = _shown(session, info, value_id, kind, dict(zip(VALUE_COLUMNS, physical, strict=True)))
                 listed.append((info.name, value, action, operation, at, by, run, run_name))
         schema: dict[str, Any] = {
@@ -143,11 +140,32 @@ class FeatureManager:
         return f"<features of {self._record.__registry__} {self._record.uid}: {inner}>"
 
 
-def _shown(session: Any, info: FeatureInfo, value_id: int, kind: str | None, columns: Mapping[str, Any]) -> str:
+def _shown(session: Session, info: FeatureInfo, value_id: int, kind: str | None, columns: Mapping[str, Any]) -> str:
     if info.dtype.is_cat:
         names = session.writer.annotations.labels(info.dtype.registry, [value_id])
         return str(names.get(value_id, f"#{value_id}"))
     return str(decode_as(info.dtype, kind or "", columns[KINDS[kind or ""].column]))
+
+
+def write_values(session: Any, table: Any, given: Mapping[int, Mapping[Any, Any]], mode: str) -> None:
+    """Write the feature values of entities by id: the same number of statements however many there are.
+
+    `add`, `update` and `set` mean what the methods of `FeatureManager` do.
+    """
+    by_feature: dict[FeatureInfo, list[tuple[int, Any]]] = {}
+    for entity_id, values in given.items():
+        for info, value in _known(session, values):
+            by_feature.setdefault(info, []).append((entity_id, value))
+    with session.engine.transaction():
+        pairs: dict[int, list[tuple[FeatureInfo, Typed | int]]] = {entity_id: [] for entity_id in given}
+        named = set()
+        for info, entries in by_feature.items():
+            flat = [(entity_id, item) for entity_id, value in entries for item in _several(info, value)]
+            stored = _stored(session, info, [item for _, item in flat])
+            for (entity_id, _), item in zip(flat, stored, strict=True):
+                pairs[entity_id].append((info, item))
+            named |= {(info.id, entity_id) for entity_id, _ in entries}
+        session.writer.annotations.annotate(table, pairs, mode, named)
 
 
 def _listed(features: Any) -> Iterable[Any]:
@@ -156,11 +174,7 @@ def _listed(features: Any) -> Iterable[Any]:
     return list(features)
 
 
-def _empty(value: Any) -> bool:
-    return isinstance(value, list | tuple | set | frozenset) and not value
-
-
-def _known(session: Any, values: Mapping[Any, Any]) -> list[tuple[FeatureInfo, Any]]:
+def _known(session: Session, values: Mapping[Any, Any]) -> list[tuple[FeatureInfo, Any]]:
     """Return the features of the keys with the values, or say which are unknown and how to register them."""
     if not isinstance(values, Mapping):
         raise InvalidArgument(f"values are given as {{feature: value}}, not {values!r}", value=values)
@@ -168,7 +182,7 @@ def _known(session: Any, values: Mapping[Any, Any]) -> list[tuple[FeatureInfo, A
     for key, value in values.items():
         info = session.features.find(key)
         if info is None:
-            unknown.append((str(getattr(key, "name", key)), value))
+            unknown.append((str(getattr(key, "name", key)), getattr(key, "dtype", None) or guessed_dtype(value)))
         else:
             found.append((info, value))
     if unknown:
@@ -176,14 +190,17 @@ def _known(session: Any, values: Mapping[Any, Any]) -> list[tuple[FeatureInfo, A
     return found
 
 
-def unknown_features(unknown: Iterable[tuple[str, Any]], names: list[str]) -> ValidationError:
-    """Return the error for names that are no features: the nearest ones, and lines that register them."""
+def unknown_features(unknown: Iterable[tuple[str, str]], names: list[str]) -> ValidationError:
+    """Return the error for names, with the dtypes they would have, that are no features.
+
+    It says the nearest features, and gives lines that register the unknown ones.
+    """
     unknown = list(unknown)
     lines = []
-    for name, value in unknown:
+    for name, dtype in unknown:
         near = suggestions(name, names)
         meant = f"  # did you mean {', '.join(map(repr, near))}?" if near else ""
-        lines.append(f"  Feature(name={name!r}, dtype={guessed_dtype(value)!r}).save(){meant}")
+        lines.append(f"  Feature(name={name!r}, dtype={dtype!r}).save(){meant}")
     listed = ", ".join(repr(name) for name, _ in unknown)
     count = f"{len(unknown)} unknown features: " if len(unknown) > 1 else "unknown feature "
     return ValidationError(
@@ -196,17 +213,24 @@ def unknown_features(unknown: Iterable[tuple[str, Any]], names: list[str]) -> Va
 def guessed_dtype(value: Any) -> str:
     """Return the dtype that a value suggests.
 
-    >>> guessed_dtype(1.5), guessed_dtype("x"), guessed_dtype([1])
-    ('float', 'str', 'list[int]')
+    >>> guessed_dtype(1.5), guessed_dtype("x"), guessed_dtype([1]), guessed_dtype([1, 2.5])
+    ('float', 'str', 'list[int]', 'list[num]')
     """
-    if isinstance(value, list | tuple) and value:
-        return f"list[{guessed_dtype(value[0])}]"
+    try:
+        value = plain(value)
+    except Refused:
+        return "datetime"
+    if isinstance(value, list | tuple):
+        items = {guessed_dtype(item) for item in value if not is_missing(item)}
+        item = "num" if items == {"int", "float"} else items.pop() if len(items) == 1 else "list"
+        return "list" if item.startswith(("list", "cat")) else f"list[{item}]"
     registry = getattr(type(value), "__registry__", None)
     if registry:
         return f"cat[{registry}]"
+    if isinstance(value, PathLike):
+        return "path"
     name = type(value).__name__
-    known = {"bool", "int", "float", "str", "date", "datetime", "dict", "list"}
-    return name if name in known else {"bool_": "bool", "Timestamp": "datetime"}.get(name, "str")
+    return name if name in {"bool", "int", "float", "str", "date", "datetime", "dict"} else "str"
 
 
 def _several(info: FeatureInfo, value: Any) -> list[Any]:
@@ -231,17 +255,25 @@ def _several(info: FeatureInfo, value: Any) -> list[Any]:
     return [value]
 
 
-def typed_values(session: Any, info: FeatureInfo, value: Any) -> list[Typed | int]:
+def typed_values(session: Session, info: FeatureInfo, value: Any) -> list[Typed | int]:
     """Return what is stored for a value given for a feature: typed values, or ids of a category's records."""
-    values = _several(info, value)
-    if info.dtype.is_cat:
-        return list(resolve(session, info, values))
-    return [encode_for(info.name, info.dtype, item, coerce=info.coerce) for item in values]
+    return _stored(session, info, _several(info, value))
 
 
-def _existing_ids(session: Any, info: FeatureInfo, value: Any) -> set[int]:
-    typed = typed_values(session, info, value)
+def _stored(session: Session, info: FeatureInfo, values: list[Any]) -> list[Typed | int]:
     if info.dtype.is_cat:
-        return {item for item in typed if isinstance(item, int)}
-    pairs = [(info.id, item) for item in typed if isinstance(item, Typed)]
+        return list(resolve(session, info, values)) if values else []
+    return [_encoded(info, item) for item in values]
+
+
+def _encoded(info: FeatureInfo, item: Any) -> Typed:
+    return encode_for(info.name, info.dtype, item, coerce=info.coerce)
+
+
+def _existing_ids(session: Session, info: FeatureInfo, value: Any) -> set[int]:
+    """Return the ids of those of the given values that exist; a record that is not saved is nobody's value."""
+    if info.dtype.is_cat:
+        values = [item for item in _several(info, value) if getattr(item, "id", 0) is not None]
+        return set(resolve(session, info, values))
+    pairs = [(info.id, _encoded(info, item)) for item in _several(info, value)]
     return set(session.writer.annotations.find_values(pairs).values())

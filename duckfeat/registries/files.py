@@ -26,7 +26,6 @@ from itertools import islice
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import urlsplit
-from urllib.request import url2pathname
 
 from duckfeat.errors import DuckfeatError, InvalidArgument, MissingFile, suggestions
 
@@ -74,6 +73,8 @@ def local_path(path: AnyPath) -> Path | None:
     text = os.fspath(path)
     if not _URI.match(text):
         return Path(text)
+    from urllib.request import url2pathname  # brings the network stack, which a path never needs
+
     parts = urlsplit(text)
     is_here = parts.scheme.lower() == "file" and parts.netloc in ("", "localhost")
     return Path(url2pathname(parts.path)) if is_here else None

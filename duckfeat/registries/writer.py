@@ -18,6 +18,7 @@ from duckfeat.model.uids import random_uid
 from duckfeat.query.session import Session
 from duckfeat.registries import deleting
 from duckfeat.registries.annotations import Annotations, new_change
+from duckfeat.registries.features import write_values
 
 _log = logging.getLogger("duckfeat")
 _SQL_TYPES = {kind.name: kind.sql_type for kind in KINDS.values()}
@@ -49,11 +50,14 @@ class Writer:
         return listed
 
     def _save_features(self, records: Sequence[Any]) -> None:
-        waiting = [record for record in records if record.__dict__.get("_features_given")]
-        for record in waiting:
-            given = record.__dict__.pop("_features_given")
-            self._engine.on_rollback(_putter(record, "_features_given", given))
-            record.features.update_values(given)
+        waiting: dict[str, dict[int, Any]] = {}
+        for record in records:
+            given = record.__dict__.pop("_features_given", None)
+            if given:
+                self._engine.on_rollback(_putter(record, "_features_given", given))
+                waiting.setdefault(record.__registry__, {})[record.id] = given
+        for registry, values in waiting.items():
+            write_values(self._session, self._session.catalog[registry], values, "update")
 
     def _save_group(self, records: Sequence[Any]) -> None:
         for record in records:

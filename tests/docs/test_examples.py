@@ -15,9 +15,7 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
-FENCE = re.compile(
-    r"^(?P<indent> *)```python[^\n]*\n(?P<source>.*?)^(?P=indent)```\s*$", re.DOTALL | re.MULTILINE
-)
+FENCE = re.compile(r"^(?P<indent> *)```python[^\n]*\n(?P<source>.*?)^(?P=indent)```\s*$", re.DOTALL | re.MULTILINE)
 
 
 class Example(NamedTuple):

@@ -1,0 +1,87 @@
+"""Every public name exists and stands in an example that runs: on a page of the guide, in README, or in a docstring."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+import duckfeat as dft
+from duckfeat.query.queryset import QuerySet
+from duckfeat.registries.features import FeatureManager
+from duckfeat.registries.managers import Manager
+
+ROOT = Path(__file__).resolve().parents[2]
+
+REGISTRY = (
+    "filter exclude all get get_or_none lookup search df pl arrow from_values validate inspect standardize using count "
+    "describe to_dataframe"
+).split()
+RECORD = "save delete restore describe refresh_from_db id uid created_at created_by run branch space".split()
+QUERYSET = (
+    "filter exclude order_by distinct values values_list count exists first last one one_or_none get search lookup df pl "
+    "arrow to_list delete update sql explain"
+).split()
+MANAGER = "add remove set clear all filter count df".split()
+FEATURES = "add_values update_values set_values remove_values get_values".split()
+PREDICATES = "isin between contains is_null".split()
+STORE = "annotate save track view sql transaction check close switch finish".split()
+MODULE = "connect save view Q settings errors models".split()
+FIELDS = {
+    "FeatureValue": "value hash feature artifacts runs records created_at created_by run branch space",
+    "Feature": "name dtype unit description synonyms values multiple coerce type",
+    "Artifact": "key description suffix size hash n_observations version is_latest ulabels records runs feature_values",
+    "Record": "name description type ulabels artifacts runs feature_values parents children",
+    "Run": "transform status started_at finished_at ulabels records artifacts feature_values",
+    "ULabel": "name description synonyms type parents children artifacts runs records",
+    "Transform": "key runs",
+    "User": "handle name",
+    "Branch": "name description",
+    "Space": "name description",
+}
+
+
+def examples() -> str:
+    """Return the code of every example that the tests run."""
+    pages = [ROOT / "README.md", *(ROOT / "docs").rglob("*.md")]
+    blocks = [
+        block for page in pages for block in re.findall(r"```python[^\n]*\n(.*?)```", page.read_text(), re.DOTALL)
+    ]
+    for module in (ROOT / "duckfeat").rglob("*.py"):
+        blocks += re.findall(r"^\s*(?:>>>|\.\.\.) .*$", module.read_text(), re.MULTILINE)
+    return "\n".join(blocks)
+
+
+@pytest.mark.parametrize(
+    ("owner", "names"),
+    [
+        (dft.ULabel, REGISTRY),
+        (dft.Record, RECORD),
+        (QuerySet, QUERYSET),
+        (Manager, MANAGER),
+        (FeatureManager, FEATURES),
+        (dft.Feature, PREDICATES),
+        (dft.Store, STORE),
+        (dft, MODULE),
+    ],
+    ids=lambda value: getattr(value, "__name__", None),
+)
+def test_names_of_the_contract_exist_and_have_an_example(owner: object, names: list[str]) -> None:
+    shown = examples()
+    assert [name for name in names if not hasattr(owner, name)] == []
+    assert [name for name in names if not re.search(rf"\b{name}\b", shown)] == []
+
+
+@pytest.mark.parametrize("registry", FIELDS)
+def test_fields_and_relations_exist_and_are_described(registry: str) -> None:
+    table = getattr(dft, registry).__table__
+    for name in FIELDS[registry].split():
+        assert table.has(name), name
+        field = table.fields.get(name)
+        assert field is None or field.__doc__
+
+
+def test_what_is_public_has_a_docstring() -> None:
+    for name in dft.__all__:
+        assert getattr(dft, name).__doc__, name
