@@ -11,9 +11,9 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Self
 
 from duckfeat.engine.base import Tracer
-from duckfeat.engine.opening import MEMORY, open_engine
+from duckfeat.engine.opening import MEMORY, address, open_engine
 from duckfeat.engine.resources import checks
-from duckfeat.errors import DoesNotExist, InvalidArgument, hint
+from duckfeat.errors import DoesNotExist, InvalidArgument, StoreClosed, StoreLocked, hint
 from duckfeat.frame import frames
 from duckfeat.model.statement import Statement
 from duckfeat.query.finding import SearchIndexes
@@ -83,6 +83,8 @@ class Store:
     def __init__(self, url: str | PathLike[str] = MEMORY, *, name: str | None = None, **options: Any) -> None:
         engine = open_engine(url, **options)
         self._session = Session(engine, _CATALOG)
+        self._session.store = self
+        self._options = options
         self.name = name
         self.url = engine.url
         bound = {cls.__name__: _bound(cls, self._session) for cls in CORE}
@@ -91,7 +93,11 @@ class Store:
         self._session.search = SearchIndexes(self._session)
         for registry, cls in bound.items():
             setattr(self, registry, cls)
-        self._register_user()
+        try:
+            self._register_user()
+        except BaseException:
+            engine.close()
+            raise
 
     def _register_user(self) -> None:
         handle = _login()
@@ -102,9 +108,9 @@ class Store:
         self._session.user_id = id_
 
     @property
-    def user(self) -> _User:
-        """The user that what is written is attributed to."""
-        return self.User.get(self._session.user_id)
+    def user(self) -> _User | None:
+        """The user that what is written is attributed to; None in a store opened for reading that has no such one."""
+        return None if self._session.user_id is None else self.User.get(self._session.user_id)
 
     # --- saving ----------------------------------------------------------------------------------
 
@@ -163,23 +169,23 @@ class Store:
         ...     store.ULabel(name="a").save().run.uid == run.uid
         True
         """
-        if isinstance(transform, str):
-            transform = self.Transform(key=transform).save()
-        run = self.Run(transform=transform, name=name, **fields).save()
-        tracking = Tracking(self._session, run, self._session.run)
-        self._session.set_run(run)
-        return tracking
+        with self.transaction():
+            if isinstance(transform, str):
+                transform = self.Transform(key=transform).save()
+            run = self.Run(transform=transform, name=name, **fields).save()
+            self._session.engine.on_rollback(lambda: self._session.end_run(run))
+            self._session.start_run(run)
+        return Tracking(self._session, run)
 
     def finish(self) -> None:
-        """Finish the run that is tracked now.
+        """Finish the run that is tracked now; one that was tracked around it is tracked again.
 
         Raises `InvalidArgument` when none is.
         """
         run = self._session.run
         if run is None:
             raise InvalidArgument("no run is tracked: store.track() starts one")
-        _end(run, "finished")
-        self._session.set_run(None)
+        _end(self._session, run)
 
     # --- branches --------------------------------------------------------------------------------
 
@@ -254,9 +260,8 @@ class Store:
 class Tracking:
     """A tracked run: a `with` block finishes it, or marks it failed; other attributes are the run's."""
 
-    def __init__(self, session: Session, run: Any, outer: Any) -> None:
+    def __init__(self, session: Session, run: Any) -> None:
         self._session = session
-        self._outer = outer
         self.run = run
 
     def __getattr__(self, name: str) -> Any:
@@ -266,12 +271,22 @@ class Tracking:
         return self.run
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: object) -> None:
-        self._session.set_run(self._outer)
-        _end(self.run, "failed" if error else "finished", error)
+        try:
+            _end(self._session, self.run, error)
+        except StoreClosed:
+            if error is None:
+                raise
+
+    def __repr__(self) -> str:
+        return f"<tracking {self.run!r}>"
 
 
-def _end(run: Any, status: str, error: BaseException | None = None) -> None:
-    run.status = status
+def _end(session: Session, run: Any, error: BaseException | None = None) -> None:
+    """Mark a run finished or failed, unless that was done already, and track it no longer."""
+    session.end_run(run)
+    if run.finished_at is not None:
+        return
+    run.status = "failed" if error else "finished"
     run.finished_at = datetime.now(UTC)
     run.error = f"{type(error).__name__}: {error}" if error else None
     run.save()
@@ -299,23 +314,48 @@ def connect(
     """Open a store, creating or migrating it as needed; it becomes the default of the module-level registries.
 
     `url` is a path or `:memory:`. `name` ("account/name") is what `using` finds it by. Options: `read_only`,
-    `memory_limit` ("2GB"), `temp_directory`, `threads`.
+    `memory_limit` ("2GB"), `temp_directory`, `threads`. A file that this process has open already is not opened
+    twice: the open store is returned, and `close()` on it closes it for all who have it.
 
-    Raises `StoreLocked` when another process has it, `NotAStore` for a file that is none, `SchemaVersionError`
-    for a store of a newer duckfeat, `MissingFile` for a folder that does not exist.
+    Raises `StoreLocked` when another process has it, or this one with other options, `NotAStore` for a file that
+    is none, `SchemaVersionError` for a store of a newer duckfeat, `MissingFile` for a folder that does not exist.
 
     >>> import duckfeat as dft
     >>> store = dft.connect()
     >>> dft.Feature.count()
     0
     """
-    store = Store(url, name=name, **options)
-    for key in (name, store.url if store.url != MEMORY else None):
+    store = _open_already(url, options) or Store(url, **options)
+    store.name = name or store.name
+    for key in (store.name, store.url if store.url != MEMORY else None):
         if key is not None:
             INSTANCES.by_name[key] = store._session
     if default:
         INSTANCES.default = store._session
     return store
+
+
+def _open_already(url: str | PathLike[str], options: Mapping[str, Any]) -> Store | None:
+    """Return the open store of a file.
+
+    Raises `StoreLocked` if it was opened with other options.
+    """
+    session = INSTANCES.by_name.get(address(url))
+    if session is None or session.engine.forked:
+        return None
+    store: Store = session.store
+    if _given(store._options) != _given(options):
+        raise StoreLocked(
+            f"{store.url} is open in this process with other options: {_given(store._options) or 'none'}; "
+            "close it first, or ask for the same",
+            path=store.url,
+            options=store._options,
+        )
+    return store
+
+
+def _given(options: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in options.items() if value not in (None, False)}
 
 
 def _open_session(url: str) -> Session:

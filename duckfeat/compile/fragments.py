@@ -25,6 +25,14 @@ class Parameters:
     def __init__(self) -> None:
         self.values: dict[str, Any] = {}
         self.lists: dict[str, BigList] = {}
+        self._once: dict[tuple[type, Any], str] = {}
+
+    def once(self, value: Any) -> str:
+        """Return the placeholder for a value that the statement holds once, however often it is asked for."""
+        key = (type(value), value)
+        if key not in self._once:
+            self._once[key] = self.add(value)
+        return self._once[key]
 
     def add(self, value: Any) -> str:
         """Return the placeholder for one value."""

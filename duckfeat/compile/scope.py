@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
+from types import MappingProxyType
 from typing import Protocol
 
 from duckfeat.compile.fragments import Parameters
+from duckfeat.model.aggregates import Aggregate
+from duckfeat.model.columns import Output
 from duckfeat.model.feature_info import FeatureInfo
 from duckfeat.model.fields import Relation
 from duckfeat.model.tables import ENTITIES, Catalog, Table
@@ -19,6 +23,9 @@ class FeatureFinder(Protocol):
 
     def names(self) -> list[str]:
         """Return the names of all features, for hints."""
+
+    def all(self) -> list[FeatureInfo]:
+        """Return every feature."""
 
 
 @dataclass(slots=True)
@@ -37,14 +44,33 @@ class Context:
 
 
 class Scope:
-    """A table under an alias with the joins made from it; `reach` follows a relation and joins it once."""
+    """A table under an alias with the joins made from it; `reach` follows a relation and joins it once.
 
-    def __init__(self, context: Context, table: Table, alias: str | None = None) -> None:
+    `outer` tells that the table is joined to another, so that its columns may all be missing. `annotations` are
+    computed columns that are asked for like fields; each is joined when it is first asked for.
+    """
+
+    def __init__(
+        self,
+        context: Context,
+        table: Table,
+        alias: str | None = None,
+        *,
+        outer: bool = False,
+        annotations: Mapping[str, Aggregate] = MappingProxyType({}),
+    ) -> None:
         self.context = context
         self.table = table
         self.alias = alias or context.alias()
+        self.outer = outer
+        self.annotations = annotations
+        self.annotated: dict[str, Output] = {}
         self.joins: list[str] = []
         self._reached: dict[str, Scope] = {}
+
+    def again(self) -> Scope:
+        """Return the same table under another alias, without joins."""
+        return Scope(self.context, self.table, annotations=self.annotations)
 
     def column(self, name: str) -> str:
         """Return the SQL of a column."""
@@ -58,7 +84,7 @@ class Scope:
     def reach(self, relation: Relation) -> Scope:
         """Return the scope of the table a relation leads to, joined once however often it is asked for."""
         if relation.name not in self._reached:
-            scope = Scope(self.context, self.context.catalog[relation.target])
+            scope = Scope(self.context, self.context.catalog[relation.target], outer=True)
             scope.joins = self.joins
             self.joins.append(self._join(relation, scope))
             self._reached[relation.name] = scope
@@ -77,39 +103,75 @@ class Scope:
         )
 
 
-def pairs_sql(context: Context, relation: Relation) -> str:
-    """Return the statement of a to-many relation: column `a` the ids here, `b` the ids there."""
+def related_scope(context: Context, relation: Relation) -> tuple[Scope, str, str]:
+    """Return the scope of the records that a to-many relation leads to from anywhere.
+
+    With it the SQL of the id that they are related to, and the FROM clause up to where the scope's joins begin.
+    """
+    inner = Scope(context, context.catalog[relation.target])
+    if relation.kind == "reverse":
+        return inner, inner.column(relation.column), f"{inner.table.source} AS {inner.alias}"
+    pairs = context.alias("p")
+    source = (
+        f"({pairs_sql(context, relation)}) AS {pairs} JOIN {inner.table.source} AS {inner.alias} "
+        f"ON {inner.alias}.id = {pairs}.b"
+    )
+    return inner, f"{pairs}.a", source
+
+
+def current_annotations(word: str, where: str) -> str:
+    """Return the condition that rows `n` of an entity's annotations hold now, among those that fulfil `where`.
+
+    It is the one that the view `current_..._annotations` states, asked from the removals' side: they are few, and
+    everything else about the annotations is filtered first.
+    """
+    return (
+        f"n.rowid NOT IN (SELECT a.rowid FROM {word}_annotations AS a JOIN {word}_removals AS r "
+        "ON r.feature_id = a.feature_id AND r.entity_id = a.entity_id AND r.value_id = a.value_id "
+        f"AND a.change_id < r.change_id WHERE {where})"
+    )
+
+
+def pairs_sql(context: Context, relation: Relation, *, distinct: bool = False) -> str:
+    """Return the statement of a to-many relation: column `a` the ids here, `b` the ids there.
+
+    A pair may come more than once unless `distinct`.
+    """
     if relation.kind == "annotation":
-        return _annotation_pairs(relation)
+        return _annotation_pairs(relation, distinct=distinct)
     if relation.kind == "reverse":
         rows = context.catalog[relation.target].rows
         return f"SELECT {relation.column} AS a, id AS b FROM {rows} WHERE {relation.column} IS NOT NULL"
     near, far = ("from_id", "to_id") if relation.forward else ("to_id", "from_id")
-    link = context.params.add(relation.link)
-    parts = [f"SELECT {near} AS a, {far} AS b FROM current_links WHERE relation = {link}"]
+    link = context.params.once(relation.link)
+    parts = [
+        f"SELECT l.{near} AS a, l.{far} AS b FROM links AS l WHERE l.relation = {link} AND l.rowid NOT IN "
+        "(SELECT k.rowid FROM links AS k JOIN link_removals AS r ON r.relation = k.relation "
+        "AND r.from_id = k.from_id AND r.to_id = k.to_id AND k.change_id < r.change_id "
+        f"WHERE k.relation = {link})"
+    ]
     if relation.source != relation.target:
         parts += _category_pairs(context, relation.source, relation.target, "entity_id", "value_id")
         parts += _category_pairs(context, relation.target, relation.source, "value_id", "entity_id")
-    return " UNION ".join(parts)
+    return (" UNION " if distinct else " UNION ALL ").join(parts)
 
 
-def _annotation_pairs(relation: Relation) -> str:
+def _annotation_pairs(relation: Relation, *, distinct: bool) -> str:
     """Pairs of entity and feature value: through the annotations of the side that is the entity."""
     near, far = ("entity_id", "value_id") if relation.forward else ("value_id", "entity_id")
     word = ENTITIES[relation.source if relation.forward else relation.target]
     return (
-        f"SELECT DISTINCT n.{near} AS a, n.{far} AS b FROM current_{word}_annotations AS n "
+        f"SELECT {'DISTINCT ' if distinct else ''}n.{near} AS a, n.{far} AS b FROM current_{word}_annotations AS n "
         "JOIN typed_values AS v ON v.id = n.value_id AND v.feature_id = n.feature_id"
     )
 
 
 def _category_pairs(context: Context, entity: str, target: str, near: str, far: str) -> list[str]:
     """Pairs through categorical features: entities annotated with records of `target`."""
-    if entity not in ENTITIES:
+    ids = [info.id for info in context.features.all() if info.dtype.is_cat and info.dtype.registry == target]
+    if entity not in ENTITIES or not ids:
         return []
-    dtype, typed = context.params.add(f"cat[{target}]"), context.params.add(f"cat[{target}[")
-    select = (
-        f"SELECT n.{near} AS a, n.{far} AS b FROM current_{ENTITIES[entity]}_annotations AS n "
-        f"JOIN features AS f ON f.id = n.feature_id WHERE (f.dtype = {dtype} OR starts_with(f.dtype, {typed}))"
-    )
-    return [select]
+    of_features = context.params.member("n.feature_id", ids, "BIGINT")
+    return [
+        f"SELECT n.{near} AS a, n.{far} AS b FROM current_{ENTITIES[entity]}_annotations AS n WHERE {of_features}"
+    ]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
+from duckfeat.model.kinds import KINDS
 from duckfeat.model.tables import Table
 
 IDS = "SELECT unnest($ids::BIGINT[])"
@@ -43,7 +44,8 @@ def bring_back(table: Table) -> str:
     """Return the statement that puts records in the trash back where they were."""
     return (
         f"UPDATE {table.rows} SET branch_id = coalesce("
-        f"(SELECT max(t.branch_id) FROM trashed AS t WHERE t.table_name = $table AND t.record_id = id), {MAIN}) "
+        f"(SELECT max(t.branch_id) FROM trashed AS t JOIN branches AS b ON t.branch_id = b.id "
+        f"WHERE t.table_name = $table AND t.record_id = {table.rows}.id), {MAIN}) "
         f"WHERE id IN ({IDS}) AND branch_id = {TRASH}"
     )
 
@@ -53,12 +55,13 @@ def forget_trashed() -> str:
     return f"DELETE FROM trashed WHERE table_name = $table AND record_id IN ({IDS})"
 
 
-def name_twins(table: Table, columns: Sequence[str]) -> str:
-    """Return the statement that finds names of `ids` that other records outside the trash have."""
+def twins(table: Table, columns: Sequence[str]) -> str:
+    """Return the statement that finds a record of `ids` whose columns another one outside the trash has, too."""
     same = " AND ".join(f"a.{column} IS NOT DISTINCT FROM b.{column}" for column in columns)
     return (
         f"SELECT a.{columns[0]} FROM {table.rows} AS a JOIN {table.rows} AS b ON {same} AND a.id <> b.id "
-        f"WHERE a.id IN ({IDS}) AND b.branch_id <> {TRASH} AND a.{columns[0]} IS NOT NULL LIMIT 1"
+        f"WHERE a.id IN ({IDS}) AND a.{columns[0]} IS NOT NULL "
+        f"AND a.branch_id <> {TRASH} AND b.branch_id <> {TRASH} LIMIT 1"
     )
 
 
@@ -75,7 +78,7 @@ def delete_rows(table: Table, column: str = "id") -> str:
 
 def keep_id_floor(table: Table) -> str:
     """Return the statement that notes the highest id, so that no id is given out twice."""
-    return f"INSERT INTO id_floors SELECT $table, max(id) FROM {table.rows}"
+    return f"INSERT INTO id_floors SELECT $table, max(id) FROM {table.rows} HAVING max(id) IS NOT NULL"
 
 
 def delete_links(rows: str, side: str) -> str:
@@ -86,3 +89,14 @@ def delete_links(rows: str, side: str) -> str:
 def current_links(near: str) -> str:
     """Return the statement of the pairs that a relation holds for one record."""
     return f"SELECT from_id, to_id FROM current_links WHERE relation = $relation AND {near} = $id"
+
+
+def find_value(kind: str, columns: Sequence[str]) -> str:
+    """Return the statement that finds the value `value` of a kind and feature; minus zero is not zero."""
+    column = KINDS[kind].column
+    signed = f" AND ({column} <> 0 OR signbit({column}) = signbit($value::DOUBLE))" if kind == "float" else ""
+    listed = ", ".join(f"timezone('UTC', {name})" if name == "created_at" else name for name in columns)
+    return (
+        f"SELECT {listed} FROM typed_values "
+        f"WHERE feature_id = $feature AND kind = $kind AND {column} = $value{signed} ORDER BY id LIMIT 1"
+    )

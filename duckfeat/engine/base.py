@@ -23,6 +23,14 @@ class Engine(Protocol):
     generation: int
     """Counts commits and rollbacks: what was cached at another count may be out of date."""
 
+    @property
+    def forked(self) -> bool:
+        """Whether this process was forked after the store was opened, and so cannot use it."""
+
+    @property
+    def writing(self) -> bool:
+        """Whether a transaction is open, in whichever thread."""
+
     def rows(self, statement: Statement) -> Rows:
         """Run a statement and return its rows as tuples."""
 

@@ -95,10 +95,15 @@ class EmbeddedEngine:
         """Take the file again after `detach`."""
         self._attach()
 
+    @property
+    def forked(self) -> bool:
+        """Whether this process was forked after the store was opened, and so cannot use it."""
+        return os.getpid() != self._owner
+
     def _check_usable(self) -> None:
         if self._closed:
             raise StoreClosed(f"the store {self.url} was closed; connect to it again", path=self.url)
-        if os.getpid() != self._owner:
+        if self.forked:
             message = "the store was opened before this process was forked; connect again in the child process"
             raise StoreClosed(message, path=self.url)
 
@@ -209,6 +214,11 @@ class EmbeddedEngine:
         """Insert rows into a table; `columns` maps names to SQL types."""
         if not rows:
             return
+        if len(rows) == 1:
+            given = {name: value for name, value in zip(columns, rows[0], strict=True) if value is not None}
+            values = ", ".join(f"${name}::{columns[name]}" for name in given)
+            self.write(f"INSERT INTO {table} ({', '.join(given)}) VALUES ({values})", given)
+            return
         listed = list(zip(*rows, strict=True))
         names = ", ".join(columns)
         if len(rows) > _UNNEST_LIMIT:
@@ -246,6 +256,11 @@ class EmbeddedEngine:
                 yield from self._outermost()
             else:
                 yield from self._nested(self._open)
+
+    @property
+    def writing(self) -> bool:
+        """Whether a transaction is open, in whichever thread."""
+        return self._open is not None
 
     def _outermost(self) -> Iterator[None]:
         cursor = self._cursor
@@ -341,7 +356,7 @@ class EmbeddedEngine:
 
         Raises `InvalidArgument` inside a transaction.
         """
-        if self._closed or os.getpid() != self._owner:
+        if self._closed or self.forked:
             self._closed = True
             return
         if self.in_transaction:

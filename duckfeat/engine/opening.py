@@ -13,17 +13,30 @@ from duckfeat.errors import InvalidArgument, MissingFile
 MEMORY = ":memory:"
 
 
+def address(url: str | PathLike[str]) -> str:
+    """Return the one address of a store: a path is made absolute, and links in it are followed.
+
+    >>> address("features.duckdb") == address("./features.duckdb")
+    True
+    """
+    try:
+        place = fspath(url)
+    except TypeError:
+        place = ""
+    if type(place) is not str or not place or "\0" in place:
+        raise InvalidArgument(f"a store is a path, a url or ':memory:', not {url!r}", url=url)
+    return place if place == MEMORY else str(Path(place).expanduser().resolve())
+
+
 def open_engine(url: str | PathLike[str], *, read_only: bool = False, **settings: Any) -> Engine:
     """Return the engine of a url: `:memory:`, or the path of a DuckDB file.
 
     Raises `MissingFile` for a folder that does not exist, or a file to read that does not.
     """
-    place = fspath(url)
-    if type(place) is not str or not place or "\0" in place:
-        raise InvalidArgument(f"a store is a path, a url or ':memory:', not {url!r}", url=url)
+    place = address(url)
     if place == MEMORY:
         return EmbeddedEngine(MEMORY, read_only=read_only, **settings)
-    path = Path(place).expanduser().resolve()
+    path = Path(place)
     if not path.parent.is_dir():
         raise MissingFile(f"there is no folder {path.parent} to keep the store in", path=str(path))
     if read_only and not path.is_file():

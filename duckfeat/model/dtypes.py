@@ -159,7 +159,7 @@ def _datetime(value: Any) -> Typed:
     if value.tzinfo is None or value.utcoffset() is None:
         return Typed("datetime", value.replace(tzinfo=None, fold=0))
     try:
-        return Typed("instant", value.astimezone(UTC))
+        return Typed("instant", value.astimezone(UTC).replace(fold=0))
     except OverflowError:
         raise Refused("is an instant outside the years 1 to 9999 in UTC") from None
 

@@ -10,6 +10,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Generic, TypeVar, overload
 
+from duckfeat.model.order import Order
+
 if TYPE_CHECKING:
     from typing import Protocol
 
@@ -36,15 +38,15 @@ class FieldRef:
     def __str__(self) -> str:
         return self.name
 
-    def asc(self) -> str:
-        """The name, for ascending order."""
-        return self.name
+    def asc(self, *, nulls_first: bool = False) -> Order:
+        """Return the order by this field, the least first."""
+        return Order(self.name, nulls_first=nulls_first)
 
-    def desc(self) -> str:
-        """The name with a minus, for descending order."""
-        return f"-{self.name}"
+    def desc(self, *, nulls_first: bool = False) -> Order:
+        """Return the order by this field, the greatest first."""
+        return Order(self.name, descending=True, nulls_first=nulls_first)
 
-    def __neg__(self) -> str:
+    def __neg__(self) -> Order:
         return self.desc()
 
 

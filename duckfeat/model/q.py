@@ -2,10 +2,26 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import Any
 
 from duckfeat.errors import InvalidArgument
+from duckfeat.model.order import Order
+
+SHOWN_DEPTH = 20
+"""How deep the text of a condition goes."""
+
+
+def kept(operand: Any) -> Any:
+    """Return an operand as it is now: a list is copied, and what can be read only once is read.
+
+    >>> kept(number for number in (1, 2))
+    (1, 2)
+    """
+    if isinstance(operand, Iterator):
+        return tuple(operand)
+    return operand.copy() if type(operand) in {list, set, dict} else operand
 
 
 class Condition:
@@ -40,7 +56,8 @@ class Q(Condition):
                     f"a query is a Q object or a feature predicate, not {condition!r}; fields go in as keywords",
                     value=condition,
                 )
-        self.children: tuple[Condition | tuple[str, Any], ...] = (*conditions, *lookups.items())
+        given = ((key, kept(operand)) for key, operand in lookups.items())
+        self.children: tuple[Condition | tuple[str, Any], ...] = (*conditions, *given)
         self.connector = "AND"
         self.negated = False
 
@@ -64,30 +81,47 @@ class Q(Condition):
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, Q):
             return NotImplemented
-        mine = (self.connector, self.negated, self.children)
-        return mine == (other.connector, other.negated, other.children)
+        return list(_flat(self)) == list(_flat(other))
 
     __hash__ = None  # type: ignore[assignment]  # values inside may be unhashable lists
 
     def __repr__(self) -> str:
-        if all(isinstance(child, tuple) for child in self.children) and self.connector == "AND":
-            text = "Q(" + ", ".join(f"{key}={value!r}" for key, value in self._pairs()) + ")"
+        return _shown(self, SHOWN_DEPTH)
+
+
+def _flat(root: Q) -> Iterator[Any]:
+    """Yield what a condition is made of, level marks included: equal conditions give equal sequences."""
+    stack: list[Any] = [root]
+    while stack:
+        node = stack.pop()
+        if isinstance(node, Q):
+            yield (node.connector, node.negated, len(node.children))
+            stack.extend(reversed(node.children))
         else:
-            sign = " & " if self.connector == "AND" else " | "
-            text = sign.join(_shown(child) for child in self.children)
-            text = f"({text})" if self.negated else text
-        return f"~{text}" if self.negated else text
-
-    def _pairs(self) -> list[tuple[str, Any]]:
-        return [child for child in self.children if isinstance(child, tuple)]
+            yield node
 
 
-def _shown(child: Condition | tuple[str, Any]) -> str:
-    if isinstance(child, tuple):
-        return f"Q({child[0]}={child[1]!r})"
+def _shown(condition: Condition | tuple[str, Any], depth: int) -> str:
+    if isinstance(condition, tuple):
+        return f"Q({condition[0]}={condition[1]!r})"
+    if not isinstance(condition, Q):
+        return repr(condition)
+    if depth == 0:
+        return "..."
+    pairs = [child for child in condition.children if isinstance(child, tuple)]
+    if len(pairs) == len(condition.children) and condition.connector == "AND":
+        text = "Q(" + ", ".join(f"{key}={value!r}" for key, value in pairs) + ")"
+        return f"~{text}" if condition.negated else text
+    sign = " & " if condition.connector == "AND" else " | "
+    text = sign.join(_part(child, depth - 1) for child in condition.children)
+    return f"~({text})" if condition.negated else text
+
+
+def _part(child: Condition | tuple[str, Any], depth: int) -> str:
+    text = _shown(child, depth)
     if not isinstance(child, Q) or child.negated or len(child.children) < 2:
-        return repr(child)
-    return repr(child) if all(isinstance(part, tuple) for part in child.children) else f"({child!r})"
+        return text
+    return text if all(isinstance(part, tuple) for part in child.children) else f"({text})"
 
 
 def _parts(condition: Condition, connector: str) -> tuple[Any, ...]:
@@ -137,6 +171,13 @@ class RelatedTo(Condition):
     ids: tuple[int, ...]
 
 
+@dataclass(frozen=True, eq=False, slots=True)
+class Among(Condition):
+    """The records that another question to the same registry gives."""
+
+    query: Any
+
+
 class Comparable:
     """The operators and methods that build predicates, shared by features and paths into their values."""
 
@@ -157,7 +198,7 @@ class Comparable:
 
     def isin(self, operands: Any) -> Predicate:
         """Return the predicate: one of these values."""
-        return self._predicate("in", operands)
+        return self._predicate("in", kept(operands))
 
     def between(self, low: Any, high: Any) -> Predicate:
         """Return the predicate: at least `low` and at most `high`."""
@@ -182,6 +223,17 @@ class Comparable:
     def is_null(self, missing: bool = True) -> Predicate:
         """Return the predicate: no value (or, with `False`, any value)."""
         return self._predicate("isnull", missing)
+
+    def asc(self, *, nulls_first: bool = False) -> Order:
+        """Return the order by these values, the least first."""
+        return Order(self, nulls_first=nulls_first)
+
+    def desc(self, *, nulls_first: bool = False) -> Order:
+        """Return the order by these values, the greatest first."""
+        return Order(self, descending=True, nulls_first=nulls_first)
+
+    def __neg__(self) -> Order:
+        return self.desc()
 
 
 @dataclass(frozen=True, eq=False, slots=True)

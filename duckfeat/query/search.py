@@ -119,6 +119,7 @@ _PAIR_SHARE = 0.6
 _PAIRS_MOST = 100
 _LEAST_SAVED = COSTS.doubled * _DOUBLED_MOST
 _NEVER = float("inf")
+_ROUNDING = 1e-9
 _SIGNS = (
     (re.compile(r"(?<=\w)\++(?!\w)"), " positive "),
     (re.compile(r"(?<=\w)-(?=[\s,;)/]|$)"), " negative "),
@@ -201,9 +202,12 @@ class Query:
         if "".join(words) == self.joined or compact(words) == self.compact:
             return SAME_JOINED - self._unlike(text, key)
         letters = len(self.normal) + 1
-        cost = self._cost(normal, words, letters * (1 - floor / CEILING))
-        score = CEILING * (1 - (cost + self._unlike(text, key)) / letters) if cost < letters else 0.0
-        return score if score >= floor else 0.0
+        # A little more, so that rounding loses no score that equals the floor.
+        most = letters * (1 - floor / CEILING) + _ROUNDING
+        cost = self._cost(normal, words, most)
+        if cost <= most:
+            cost += self._unlike(text, key)
+        return max(0.0, CEILING * (1 - cost / letters)) if cost <= most else 0.0
 
     def _unlike(self, text: str, key: str) -> float:
         look = (text if self._cased else key)[:MAX_CHARS]
@@ -314,10 +318,8 @@ def _without_shared(
 
 def _find(words: Sequence[str | None], word: str, start: int) -> int:
     """Return where the word stands, looked for from `start` on and then from the beginning, or -1."""
-    for place in (*range(start, len(words)), *range(start)):
-        if words[place] == word:
-            return place
-    return -1
+    places = [place for place, other in enumerate(words) if other == word]
+    return next((place for place in places if place >= start), places[0] if places else -1)
 
 
 def _edits(typed: str, meant: str, most: float = _NEVER) -> float:
@@ -330,11 +332,9 @@ def _edits(typed: str, meant: str, most: float = _NEVER) -> float:
         return 0.0
     if most < _NEVER:
         limit = max(0, int(most) + 1)
-        steps = OSA.distance(typed, meant, score_cutoff=limit)
-        if steps > limit:
+        if OSA.distance(typed, meant, score_cutoff=limit) > limit:
             return _NEVER
-    else:
-        steps = OSA.distance(typed, meant)
+    steps = OSA.distance(typed, meant)
     longer = len(typed) - len(meant)
     if steps == 1 and longer:
         single = COSTS.too_many if longer > 0 else COSTS.left_out

@@ -219,23 +219,26 @@ class SearchIndex:
             forms = segment.normals.take(numbers)
             found += [(segment, number, form) for number, form in zip(numbers.tolist(), forms, strict=True)]
         if limit is not None:
-            each = _SHORTLIST + int(_SHORTLIST_PER_HIT * limit)
-            found = [found[at] for at in _thinned(query.readings, [form for _, _, form in found], each)]
+            kept = _thinned(query.readings, [form for _, _, form in found], limit)
+            found = [found[at] for at in kept]
         for segment, group in groupby(found, key=itemgetter(0)):
             yield from segment.take(group)
 
 
-def _thinned(readings: Sequence[str], forms: list[str], each: int) -> list[int]:
+def _thinned(readings: Sequence[str], forms: list[str], limit: int) -> list[int]:
     """Return the places of the forms that are among the first or the best of a quick scorer, likely best first."""
     import numpy as np
 
-    kept = set(range(each))
+    each = _SHORTLIST + int(_SHORTLIST_PER_HIT * limit)
+    kept = set(range(min(each, len(forms))))
     likely = np.zeros(len(forms), np.float32)
     for scorer, most in _PREFILTERS:
         for scores in process.cdist(readings, forms, scorer=scorer, dtype=np.float32):
             kept.update(np.argsort(-scores, kind="stable")[:each].tolist())
             np.maximum(likely, scores / most, out=likely)
-    return sorted(kept.intersection(range(len(forms))), key=(-likely).__getitem__)
+    ranked: list[int] = np.argsort(-likely, kind="stable").tolist()
+    kept.update(ranked[: _SHORTLIST + limit])
+    return [place for place in ranked if place in kept]
 
 
 def _joined(parts: Sequence[Rows]) -> Rows:

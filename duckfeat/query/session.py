@@ -49,7 +49,9 @@ class FeatureIndex:
     def invalidate(self) -> None:
         """Forget what was read: the transaction of this thread has written features."""
         self._own = None
-        if not self._changed:
+        if not self._engine.in_transaction:
+            self._ended()
+        elif not self._changed:
             self._changed = True
             self._engine.on_end(self._ended)
 
@@ -179,7 +181,7 @@ class Instances:
         if instance is None:
             return self.current()
         key = str(instance)
-        for known in (key, str(Path(key).absolute())):
+        for known in (key, str(Path(key).expanduser().resolve())):
             if known in self.by_name:
                 return self.by_name[known]
         if self.open is not None and (Path(key).is_file() or key.startswith("ducklake:")):

@@ -64,14 +64,30 @@ class Annotations:
         if new:
             first = self._engine.next_ids("typed_values", len(new))
             ids |= {position: first + number for number, position in enumerate(new)}
-            self._insert_values([(ids[position], *pairs[position]) for position in new])
+            self._insert_values([(ids[position], *pairs[position]) for position in new], datetime.now(UTC))
         by_key = dict(zip(distinct, (ids[position] for position in range(len(pairs))), strict=True))
         return [by_key[feature_id, typed.hash] for feature_id, typed in wanted]
 
-    def _insert_values(self, rows: Iterable[tuple[int, int, Typed]]) -> None:
+    def add_value(self, feature_id: int, typed: Typed) -> dict[str, Any]:
+        """Add a value that does not exist and return its columns."""
+        id_ = self._engine.next_ids("typed_values", 1)
+        now, session = datetime.now(UTC), self._session
+        self._insert_values([(id_, feature_id, typed)], now)
+        run_id = session.run.id if session.run is not None else None
+        return {
+            "id": id_,
+            "feature_id": feature_id,
+            "created_at": now,
+            "created_by_id": session.user_id,
+            "run_id": run_id,
+            "branch_id": session.branch_id,
+            "space_id": session.space_id,
+        }
+
+    def _insert_values(self, rows: Iterable[tuple[int, int, Typed]], now: datetime) -> None:
         session = self._session
         run_id = session.run.id if session.run is not None else None
-        tail = (datetime.now(UTC), session.user_id, run_id, session.branch_id, session.space_id)
+        tail = (now, session.user_id, run_id, session.branch_id, session.space_id)
         columns = {"id": "BIGINT", "feature_id": "BIGINT", "kind": "VARCHAR", **VALUE_COLUMNS}
         columns |= {"created_at": "TIMESTAMP WITH TIME ZONE", "created_by_id": "BIGINT", "run_id": "BIGINT"}
         columns |= {"branch_id": "BIGINT", "space_id": "BIGINT"}

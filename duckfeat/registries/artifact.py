@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from os import PathLike, fspath
 from typing import TYPE_CHECKING, Any, Self
 
 from duckfeat.errors import InvalidArgument
 from duckfeat.model.fields import Field, Many
+from duckfeat.model.q import Q
 from duckfeat.query.session import Session
 from duckfeat.registries import files
 from duckfeat.registries.base import TracksUpdates
@@ -21,8 +22,9 @@ if TYPE_CHECKING:
 class Artifact(TracksUpdates, rows="artifacts", label="key", uid_length=20):
     r"""A file, a folder or a URI that holds a dataset. It carries features.
 
-    Registering the same content twice gives the first artifact; `skip_hash_lookup=True` makes another. A new
-    content under a key that exists is a new version: `is_latest` moves to it.
+    Registering the same content twice gives the first artifact; `skip_hash_lookup=True` makes another. Of an
+    address elsewhere nothing is read: there the same address gives the first artifact. A new content under a key
+    that exists is a new version: `is_latest` moves to it.
 
     >>> import duckfeat as dft, pathlib, tempfile
     >>> store = dft.connect()
@@ -42,7 +44,9 @@ class Artifact(TracksUpdates, rows="artifacts", label="key", uid_length=20):
     n_files: Field[int | None] = Field("int", "The number of files in a folder.", null=True, settable=False)
     n_observations: Field[int | None] = Field("int", "The number of observations.", null=True)
     version: Field[str | None] = Field("str", "The version.", null=True)
-    is_latest: Field[bool] = Field("bool", "Whether this is the newest of its key.", default=True, settable=False)
+    is_latest: Field[bool] = Field(
+        "bool", "Whether it is the newest of its key on its branch.", default=True, settable=False
+    )
 
     feature_values = Many("FeatureValue", "annotations", "The values this artifact is annotated with.")
     ulabels = Many("ULabel", "artifacts.ulabels", "Labels of this artifact, its own and those through features.")
@@ -91,37 +95,49 @@ class Artifact(TracksUpdates, rows="artifacts", label="key", uid_length=20):
 
     @classmethod
     def _existing(cls, session: Session, records: Sequence[Self]) -> dict[int, Self]:
-        hashes = {record.hash for record in records if record.hash and not record.__dict__["_skip_hash_lookup"]}
-        known: dict[Any, Self] = {}
-        if hashes:
-            found = outside_trash(session, cls.__registry__).filter(hash__in=sorted(hashes)).order_by("-id")
-            known = {artifact.hash: artifact for artifact in found}
-        existing = {
-            position: known[record.hash]
-            for position, record in enumerate(records)
-            if record.hash in known and not record.__dict__["_skip_hash_lookup"]
-        }
-        cls._supersede(session, [record for position, record in enumerate(records) if position not in existing])
-        return existing
+        """Return the artifacts with the content of new ones; where that is not known, with their address."""
+        wanted = {position: key for position, record in enumerate(records) if (key := cls._twin_key(record))}
+        hashes = sorted({hash_ for hash_, _address in wanted.values() if hash_})
+        addresses = sorted({address for _hash, address in wanted.values() if address})
+        if not wanted:
+            return {}
+        same = Q(hash__in=hashes) | Q(hash=None, path__in=addresses)
+        found = outside_trash(session, cls.__registry__).filter(same).order_by("-id")
+        known = {_content(artifact): artifact for artifact in found}
+        return {position: known[key] for position, key in wanted.items() if key in known}
 
     @classmethod
-    def _supersede(cls, session: Session, records: Sequence[Self]) -> None:
+    def _saved(cls, session: Session, records: Sequence[Self]) -> None:
         """Take `is_latest` from the artifacts whose key a new one has."""
-        latest: dict[str, Self] = {}
+        latest: dict[tuple[Any, Any], Self] = {}
         for record in records:
             if record.key is not None:
-                if record.key in latest:
-                    latest[record.key].is_latest = False
-                latest[record.key] = record
-        if latest:
-            older = outside_trash(session, cls.__registry__).filter(key__in=sorted(latest), is_latest=True)
-            ids = older._ids()
-            if ids:
-                session.engine.write(
-                    "UPDATE artifacts SET is_latest = FALSE WHERE id IN (SELECT unnest($ids::BIGINT[]))",
-                    {"ids": ids},
-                )
+                place = (record.key, record.__dict__["branch_id"])
+                if place in latest:
+                    latest[place].is_latest = False
+                latest[place] = record
+        _mark_latest(session, {key for key, _branch in latest})
+
+    @classmethod
+    def _changing(cls, session: Session, ids: Sequence[int]) -> Callable[[], None]:
+        before = _keys_of(session, ids)
+        return lambda: _mark_latest(session, before | _keys_of(session, ids))
 
     @classmethod
     def _twin_key(cls, record: Any) -> Any:
-        return None if record.__dict__["_skip_hash_lookup"] else record.hash
+        return None if record.__dict__.get("_skip_hash_lookup") else _content(record)
+
+
+def _content(artifact: Artifact) -> tuple[str | None, str | None]:
+    """Return the digest of the content, or the address of one that was not read."""
+    return (artifact.hash, None if artifact.hash else artifact.path)
+
+
+def _keys_of(session: Session, ids: Sequence[int]) -> set[str]:
+    return {row[0] for row in session.engine.run("artifacts.keys_of", None, ids=list(ids))}
+
+
+def _mark_latest(session: Session, keys: set[str]) -> None:
+    """Make the newest artifact of each key, on each branch, the latest."""
+    if keys:
+        session.engine.run("artifacts.mark_latest", None, keys=sorted(keys))

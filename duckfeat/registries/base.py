@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from types import MappingProxyType
@@ -22,6 +22,7 @@ from duckfeat.query.wide import Features, Include
 from duckfeat.registries import naming
 from duckfeat.registries.describing import Describe
 from duckfeat.registries.managers import Manager
+from duckfeat.registries.undo import putting_back
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -36,6 +37,10 @@ if TYPE_CHECKING:
 def utc_now() -> datetime:
     """Return the time as it is recorded: UTC, to the microsecond."""
     return datetime.now(UTC)
+
+
+class AttributeMissing(FieldError, AttributeError):
+    """A record has no such attribute; carries `name` and `available`."""
 
 
 class SQLRecord:
@@ -68,14 +73,13 @@ class SQLRecord:
         self.__dict__["_session"] = type(self).__session__
         table = self.__table__
         for field in table.fields.values():
-            if not isinstance(field, ForeignKey):
-                self.__dict__[field.name] = field.initial()
+            self.__dict__[field.column] = field.initial()
         for name, value in values.items():
             self._set(name, value)
 
     def _set(self, name: str, value: Any) -> None:
         table = self.__table__
-        field = table.fields.get(name)
+        field = table.fields.get(name) or _pointing(table, name)
         if field is None or not field.settable:
             settable = [known.name for known in table.fields.values() if known.settable]
             raise FieldError(
@@ -84,6 +88,11 @@ class SQLRecord:
                 available=settable,
             )
         setattr(self, name, value)
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        object.__setattr__(self, name, value)
+        if (field := _pointing(self.__table__, name)) is not None:
+            self.__dict__.pop(field.name, None)
 
     @property
     def _bound(self) -> Session:
@@ -121,12 +130,15 @@ class SQLRecord:
         return Manager(self._bound, query.where(condition), relation, self)
 
     def __getattr__(self, name: str) -> Any:
-        session = None if name.startswith("_") else self.__dict__.get("_session") or INSTANCES.default
-        relation = session.catalog[self.__registry__].relations.get(name) if session else None
-        if relation is None:
-            available = [known for known in dir(type(self)) if not known.startswith("_")]
-            raise AttributeError(f"{self.__registry__} has no attribute {name!r}{hint(name, available)}")
-        return self._manager(relation)
+        if name.startswith("_"):
+            raise AttributeError(f"{self.__registry__} has no attribute {name!r}")
+        session = self.__dict__.get("_session") or INSTANCES.default
+        relations = session.catalog[self.__registry__].relations if session else {}
+        if name in relations:
+            return self._manager(relations[name])
+        available = [*(known for known in dir(type(self)) if not known.startswith("_")), *relations]
+        message = f"{self.__registry__} has no attribute {name!r}{hint(name, available)}"
+        raise AttributeMissing(message, name=name, available=sorted(available))
 
     # --- writing ---------------------------------------------------------------------------------
 
@@ -147,27 +159,39 @@ class SQLRecord:
 
         Returns None, or for a permanent deletion `(count, {registry: n})`.
         """
+        return self._delete(permanent=bool(permanent))
+
+    def _delete(self, *, permanent: bool, cascade: bool = False) -> Any:
         self._require_saved("delete")
-        result = self._bound.writer.delete(self.__registry__, [self.id], permanent=bool(permanent))
-        if permanent:
-            self.__dict__["id"] = None
-        else:
-            self.refresh_from_db()
+        writer, engine = self._bound.writer, self._bound.engine
+        with engine.transaction():
+            engine.on_rollback(putting_back(self))
+            result = writer.delete(self.__registry__, [self.id], permanent=permanent, cascade=cascade)
+            if permanent:
+                self.__dict__["id"] = None
+            else:
+                self.refresh_from_db()
         return result
 
     def restore(self) -> Self:
-        """Bring the record back from the trash, to the branch it was on, and return it."""
+        """Bring the record back from the trash, to the branch it was on, and return it.
+
+        Raises `IntegrityError` if another record of its name was saved since.
+        """
         self._require_saved("restore")
-        self._bound.writer.restore(self.__registry__, [self.id])
-        return self.refresh_from_db()
+        engine = self._bound.engine
+        with engine.transaction():
+            engine.on_rollback(putting_back(self))
+            self._bound.writer.restore(self.__registry__, [self.id])
+            return self.refresh_from_db()
 
     def refresh_from_db(self) -> Self:
         """Read the record's fields again and return it."""
         self._require_saved("refresh")
         fresh = self._bound.registries[self.__registry__].get(self.id)
-        kept = {key: self.__dict__[key] for key in ("_session",) if key in self.__dict__}
+        kept = self.__dict__.get("_session")
         self.__dict__.clear()
-        self.__dict__.update({**fresh.__dict__, **kept})
+        self.__dict__.update({**fresh.__dict__, "_session": kept or fresh.__dict__["_session"]})
         return self
 
     def _require_saved(self, what: str) -> None:
@@ -229,6 +253,19 @@ class SQLRecord:
     @classmethod
     def _prepare_update(cls, _session: Session, record: Self) -> None:
         """Complete a saved record before it is updated."""
+
+    @classmethod
+    def _check_changes(cls, session: Session, changes: Mapping[int, Mapping[str, Any]]) -> None:
+        """Raise `ValidationError` for a change that the registry does not allow; columns by id are what is set."""
+
+    @classmethod
+    def _saved(cls, session: Session, records: Sequence[Self]) -> None:
+        """Do what new records that were just saved bring with them."""
+
+    @classmethod
+    def _changing(cls, session: Session, ids: Sequence[int]) -> Callable[[], None]:
+        """Return what is to be done after records of these ids were changed, moved or removed."""
+        return lambda: None
 
     @classmethod
     def _twin_key(cls, record: Self) -> Any:
@@ -403,6 +440,12 @@ def _declared(cls: type[SQLRecord]) -> tuple[Mapping[str, Any], Mapping[str, Rel
         name: value.relation(cls.__name__) for name, value in found.items() if isinstance(value, Many | Reverse)
     }
     return MappingProxyType({name: fields[name] for name in ordered}), MappingProxyType(relations)
+
+
+def _pointing(table: Table, column: str) -> ForeignKey[Any] | None:
+    """Return the foreign key that has a column, such as `type` for `type_id`."""
+    field = table.fields.get(column.removesuffix("_id")) if column.endswith("_id") else None
+    return field if isinstance(field, ForeignKey) else None
 
 
 def _read_special(table: Table, values: dict[str, Any]) -> None:

@@ -10,7 +10,9 @@ from duckfeat.errors import IntegrityError
 from duckfeat.model.fields import ForeignKey
 from duckfeat.model.statement import Statement
 from duckfeat.model.tables import ENTITIES, Table
-from duckfeat.query.session import TRASH, Session
+from duckfeat.query.session import ARCHIVE, MAIN, TRASH, Session
+
+_BRANCHES: Mapping[int | None, str] = dict.fromkeys((MAIN, ARCHIVE, TRASH), "part of every store")
 
 
 def to_trash(session: Session, table: Table, ids: Sequence[int]) -> None:
@@ -20,29 +22,41 @@ def to_trash(session: Session, table: Table, ids: Sequence[int]) -> None:
     engine.write(writes.set_columns(table, ["branch_id"]), {"ids": listed, "branch_id": TRASH})
 
 
-def restore(session: Session, table: Table, ids: Sequence[int]) -> None:
+def restore(session: Session, table: Table, ids: Sequence[int], names: Sequence[str]) -> None:
     """Bring records back to the branch they were on before they were moved to the trash.
 
-    Raises `IntegrityError` if a record of the same name was saved since.
+    Raises `IntegrityError` if a record with the same names was saved since.
     """
     engine, given = session.engine, {"ids": list(ids), "table": table.rows}
-    _check_names_free(session, table, ids)
     engine.write(writes.bring_back(table), given)
     engine.write(writes.forget_trashed(), given)
+    check_unique(session, table, [table.field(name).column for name in names], ids)
 
 
-def _check_names_free(session: Session, table: Table, ids: Sequence[int]) -> None:
-    names = session.registries[table.name].__found_by__
-    if not names:
-        return
-    columns = [table.field(name).column for name in names]
-    taken = session.engine.rows(Statement(writes.name_twins(table, columns), {"ids": list(ids)}))
+def check_unique(session: Session, table: Table, columns: Sequence[str], ids: Sequence[int]) -> None:
+    """Raise `IntegrityError` if what names a record of `ids` names another one outside the trash, too."""
+    taken = columns and session.engine.rows(Statement(writes.twins(table, columns), {"ids": list(ids)}))
     if taken:
+        name = taken[0][0]
         raise IntegrityError(
-            f"{table.name} {taken[0][0]!r} cannot be restored: another of that name was saved since",
+            f"there is another {table.name} with {columns[0]} {name!r}: rename one of them first",
             registry=table.name,
-            name=taken[0][0],
+            name=name,
         )
+
+
+def check_removable(session: Session, table: Table, ids: Sequence[int], *, permanent: bool) -> None:
+    """Raise `IntegrityError` for what the store cannot do without: its own branches and space, what is in use."""
+    kept: dict[str, dict[int | None, str]] = {
+        "Branch": {session.branch_id: "the current branch: switch to another one first", **_BRANCHES},
+        "Space": {session.space_id: "the current space: set another one first", 1: "part of every store"},
+        "User": {session.user_id: "who writes now"},
+        "Run": {session.run.id: "tracked now: finish it first"} if permanent and session.run is not None else {},
+    }
+    for id_ in ids:
+        if id_ in kept.get(table.name, {}):
+            reason = kept[table.name][id_]
+            raise IntegrityError(f"this {table.name} is {reason}", registry=table.name, id=id_)
 
 
 def remove(session: Session, table: Table, ids: Sequence[int], *, cascade: bool) -> tuple[int, dict[str, int]]:
@@ -54,8 +68,7 @@ def remove(session: Session, table: Table, ids: Sequence[int], *, cascade: bool)
     if table.name == "Feature":
         _remove_feature_values(session, ids, gone, cascade=cascade)
     _protect(session, table, ids)
-    for entity in ENTITIES.values():
-        _remove_annotations(session, table, entity, ids, gone)
+    _remove_annotations(session, table, ids, gone)
     _remove_links(session, table, ids, gone)
     engine, given = session.engine, {"ids": list(ids)}
     engine.write(writes.keep_id_floor(table), {"table": table.rows})
@@ -104,38 +117,36 @@ def _protect(session: Session, table: Table, ids: Sequence[int]) -> None:
                 )
 
 
-def _remove_annotations(session: Session, table: Table, entity: str, ids: Sequence[int], gone: dict[str, int]) -> None:
+def _remove_annotations(session: Session, table: Table, ids: Sequence[int], gone: dict[str, int]) -> None:
     """Remove annotations by what is deleted: their entity, their feature, their value or their category."""
-    run, listed = session.engine.run, list(ids)
-    given: Mapping[str, Any] = {"ids": listed}
-    pairs: tuple[str, str]
-    if table.entity == entity:
-        pairs = ("drop_entities", "drop_entity_removals")
-    elif table.name == "Feature":
-        pairs = ("drop_features", "drop_feature_removals")
-    else:
-        features = _features_with_values_in(session, table, listed)
-        if not features:
-            return
-        pairs, given = ("drop_values", "drop_value_removals"), {"ids": listed, "features": features}
-    for name in pairs:
-        rows = run(f"annotations.{name}", entity, **given)
-        _add(
-            gone,
-            "Annotation",
-            int(rows[0][0]) if name in {"drop_entities", "drop_features", "drop_values"} else 0,
-        )
-    if table.entity == entity and (features := _features_with_values_in(session, table, listed)):
-        for other in ENTITIES.values():
-            for name in ("drop_values", "drop_value_removals"):
-                run(f"annotations.{name}", other, ids=listed, features=features)
+    everywhere, given = list(ENTITIES.values()), {"ids": list(ids)}
+    if table.entity:
+        _drop(session, ("drop_entities", "drop_entity_removals"), [table.entity], given, gone)
+    if table.name == "Feature":
+        _drop(session, ("drop_features", "drop_feature_removals"), everywhere, given, gone)
+    elif features := _features_with_values_in(session, table, ids):
+        given["features"] = features
+        _drop(session, ("drop_values", "drop_value_removals"), everywhere, given, gone)
+
+
+def _drop(
+    session: Session, names: tuple[str, str], entities: Sequence[str], given: Mapping[str, Any], gone: dict[str, int]
+) -> None:
+    """Run the two statements that drop annotations and removals of entities; count the annotations."""
+    annotations, removals = names
+    for entity in entities:
+        _add(gone, "Annotation", int(session.engine.run(f"annotations.{annotations}", entity, **given)[0][0]))
+        session.engine.run(f"annotations.{removals}", entity, **given)
 
 
 def _features_with_values_in(session: Session, table: Table, ids: Sequence[int]) -> list[int]:
-    """Return the features whose annotations may point at records of a registry."""
+    """Return the features, those in the trash too, whose annotations may point at records of a registry."""
     if table.name == "FeatureValue":
-        return [row[0] for row in session.engine.run("values.features_of", None, ids=list(ids))]
-    return [info.id for info in session.features.all() if info.dtype.registry == table.name]
+        rows = session.engine.run("values.features_of", None, ids=list(ids))
+    else:
+        category = f"cat[{table.name}"
+        rows = session.engine.run("features.of_category", None, whole=f"{category}]", typed=f"{category}[")
+    return [row[0] for row in rows]
 
 
 def _remove_links(session: Session, table: Table, ids: Sequence[int], gone: dict[str, int]) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from duckfeat.errors import InvalidArgument, ValidationError, hint
@@ -13,6 +13,7 @@ from duckfeat.model.q import Comparable, FeaturePath, Predicate
 from duckfeat.model.tables import ENTITIES
 from duckfeat.query.session import Session
 from duckfeat.registries.base import SQLRecord, TracksUpdates
+from duckfeat.registries.naming import add_synonym
 
 _log = logging.getLogger("duckfeat")
 
@@ -103,7 +104,7 @@ class Feature(Comparable, TracksUpdates, rows="features", uid_length=12):
                 )
 
     def _agrees_with(self, existing: Feature) -> None:
-        for name in ("dtype", "multiple", "is_type"):
+        for name in _DECIDING:
             mine, theirs = self.__dict__[name], existing.__dict__[name]
             if mine != theirs:
                 raise ValidationError(
@@ -119,12 +120,43 @@ class Feature(Comparable, TracksUpdates, rows="features", uid_length=12):
         A feature that has values is removed with them only if `cascade=True`; otherwise `IntegrityError` says
         what would go. Returns None, or for a permanent deletion `(count, {registry: n})`.
         """
-        self._require_saved("delete")
-        if not permanent:
-            return super().delete()
-        result = self._bound.writer.delete("Feature", [self.id], permanent=True, cascade=cascade)
-        self.__dict__["id"] = None
-        return result
+        return self._delete(permanent=bool(permanent), cascade=cascade)
+
+    @classmethod
+    def _check_changes(cls, session: Session, changes: Mapping[int, Mapping[str, Any]]) -> None:
+        columns = [name for name in _DECIDING if any(name in changed for changed in changes.values())]
+        if not columns:
+            return
+        for saved in session.registries["Feature"].filter(id__in=list(changes)):
+            for name in columns:
+                old, new = saved.__dict__[name], changes[saved.id].get(name, saved.__dict__[name])
+                if old != new and not (name == "multiple" and new) and _is_used(session, saved.id):
+                    raise ValidationError(
+                        f"feature {saved.name!r} has values: its {name} stays {old!r}, it cannot become {new!r}",
+                        feature=saved.name,
+                        existing=old,
+                        value=new,
+                    )
+
+    @classmethod
+    def _prepare_update(cls, _session: Session, record: Any) -> None:
+        if record.dtype is not None:
+            record.__dict__["dtype"] = parse_dtype(record.dtype).name
+            _check_registry(_session, record)
+        elif not record.is_type:
+            raise ValidationError(f"feature {record.name!r} needs a dtype", feature=record.name, value=None)
+
+    def add_synonym(self, synonym: str) -> None:
+        """Add another name and save the feature; a name that is there already is passed over."""
+        add_synonym(self, synonym)
+
+
+_DECIDING = ("dtype", "multiple", "is_type")
+"""Columns that decide how values are stored: they stay as they are once there are values."""
+
+
+def _is_used(session: Session, feature_id: int) -> bool:
+    return bool(session.engine.run("features.usage", None, ids=[feature_id])[0][0])
 
 
 def _check_registry(session: Session, feature: Any) -> None:

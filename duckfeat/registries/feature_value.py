@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import UTC
 from typing import Any, Self
 
-from duckfeat.errors import InvalidArgument, ValidationError
-from duckfeat.model.dtypes import Typed, decode_as, encode_for, is_missing, parse_dtype
+from duckfeat.errors import ValidationError
+from duckfeat.model.dtypes import Dtype, Typed, decode_as, encode_for, is_missing, parse_dtype
 from duckfeat.model.fields import Field, ForeignKey, Many
 from duckfeat.model.kinds import value_hash
 from duckfeat.query.session import Session
@@ -54,27 +55,26 @@ class FeatureValue(TracksRun, rows="typed_values", source="feature_values", labe
             raise ValidationError(f"feature {feature!r} is not registered: save it first", feature=feature)
         _check_storable(info.name, info.dtype.name, value)
         typed = encode_for(info.name, info.dtype, value, coerce=info.coerce)
-        found = cls._find(session, info.id, typed)
+        known = session.writer.values
+        seen, found = session.engine.generation, known.find(info.id, typed)
         if found is not None:
-            return found, False
+            return cls._known(session, info.dtype, typed, found), False
         with session.engine.transaction():
-            found = cls._find(session, info.id, typed)
+            changed = session.engine.generation != seen
+            found = known.find(info.id, typed) if changed else None
             if found is not None:
-                return found, False
-            session.writer.annotations.value_ids([(info.id, typed)])
-            created = cls._find(session, info.id, typed)
-            if created is None:
-                raise InvalidArgument(f"the new value of {info.name!r} was not found again", value=value)
-            return created, True
+                return cls._known(session, info.dtype, typed, found), False
+            created = session.writer.annotations.add_value(info.id, typed)
+            return cls._known(session, info.dtype, typed, created), True
 
     @classmethod
-    def _find(cls, session: Session, feature_id: int, typed: Typed) -> Self | None:
-        ids = session.writer.annotations.find_values([(feature_id, typed)])
-        if not ids:
-            return None
-        bound = session.registries["FeatureValue"]
-        found: Self | None = next(iter(bound.filter(id=ids[0])[:1]), None)
-        return found
+    def _known(cls, session: Session, dtype: Dtype, typed: Typed, columns: Mapping[str, Any]) -> Self:
+        """Return the record of a stored value, from its columns."""
+        record: Self = object.__new__(session.registries["FeatureValue"])
+        record.__dict__.update(columns, _session=session, _typed=typed, hash=typed.hash)
+        record.__dict__["created_at"] = columns["created_at"].replace(tzinfo=UTC)
+        record.__dict__["value"] = decode_as(dtype, *typed)
+        return record
 
     # --- saving ----------------------------------------------------------------------------------
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from duckfeat.errors import InvalidArgument
 from duckfeat.model.fields import Field, ForeignKey, Many, Reverse
 from duckfeat.registries.base import TracksUpdates
 from duckfeat.registries.features import FeatureManager
+from duckfeat.registries.naming import add_synonym
 
 
 class ULabel(TracksUpdates, rows="ulabels", uid_length=8):
@@ -84,13 +84,3 @@ class Record(TracksUpdates, rows="records", uid_length=16):
     def features(self) -> FeatureManager:
         """The feature values of this record."""
         return FeatureManager(self)
-
-
-def add_synonym(record: Any, synonym: str) -> None:
-    """Add a synonym to a record that has them, and save it."""
-    if type(synonym) is not str or not synonym.strip() or "|" in synonym:
-        raise InvalidArgument(f"a synonym is a text without '|', not {synonym!r}", value=synonym)
-    known = [part for part in (record.synonyms or "").split("|") if part]
-    if synonym not in known:
-        record.synonyms = "|".join([*known, synonym])
-        record.save()

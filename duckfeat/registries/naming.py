@@ -8,10 +8,11 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from duckfeat.compile.select import Query
-from duckfeat.errors import FieldError
+from duckfeat.errors import FieldError, InvalidArgument
 from duckfeat.model.fields import ForeignKey
 from duckfeat.query.queryset import QuerySet
 from duckfeat.query.session import TRASH, Session
+from duckfeat.registries.undo import putting_back
 
 if TYPE_CHECKING:
     from duckfeat.registries.base import SQLRecord
@@ -60,6 +61,8 @@ def _texts(values: Any) -> tuple[list[Any], bool]:
     if hasattr(values, "tolist"):
         listed = values.tolist()
         return (listed, False) if isinstance(listed, list) else ([listed], True)
+    if not isinstance(values, Iterable):
+        raise InvalidArgument(f"values are a list, an array or a series of texts, not {values!r}", value=values)
     return list(values), False
 
 
@@ -168,6 +171,18 @@ def standardize(cls: type[SQLRecord], values: Any, field: str) -> Any:
         for value in listed
     ]
     return result[0] if single else result
+
+
+def add_synonym(record: Any, synonym: str) -> None:
+    """Add a synonym to a record that has them, and save it."""
+    if type(synonym) is not str or not synonym.strip() or "|" in synonym:
+        raise InvalidArgument(f"a synonym is a text without '|', not {synonym!r}", value=synonym)
+    known = [part for part in (record.synonyms or "").split("|") if part]
+    if synonym not in known:
+        with record._bound.engine.transaction():
+            record._bound.engine.on_rollback(putting_back(record))
+            record.synonyms = "|".join([*known, synonym])
+            record.save()
 
 
 # --- showing a record ----------------------------------------------------------------------------

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
 from duckfeat.model.fields import Field, ForeignKey, Many, Reverse
-from duckfeat.query.session import Session
 from duckfeat.registries.base import TracksUpdates, utc_now
 from duckfeat.registries.features import FeatureManager
 
@@ -71,9 +69,3 @@ class Run(TracksUpdates, rows="runs", label="name", uid_length=16):
     def features(self) -> FeatureManager:
         """The feature values of this run."""
         return FeatureManager(self)
-
-    @classmethod
-    def _prepare(cls, _session: Session, records: Sequence[Any]) -> None:
-        for record in records:
-            if record.__dict__.get("run_id") is None and _session.run is not None and _session.run is not record:
-                record.__dict__["run_id"] = _session.run.id

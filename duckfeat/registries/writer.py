@@ -3,24 +3,29 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import Any
 
 from duckfeat.compile import writes
 from duckfeat.compile.operands import convert
-from duckfeat.errors import FieldError, IntegrityError, InvalidArgument, ValidationError
+from duckfeat.errors import FieldError, IntegrityError, InvalidArgument, ValidationError, hint
 from duckfeat.model.fields import Field, ForeignKey, Relation
 from duckfeat.model.kinds import KINDS, VALUE_COLUMNS
 from duckfeat.model.statement import Statement
-from duckfeat.model.tables import Table
+from duckfeat.model.tables import ENTITIES, Table
 from duckfeat.model.uids import random_uid
 from duckfeat.query.session import Session
 from duckfeat.registries import deleting
 from duckfeat.registries.annotations import Annotations, new_change
 from duckfeat.registries.features import write_values
+from duckfeat.registries.known_values import KnownValues
+from duckfeat.registries.undo import putting_back
 
 _log = logging.getLogger("duckfeat")
+_PLACED = frozenset({"uid", "run", "created_by", "branch", "space"})
+"""Fields that say who made a record and where it is, not what it is."""
 _SQL_TYPES = {kind.name: kind.sql_type for kind in KINDS.values()}
 
 
@@ -31,6 +36,7 @@ class Writer:
         self._session = session
         self._engine = session.engine
         self.annotations = Annotations(session)
+        self.values = KnownValues(session)
 
     # --- saving ----------------------------------------------------------------------------------
 
@@ -43,10 +49,11 @@ class Writer:
         if batch_size is not None and batch_size < 1:
             raise InvalidArgument(f"batch_size is at least 1, not {batch_size}", batch_size=batch_size)
         with self._engine.transaction():
-            for group in _in_order(listed):
+            groups = _in_order(listed)
+            for group in groups:
                 for start in range(0, len(group), batch_size or len(group)):
                     self._save_group(group[start : start + (batch_size or len(group))])
-            self._save_features(listed)
+            self._save_features([record for group in groups for record in group])
         return listed
 
     def _save_features(self, records: Sequence[Any]) -> None:
@@ -55,15 +62,17 @@ class Writer:
             given = record.__dict__.pop("_features_given", None)
             if given:
                 self._engine.on_rollback(_putter(record, "_features_given", given))
-                waiting.setdefault(record.__registry__, {})[record.id] = given
+                values = waiting.setdefault(record.__registry__, {})
+                values[record.id] = {**values.get(record.id, {}), **given}
         for registry, values in waiting.items():
             write_values(self._session, self._session.catalog[registry], values, "update")
 
     def _save_group(self, records: Sequence[Any]) -> None:
         for record in records:
-            self._engine.on_rollback(_restorer(record))
-            record.__dict__["_session"] = record.__dict__.get("_session") or self._session
-            _link(record)
+            self._engine.on_rollback(putting_back(record))
+            self._check_mine(record)
+            record.__dict__["_session"] = self._session
+            self._link(record)
         new = [record for record in records if record.id is None]
         self._update_records([record for record in records if record.id is not None])
         if not new:
@@ -74,23 +83,22 @@ class Writer:
             self._complete(record)
         existing = cls._existing(self._session, new)
         for position, found in existing.items():
-            new[position]._agrees_with(found)
-            _adopt(new[position], found)
-            _log.info("%s %r exists: it is used", cls.__registry__, found.__dict__.get(cls.__table__.label))
+            self._adopt(new[position], found)
         self._insert(cls, [record for position, record in enumerate(new) if position not in existing])
 
     def _complete(self, record: Any) -> None:
         """Fill in provenance, place and uid, and check the fields of a new record."""
         values, session = record.__dict__, self._session
-        if "run" in record.__table__.fields and values.get("run_id") is None and session.run is not None:
-            values["run_id"] = session.run.id if session.run is not record else None
-        for column, given in (
-            ("created_by_id", session.user_id),
-            ("branch_id", session.branch_id),
-            ("space_id", session.space_id),
+        run = session.run if session.run is not record else None
+        for name, given in (
+            ("run", run.id if run is not None else None),
+            ("created_by", session.user_id),
+            ("branch", session.branch_id),
+            ("space", session.space_id),
         ):
-            if values.get(column) is None:
-                values[column] = given
+            if values.get(f"{name}_id") is None:
+                values.pop(name, None)
+                values[f"{name}_id"] = given
         check_fields(record.__table__, values)
 
     def _insert(self, cls: Any, records: list[Any]) -> None:
@@ -106,9 +114,42 @@ class Writer:
         rows = [_row(table, record.__dict__) for record in first]
         self._engine.insert(table.rows, columns, rows)
         for twin, record in twins:
-            twin._agrees_with(record)
-            _adopt(twin, record)
+            self._adopt(twin, record)
+        cls._saved(self._session, first)
         self.touched(table, [record.id for record in first])
+
+    def _adopt(self, record: Any, existing: Any) -> None:
+        """Make a new record the existing one; what it says otherwise is not written, and the log tells that."""
+        record._agrees_with(existing)
+        table: Table = record.__table__
+        kept = {name: record.__dict__[name] for name in ("_session", "_features_given") if name in record.__dict__}
+        other = [
+            f"{field.name} stays {existing.__dict__.get(field.column)!r}"
+            for field in table.fields.values()
+            if field.settable and field.name not in _PLACED
+            if record.__dict__.get(field.column) not in (None, field.initial(), existing.__dict__.get(field.column))
+        ]
+        name = existing.__dict__.get(table.label) or existing.__dict__.get("uid")
+        _log.info("%s %r exists: it is used%s", table.name, name, "; its " + ", ".join(other) if other else "")
+        record.__dict__.clear()
+        record.__dict__.update({**existing.__dict__, **kept})
+
+    def _check_mine(self, record: Any) -> None:
+        """Refuse a record of another store: its ids mean something else there."""
+        session = record.__dict__.get("_session")
+        if session is not None and not _same_store(session, self._session):
+            raise InvalidArgument(
+                f"{record!r} belongs to another store ({session.engine.url}), this one is {self._engine.url}",
+                value=record,
+            )
+
+    def _link(self, record: Any) -> None:
+        """Point a record's columns at the records of its fields, which have their ids by now."""
+        for field in record.__table__.fields.values():
+            other = record.__dict__.get(field.name) if isinstance(field, ForeignKey) else None
+            if other is not None:
+                self._check_mine(other)
+                record.__dict__[field.column] = other.id
 
     def _check_uids(self, table: Table, records: Sequence[Any]) -> None:
         if "uid" not in table.fields:
@@ -128,21 +169,20 @@ class Writer:
     def _update_records(self, records: Sequence[Any]) -> None:
         if not records:
             return
-        table: Table = records[0].__table__
-        now = datetime.now(UTC)
+        cls, table, now = type(records[0]), records[0].__table__, datetime.now(UTC)
         for record in records:
             if "updated_at" in table.fields:
                 record.__dict__["updated_at"] = now
-            type(record)._prepare_update(self._session, record)
+            cls._prepare_update(self._session, record)
             check_fields(table, record.__dict__)
         columns = {name: type_ for name, type_ in _columns(table).items() if name not in VALUE_COLUMNS}
         columns.pop("kind", None)
-        rows = [[record.__dict__.get(name) for name in columns] for record in records]
-        staged = {f"c{i}": list(column) for i, column in enumerate(zip(*rows, strict=True))}
-        changed = self._engine.write(writes.update_rows(table, columns), staged)
-        if changed != len({record.id for record in records}):
-            raise IntegrityError(f"a {table.name} to be updated is no longer there", registry=table.name)
-        self.touched(table, [record.id for record in records])
+        latest = {record.id: {name: record.__dict__.get(name) for name in columns} for record in records}
+        with self._changing(table, latest):
+            staged = {f"c{i}": [row[name] for row in latest.values()] for i, name in enumerate(columns)}
+            changed = self._engine.write(writes.update_rows(table, columns), staged)
+            if changed != len(latest):
+                raise IntegrityError(f"a {table.name} to be updated is no longer there", registry=table.name)
 
     def update(self, registry: str, ids: Sequence[int], values: Mapping[str, Any]) -> int:
         """Set fields of records given by id and return how many there were."""
@@ -151,47 +191,76 @@ class Writer:
         for name, value in values.items():
             field = table.field(name)
             if not field.settable or not field.stored or field.type == "value":
-                raise FieldError(f"{registry}.{field.name} cannot be set", name=name)
+                settable = [known.name for known in table.stored if known.settable and known.type != "value"]
+                raise FieldError(
+                    f"{registry}.{field.name} cannot be set{hint(name, settable)}", name=name, available=settable
+                )
+            if hasattr(type(value), "__registry__"):
+                self._check_mine(value)
             assigned[field.column] = checked(table, field, getattr(value, "id", value))
-        if not assigned or not ids:
-            return len(ids)
-        if "updated_at" in table.fields:
-            assigned["updated_at"] = datetime.now(UTC)
         with self._engine.transaction():
-            self._engine.write(writes.set_columns(table, list(assigned)), {**assigned, "ids": list(ids)})
-            self.touched(table, ids)
+            if not assigned or not ids:
+                return len(ids)
+            if "updated_at" in table.fields:
+                assigned["updated_at"] = datetime.now(UTC)
+            with self._changing(table, dict.fromkeys(ids, assigned)):
+                self._engine.write(writes.set_columns(table, list(assigned)), {**assigned, "ids": list(ids)})
         return len(ids)
 
+    @contextmanager
+    def _changing(self, table: Table, changes: Mapping[int, Mapping[str, Any]]) -> Iterator[None]:
+        """Check what is to be set in records, columns by id, before it is written and after."""
+        cls, ids = self._session.registries[table.name], list(changes)
+        cls._check_changes(self._session, changes)
+        then = cls._changing(self._session, ids)
+        self.touched(table, ids)
+        yield
+        then()
+        set_columns = {name for changed in changes.values() for name in changed}
+        names = [table.field(name).column for name in cls.__found_by__]
+        deleting.check_unique(self._session, table, names if set_columns & {*names, "branch_id"} else [], ids)
+        deleting.check_unique(self._session, table, ["uid"] if "uid" in set_columns else [], ids)
+
     def touched(self, table: Table, ids: Sequence[int]) -> None:
-        """Have what was read of these records before read again; also if the transaction does not commit."""
+        """Have what was read of these records before read again, now and when the transaction has ended."""
         session = self._session
 
         def forget() -> None:
             session.search.touched(table.name, ids)
             if table.name == "Feature":
                 session.features.invalidate()
+            if table.name in {"Feature", "FeatureValue"}:
+                self.values.forget()
 
         forget()
-        self._engine.on_rollback(forget)
+        self._engine.on_end(forget)
 
     # --- trash and deletion ----------------------------------------------------------------------
 
     def delete(self, registry: str, ids: Sequence[int], *, permanent: bool, cascade: bool = False) -> Any:
         """Move records to the trash, or remove them with what hangs on them."""
-        table = self._session.catalog[registry]
-        if not ids:
-            return (0, {}) if permanent else None
+        table, cls = self._session.catalog[registry], self._session.registries[registry]
         with self._engine.transaction():
+            if not ids:
+                return (0, {}) if permanent else None
+            deleting.check_removable(self._session, table, ids, permanent=permanent)
+            then = cls._changing(self._session, ids)
             self.touched(table, ids)
-            if not permanent:
-                return deleting.to_trash(self._session, table, ids)
-            return deleting.remove(self._session, table, ids, cascade=cascade)
+            gone = None
+            if permanent:
+                gone = deleting.remove(self._session, table, ids, cascade=cascade)
+            else:
+                deleting.to_trash(self._session, table, ids)
+            then()
+            return gone
 
     def restore(self, registry: str, ids: Sequence[int]) -> None:
         """Bring records back from the trash."""
-        table = self._session.catalog[registry]
+        table, cls = self._session.catalog[registry], self._session.registries[registry]
         with self._engine.transaction():
-            deleting.restore(self._session, table, ids)
+            then = cls._changing(self._session, ids)
+            deleting.restore(self._session, table, ids, cls.__found_by__)
+            then()
             self.touched(table, ids)
 
     # --- relations -------------------------------------------------------------------------------
@@ -204,11 +273,15 @@ class Writer:
     def _relate_reverse(self, relation: Relation, record: Any, added: Sequence[Any], removed: Sequence[Any]) -> None:
         target = self._session.catalog[relation.target]
         field = target.field(relation.column)
+        removed = [other for other in removed if other.__dict__.get(field.column) == record.id]
         if removed and not field.null:
             raise IntegrityError(f"{relation.target}.{field.name} cannot be missing: move or delete it instead")
-        for others, id_ in ((added, record.id), (removed, None)):
+        for others, owner in ((added, record), (removed, None)):
+            for other in others:
+                self._engine.on_rollback(putting_back(other))
+                setattr(other, field.name, owner)
             if others:
-                self.update(relation.target, [other.id for other in others], {field.name: id_})
+                self.update(relation.target, [other.id for other in others], {field.name: owner})
 
     def _relate_link(self, relation: Relation, record: Any, added: Sequence[Any], removed: Sequence[Any]) -> None:
         near = "from_id" if relation.forward else "to_id"
@@ -219,6 +292,7 @@ class Writer:
             ids = dict.fromkeys(other.id for other in others)
             return [(record.id, id_) if relation.forward else (id_, record.id) for id_ in ids]
 
+        self._end_categories(relation, record, removed)
         new = [pair for pair in pairs(added) if pair not in current]
         gone = [pair for pair in pairs(removed) if pair in current]
         if not new and not gone:
@@ -227,6 +301,19 @@ class Writer:
         columns = {"relation": "VARCHAR", "from_id": "BIGINT", "to_id": "BIGINT", "change_id": "BIGINT"}
         for table, listed in (("links", new), ("link_removals", gone)):
             self._engine.insert(table, columns, [(relation.link, *pair, change) for pair in listed])
+
+    def _end_categories(self, relation: Relation, record: Any, removed: Sequence[Any]) -> None:
+        """End the relations to records that hold through categorical features."""
+        near, far = [record.id], [other.id for other in removed]
+        sides = ((relation.source, near, relation.target, far), (relation.target, far, relation.source, near))
+        for entity, entity_ids, registry, value_ids in sides:
+            features = {info.id for info in self._session.features.all() if info.dtype.registry == registry}
+            if entity not in ENTITIES or relation.source == relation.target or not far or not features:
+                continue
+            table = self._session.catalog[entity]
+            current = self.annotations.current(table, entity_ids)
+            gone = [row for row in current if row[0] in features and row[2] in value_ids]
+            self.annotations.apply(table, add=[], remove=gone, operation="relate")
 
     def _relate_annotation(self, relation: Relation, record: Any, added: Sequence[Any], removed: Sequence[Any]) -> None:
         entity = relation.source if relation.forward else relation.target
@@ -330,19 +417,6 @@ def _in_order(records: Sequence[Any]) -> list[list[Any]]:
     return [groups[group] for group in sorted(groups, key=lambda group: group[0])]
 
 
-def _link(record: Any) -> None:
-    """Point a record's columns at the records of its fields, which have their ids by now."""
-    for field in record.__table__.fields.values():
-        if isinstance(field, ForeignKey) and record.__dict__.get(field.name) is not None:
-            record.__dict__[field.column] = record.__dict__[field.name].id
-
-
-def _adopt(record: Any, existing: Any) -> None:
-    kept = {name: record.__dict__[name] for name in ("_session", "_features_given") if name in record.__dict__}
-    record.__dict__.clear()
-    record.__dict__.update({**existing.__dict__, **kept})
-
-
 def _without_twins(cls: Any, records: Sequence[Any]) -> tuple[list[Any], list[tuple[Any, Any]]]:
     """Return the records without those that are named like an earlier one, and these with that earlier one."""
     first: dict[Any, Any] = {}
@@ -355,14 +429,9 @@ def _without_twins(cls: Any, records: Sequence[Any]) -> tuple[list[Any], list[tu
     return list(first.values()), twins
 
 
-def _restorer(record: Any) -> Callable[[], None]:
-    before = dict(record.__dict__)
-
-    def undo() -> None:
-        record.__dict__.clear()
-        record.__dict__.update(before)
-
-    return undo
+def _same_store(one: Session, other: Session) -> bool:
+    """Tell whether two sessions are of one store: the same, or of the same file opened again."""
+    return one is other or (one.engine.url == other.engine.url and one.engine.url != ":memory:")
 
 
 def _putter(record: Any, name: str, value: Any) -> Callable[[], None]:

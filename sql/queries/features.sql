@@ -13,3 +13,6 @@ FROM (
     UNION ALL
     SELECT 1 FROM current_record_annotations WHERE feature_id IN (SELECT unnest($ids::BIGINT[]))
 );
+
+-- name: of_category
+SELECT id FROM features WHERE dtype = $whole OR starts_with(dtype, $typed);

@@ -1,0 +1,197 @@
+"""Columns found by any key (a field, a path, a feature, an annotation), and aggregates of what belongs to a record."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from duckfeat.compile.columns import feature_output, field_output
+from duckfeat.compile.lookups import TRANSFORMS
+from duckfeat.compile.scope import Scope, pairs_sql
+from duckfeat.errors import FieldError, InvalidArgument, hint
+from duckfeat.model.aggregates import Aggregate
+from duckfeat.model.columns import Output
+from duckfeat.model.feature_info import FeatureInfo
+from duckfeat.model.fields import FieldRef, Relation, field_name
+
+NESTED = frozenset({"json", "json_list", "dict"})
+
+
+@dataclass(frozen=True, slots=True)
+class Values:
+    """The values that a record has at some key: one, or a list of them without missing ones."""
+
+    sql: str
+    content: str
+    many: bool
+
+    @property
+    def items(self) -> str:
+        """The SQL of the values as a list."""
+        return self.sql if self.many else f"CASE WHEN {self.sql} IS NULL THEN [] ELSE [{self.sql}] END"
+
+
+def column_of(scope: Scope, key: Any, *, name: str | None = None) -> Output:
+    """Return the column that a key means: an annotation, a field or path, a feature, or a date part of one.
+
+    Raises `FieldError` with what there is and the nearest match.
+    """
+    text = field_name(key) if isinstance(key, str | FieldRef) else None
+    if text in scope.annotations:
+        return replace(annotation(scope, text), name=name or text)
+    if text is not None and scope.table.has(text.split("__")[0]):
+        return field_output(scope, text, name)
+    feature, steps = feature_of(scope, key if text is None else text)
+    output = _one_sort(feature_output(scope, feature, name or (text or feature.name)))
+    if not steps:
+        return output
+    sql, content = _parts(output.sql, output.content, steps, text or feature.name)
+    return Output(output.name, sql, content)
+
+
+def feature_of(scope: Scope, key: Any) -> tuple[FeatureInfo, tuple[str, ...]]:
+    """Return the feature that a key means, and the date parts that follow its name."""
+    features = scope.context.features
+    if scope.table.entity:
+        words = key.split("__") if isinstance(key, str) else [key]
+        for end in range(len(words), 0, -1):
+            found = features.find("__".join(words[:end]) if isinstance(key, str) else key)
+            if found:
+                return found, tuple(words[end:])
+    table = scope.table
+    available = [*table.fields, *table.relations, *scope.annotations, *(features.names() if table.entity else [])]
+    what = "field or feature" if table.entity else "field"
+    name = str(getattr(key, "name", key))
+    raise FieldError(
+        f"{table.name} has no {what} {name!r}{hint(name, available)}",
+        registry=table.name,
+        name=name,
+        available=sorted(available),
+    )
+
+
+def _one_sort(output: Output) -> Output:
+    """Return a column that may hold either sort of datetime as one that holds them all, instants in UTC."""
+    if output.instants is None or output.content == "list":
+        return replace(output, instants=None)
+    return replace(output, sql=f"coalesce({output.sql}, timezone('UTC', {output.instants}))", instants=None)
+
+
+def _parts(sql: str, content: str, steps: Sequence[str], what: str) -> tuple[str, str]:
+    for step in steps:
+        if step not in TRANSFORMS or content not in TRANSFORMS[step].types:
+            have = [row.name for row in TRANSFORMS.values() if content in row.types]
+            raise FieldError(f"{what!r} has no part {step!r}{hint(step, have)}", name=step, available=have)
+        sql, content = TRANSFORMS[step].on(sql, content), TRANSFORMS[step].result
+    return sql, content
+
+
+def annotation(scope: Scope, name: str) -> Output:
+    """Return the column of an annotation: its aggregate over what belongs to each record."""
+    if name not in scope.annotated:
+        aggregate = scope.annotations[name]
+        if aggregate.of is None:
+            scope.annotated[name] = Output(name, "1::BIGINT", "int")
+        else:
+            values = values_of(scope, aggregate)
+            scope.annotated[name] = _result(name, aggregate, values, template(aggregate, values.items, over="items"))
+    return scope.annotated[name]
+
+
+def template(aggregate: Aggregate, sql: str, *, over: str) -> str:
+    """Return the SQL of an aggregate over rows (`over="rows"`) or a list (`over="items"`)."""
+    function = aggregate.function
+    text: str = getattr(function, over)
+    made = text.format(sql, repr(aggregate.argument))
+    return made if function.empty == "NULL" else f"coalesce({made}, {function.empty})"
+
+
+def _result(name: str, aggregate: Aggregate, values: Values, sql: str) -> Output:
+    content = aggregate.function.result or values.content
+    if aggregate.function.name == "sum" and content == "int":
+        sql = f"CAST({sql} AS BIGINT)"
+    return Output(name, sql, content)
+
+
+def aggregate_output(name: str, aggregate: Aggregate, values: Values | None, sql: str) -> Output:
+    """Return the column of an aggregate over the rows of a group, whose values are called `sql` there."""
+    if values is None:
+        return Output(name, "count(*)", "int")
+    if values.many:
+        return _result(name, aggregate, values, template(aggregate, f"flatten(list({sql}))", over="items"))
+    return _result(name, aggregate, values, template(aggregate, sql, over="rows"))
+
+
+def values_of(scope: Scope, aggregate: Aggregate) -> Values:
+    """Return the values an aggregate is made of.
+
+    Raises `FieldError` for a key that does not exist, or holds a type that the aggregate does not take.
+    """
+    values = _values(scope, aggregate.of, ids=aggregate.function.result == "int")
+    if values.content not in aggregate.function.types:
+        raise FieldError(
+            f"{aggregate!r}: {aggregate.function.name} takes {', '.join(sorted(aggregate.function.types))}, "
+            f"and this is {values.content}",
+            name=str(aggregate.of),
+        )
+    return values
+
+
+def _values(scope: Scope, key: Any, *, ids: bool) -> Values:
+    text = field_name(key) if isinstance(key, str | FieldRef) else None
+    if text in scope.annotations:
+        raise InvalidArgument(f"{text!r} is computed already: an aggregate of it would aggregate twice", name=text)
+    if text is not None and scope.table.has(text.split("__")[0]):
+        return _path_values(scope, text.split("__"), text, ids=ids)
+    feature, steps = feature_of(scope, key if text is None else text)
+    output = _one_sort(feature_output(scope, feature))
+    if feature.multiple:
+        if steps:
+            raise FieldError(f"{text!r}: a feature with several values has no parts in aggregates", name=text)
+        return Values(output.sql, item_content(feature), many=True)
+    sql, content = _parts(output.sql, output.content, steps, feature.name)
+    return Values(sql, content, many=False)
+
+
+def item_content(feature: FeatureInfo) -> str:
+    """Return the content of one value of a feature."""
+    if feature.dtype.is_cat or feature.dtype.base.name == "datetime":
+        return "str"
+    return "json" if feature.dtype.is_json else feature.dtype.base.kinds[0]
+
+
+def _path_values(scope: Scope, segments: list[str], path: str, *, ids: bool) -> Values:
+    relation = scope.table.relations.get(segments[0])
+    rest = segments[1:]
+    if relation and relation.many:
+        return _related(scope, relation, rest, path, ids=ids)
+    if relation and rest:
+        return _path_values(scope.reach(relation), rest, path, ids=ids)
+    if relation and ids:
+        return Values(scope.column(relation.column), "int", many=False)
+    output = field_output(scope, "__".join(segments))
+    return Values(output.sql, output.content, many=False)
+
+
+def _related(scope: Scope, relation: Relation, rest: list[str], path: str, *, ids: bool) -> Values:
+    """Return the values at every related record: one for each of them, repeated ones too."""
+    context = scope.context
+    inner = Scope(context, context.catalog[relation.target])
+    if rest:
+        below = _path_values(inner, rest, path, ids=ids)
+    elif ids:
+        below = Values(inner.column("id"), "int", many=False)
+    else:
+        below = _path_values(inner, [inner.table.label], path, ids=ids)
+    if below.content == "list":
+        raise FieldError(f"{path!r} holds lists, which are not aggregated", name=path)
+    pairs, lists = context.alias("p"), context.alias("l")
+    item = f"unnest({below.sql})" if below.many else below.sql
+    scope.joins.append(
+        f"LEFT JOIN (SELECT a, list(item) FILTER (item IS NOT NULL) AS items FROM (SELECT {pairs}.a, {item} AS item "
+        f"FROM ({pairs_sql(context, relation, distinct=True)}) AS {pairs} "
+        f"JOIN {inner.table.source} AS {inner.alias} ON {inner.alias}.id = {pairs}.b {' '.join(inner.joins)}) "
+        f"GROUP BY a) AS {lists} ON {lists}.a = {scope.column('id')}"
+    )
+    return Values(f"{lists}.items", below.content, many=True)

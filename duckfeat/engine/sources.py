@@ -1,0 +1,389 @@
+"""What bulk work reads: frames, Arrow data, relations and files, offered to DuckDB as one relation.
+
+Whatever the input is, it becomes rows with the columns `c0`, `c1`, ... and `row`, the number of the input row
+from 0 on. Data in memory and Parquet files are scanned in place, as often as needed; a stream, CSV and NDJSON
+are copied once into a temporary table, which spills to disk.
+"""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field, replace
+from glob import glob
+from os import PathLike, fspath
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol, cast
+
+import duckdb
+
+from duckfeat.engine.base import Engine
+from duckfeat.engine.failures import translated
+from duckfeat.errors import InvalidArgument, MissingFile, QueryError, ValidationError
+from duckfeat.model.canonical import NotJson, dumps
+from duckfeat.model.dtypes import is_missing
+from duckfeat.model.sql_types import JSON, NULL, RAW, Column, SqlType
+from duckfeat.model.statement import Statement
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+INPUT = "bulk_input"
+_BATCH = 100_000
+_FILES = "$files::VARCHAR[]"
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """An input that can be scanned: `sql` stands after FROM and needs `params`."""
+
+    sql: str
+    columns: tuple[Column, ...]
+    params: Mapping[str, Any] = field(default_factory=dict)
+
+
+class _Connected(Protocol):
+    def connection(self) -> duckdb.DuckDBPyConnection: ...
+
+
+@contextmanager
+def opened(engine: Engine, data: Any) -> Iterator[Source]:
+    """Offer `data` as a `Source` while the block runs; the writer's transaction must be open.
+
+    Raises `InvalidArgument` for data of another kind and for two columns of one name, `MissingFile` for a file
+    or glob that is not there, `ValidationError` for a column of Python objects that have no type.
+    """
+    with ExitStack() as stack:
+        source = _opener(data)(engine, data, stack)
+        names = [column.name for column in source.columns]
+        twice = sorted({name for name in names if names.count(name) > 1})
+        if twice:
+            raise InvalidArgument(f"the input has two columns called {twice[0]!r}", columns=twice)
+        yield source
+
+
+# --- kinds of input ------------------------------------------------------------------------------
+
+_Opener = Callable[[Engine, Any, ExitStack], Source]
+
+
+def _opener(data: Any) -> _Opener:
+    """Return what opens data of this kind."""
+    if isinstance(data, duckdb.DuckDBPyRelation):
+        return _relation
+    if isinstance(data, str | PathLike):
+        return _file
+    for kind in type(data).__mro__:
+        opener = _BY_TYPE.get((kind.__module__.partition(".")[0], kind.__name__))
+        if opener is not None:
+            return opener
+    raise InvalidArgument(
+        f"a {type(data).__name__} cannot be annotated from. Taken are: a Polars DataFrame or LazyFrame, a pandas "
+        "DataFrame, a pyarrow Table, RecordBatch or RecordBatchReader, a DuckDB relation, and the path or glob of "
+        "Parquet (.parquet), CSV (.csv, .tsv) or NDJSON (.ndjson, .jsonl) files",
+        value=data,
+    )
+
+
+def _polars(engine: Engine, data: Any, stack: ExitStack) -> Source:
+    import polars
+
+    casts = {
+        polars.Int128: polars.Decimal(38, 0),
+        polars.UInt128: polars.Decimal(38, 0),
+        polars.Float16: polars.Float32,
+    }
+    objects = {}
+    for name, dtype in data.schema.items():
+        if dtype in casts:
+            data = data.with_columns(polars.col(name).cast(casts[type(dtype)]))
+        elif dtype == polars.Object:
+            objects[name] = _json_texts(name, data[name].to_list())
+    table = data.drop(list(objects)).to_arrow()
+    return _arrow(engine, _with_json(table, objects, data.columns), stack, objects)
+
+
+def _lazy(engine: Engine, data: Any, stack: ExitStack) -> Source:
+    folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="duckfeat-"))
+    path = Path(folder) / "input.parquet"
+    data.sink_parquet(path)
+    source = _parquet(engine, [str(path)], stack)
+    # Parquet has no type for a duration: it would come back as a number.
+    lost = {name for name, dtype in data.collect_schema().items() if str(dtype).startswith("Duration")}
+    typed = [replace(c, type=SqlType("interval", "INTERVAL")) if c.name in lost else c for c in source.columns]
+    return replace(source, columns=tuple(typed))
+
+
+def _pandas(engine: Engine, data: Any, stack: ExitStack) -> Source:
+    import pyarrow
+
+    if any(name is not None for name in data.index.names):
+        data = data.reset_index()
+    objects: dict[str, pa.Array] = {}
+    for position, name in enumerate(data.columns):
+        if not isinstance(name, str):
+            raise InvalidArgument(f"column names are text, not {name!r}", value=name)
+        column = data.iloc[:, position]
+        if str(column.dtype) == "object" and _nested_or_mixed(column):
+            objects[name] = _json_texts(name, column.tolist())
+    rest = data.loc[:, [name for name in data.columns if name not in objects]]
+    table = pyarrow.Table.from_pandas(rest, preserve_index=False).replace_schema_metadata(None)
+    return _arrow(engine, _with_json(table, objects, list(data.columns)), stack, objects)
+
+
+def _nested_or_mixed(column: Any) -> bool:
+    """Tell whether Arrow would refuse a column of Python objects, or give each dict the keys of all others."""
+    import pyarrow
+
+    try:
+        type_ = pyarrow.Array.from_pandas(column).type
+    except (pyarrow.ArrowInvalid, pyarrow.ArrowTypeError, pyarrow.ArrowNotImplementedError):
+        return True
+    return "struct" in str(type_)
+
+
+def _json_texts(name: str, values: Sequence[Any]) -> pa.Array:
+    """Return Python objects as JSON texts, so that each cell keeps its own type."""
+    import pyarrow
+
+    texts = []
+    for row, value in enumerate(values):
+        try:
+            missing = is_missing(value) or (isinstance(value, float) and value != value)  # NaN is missing in pandas
+            texts.append(None if missing else dumps(value))
+        except NotJson as error:
+            raise ValidationError(f"column {name!r}, row {row}: {error}", feature=name, row=row, value=value) from None
+    return pyarrow.array(texts, pyarrow.string())
+
+
+def _with_json(table: pa.Table, objects: Mapping[str, pa.Array], order: Sequence[str]) -> pa.Table:
+    for name, texts in objects.items():
+        table = table.append_column(name, texts)
+    return table.select(list(order)) if objects else table
+
+
+def _table(engine: Engine, data: Any, stack: ExitStack) -> Source:
+    return _arrow(engine, data, stack, ())
+
+
+def _record_batch(engine: Engine, data: Any, stack: ExitStack) -> Source:
+    import pyarrow
+
+    return _arrow(engine, pyarrow.Table.from_batches([data]), stack, ())
+
+
+def _arrow(engine: Engine, table: pa.Table, stack: ExitStack, json: Any) -> Source:
+    """Register an Arrow table under positional names, with its rows numbered."""
+    typed = [_readable(column) for column in table.itercolumns()]
+    columns = [column for column, _ in typed] + [_numbers(0, table.num_rows)]
+    import pyarrow
+
+    ids = _ids(len(typed))
+    numbered = pyarrow.Table.from_arrays(columns, names=[*ids, "row"])
+    stack.enter_context(engine.registered(INPUT, numbered))
+    known = {position: JSON for position, name in enumerate(table.column_names) if name in json}
+    known |= {position: type_ for position, (_, type_) in enumerate(typed) if type_}
+    return Source(INPUT, _described(engine, f"SELECT {', '.join(ids)} FROM {INPUT}", table.column_names, known))
+
+
+def _readable(column: Any) -> tuple[Any, SqlType | None]:
+    """Return an Arrow column as every DuckDB reads it, and its type where that would not show."""
+    import pyarrow
+
+    type_ = column.type
+    if pyarrow.types.is_null(type_):
+        return column.cast(pyarrow.string()), NULL
+    if pyarrow.types.is_float16(type_):
+        return column.cast(pyarrow.float32()), None
+    if pyarrow.types.is_timestamp(type_) and type_.unit == "ns" and type_.tz is not None:
+        utc = column.cast(pyarrow.timestamp("ns", "UTC")).cast(pyarrow.int64()).cast(pyarrow.timestamp("ns"))
+        return utc, SqlType("timestamptz_ns", "TIMESTAMP_NS")
+    return column, None
+
+
+def _numbers(start: int, count: int) -> Any:
+    import polars
+
+    return polars.int_range(start, start + count, eager=True).to_arrow()
+
+
+def _ids(count: int) -> list[str]:
+    return [f"c{position}" for position in range(count)]
+
+
+def _reader(engine: Engine, data: Any, stack: ExitStack) -> Source:
+    """Copy a stream of batches into a temporary table."""
+    import pyarrow
+
+    names = list(data.schema.names)
+    ids = _ids(len(names))
+    empty = [_readable(pyarrow.array([], column.type)) for column in data.schema]
+    fields = [pyarrow.field(id_, column.type) for id_, (column, _) in zip(ids, empty, strict=True)]
+    schema = pyarrow.schema([*fields, pyarrow.field("row", pyarrow.int64())])
+
+    def numbered() -> Iterator[Any]:
+        start = 0
+        for batch in data:
+            columns = [_readable(column)[0] for column in batch.columns]
+            arrays = [*columns, _numbers(start, batch.num_rows)]
+            yield pyarrow.RecordBatch.from_arrays(arrays, schema=schema)
+            start += batch.num_rows
+
+    stream = pyarrow.RecordBatchReader.from_batches(schema, numbered())
+    with engine.registered("bulk_stream", stream):
+        _copied(engine, "SELECT * FROM bulk_stream", {}, stack)
+    known = {position: type_ for position, (_, type_) in enumerate(empty) if type_}
+    return Source(INPUT, _described(engine, f"SELECT {', '.join(ids)} FROM {INPUT}", names, known))
+
+
+def _relation(engine: Engine, data: Any, stack: ExitStack) -> Source:
+    with translated(engine.url):
+        reader = data.to_arrow_reader(_BATCH)
+    return _reader(engine, reader, stack)
+
+
+_BY_TYPE: Mapping[tuple[str, str], _Opener] = {
+    ("polars", "DataFrame"): _polars,
+    ("polars", "LazyFrame"): _lazy,
+    ("pandas", "DataFrame"): _pandas,
+    ("pyarrow", "Table"): _table,
+    ("pyarrow", "RecordBatch"): _record_batch,
+    ("pyarrow", "RecordBatchReader"): _reader,
+}
+
+
+# --- files ---------------------------------------------------------------------------------------
+
+
+def _file(engine: Engine, data: Any, stack: ExitStack) -> Source:
+    path = fspath(data)
+    name = path.lower()
+    for packed in (".gz", ".zst"):
+        name = name.removesuffix(packed)
+    for suffixes, opener in _BY_SUFFIX.items():
+        if name.endswith(suffixes):
+            return _read(opener, engine, path, stack)
+    known = ", ".join(suffix for suffixes in _BY_SUFFIX for suffix in suffixes)
+    raise InvalidArgument(
+        f"{path} has none of the endings that tell what it holds ({known}); a folder is given as a glob, such as "
+        "'folder/*.parquet'",
+        path=path,
+    )
+
+
+def _read(opener: _Opener, engine: Engine, path: str, stack: ExitStack) -> Source:
+    try:
+        return opener(engine, _found(path), stack)
+    except QueryError as error:
+        raise InvalidArgument(f"{path} cannot be read: {error.reason}", path=path, reason=error.reason) from error
+
+
+def _found(path: str) -> list[str]:
+    """Return the files of a path or glob, in order, as DuckDB names them."""
+    if "://" in path:
+        return [path]
+    files = [path] if Path(path).exists() else sorted(glob(path, recursive=True))  # noqa: PTH207  # `path` may be absolute
+    if not files:
+        raise MissingFile(f"there is no file {path}", path=path)
+    return [_literal(file) for file in files]
+
+
+def _literal(path: str) -> str:
+    """Return a file's path with what would be a pattern taken as it stands.
+
+    >>> _literal("a[1]*.csv")
+    'a[[]1][*].csv'
+    """
+    return "".join(f"[{letter}]" if letter in "[*?" else letter for letter in path)
+
+
+def _parquet(engine: Engine, files: list[str], stack: ExitStack) -> Source:
+    plain = f"SELECT * FROM read_parquet({_FILES})"
+    columns = _described(engine, plain, None, {}, {"files": files})
+    sizes = f"SELECT num_rows FROM parquet_file_metadata({_FILES})"
+    counts = [count for (count,) in engine.rows(Statement(sizes, {"files": files}))] if len(files) > 1 else [0]
+    offsets = [sum(counts[:position]) for position in range(len(counts))]
+    aliases = ", ".join(["row", *(column.id for column in columns)])
+    row = "file_row_number + $offsets[(file_index + 1)::BIGINT]" if len(files) > 1 else "file_row_number"
+    sql = f"(SELECT {row} AS row, * FROM read_parquet({_FILES})) AS bulk_parquet({aliases})"
+    params = {"files": files, "offsets": offsets} if len(files) > 1 else {"files": files}
+    return Source(sql, columns, params)
+
+
+def _csv(engine: Engine, files: list[str], stack: ExitStack) -> Source:
+    # Every cell is read as the text it is: a feature's dtype decides what it means, not its looks.
+    read = f"read_csv({_FILES}, all_varchar = true, header = true, allow_quoted_nulls = false)"
+    return _text_file(engine, read, files, RAW, stack)
+
+
+def _ndjson(engine: Engine, files: list[str], stack: ExitStack) -> Source:
+    read = f"read_json({_FILES}, format = 'newline_delimited', maximum_depth = 1, sample_size = -1)"
+    return _text_file(engine, read, files, JSON, stack)
+
+
+def _text_file(engine: Engine, read: str, files: list[str], type_: SqlType, stack: ExitStack) -> Source:
+    """Copy the rows of text files into a temporary table."""
+    params = {"files": files}
+    columns = tuple(
+        replace(column, type=type_) for column in _described(engine, f"SELECT * FROM {read}", None, {}, params)
+    )
+    aliases = ", ".join(column.id for column in columns)
+    casts = ", ".join(f"{column.id}::{type_.text} AS {column.id}" for column in columns)
+    # The window reads the file from its beginning to its end, whatever the engine's order of insertion is.
+    numbered = f"SELECT row_number() OVER () - 1 AS row, {casts} FROM {read} AS bulk_text({aliases})"
+    _copied(engine, numbered, params, stack)
+    return Source(INPUT, columns)
+
+
+_BY_SUFFIX: Mapping[tuple[str, ...], _Opener] = {
+    (".parquet", ".pq"): _parquet,
+    (".csv", ".tsv"): _csv,
+    (".ndjson", ".jsonl"): _ndjson,
+}
+
+
+# --- talking to the engine -----------------------------------------------------------------------
+
+
+def _copied(engine: Engine, sql: str, params: Mapping[str, Any], stack: ExitStack) -> None:
+    stack.callback(dropped, engine, INPUT)
+    engine.write(f"CREATE OR REPLACE TEMP TABLE {INPUT} AS {sql}", params)
+
+
+def dropped(engine: Engine, *tables: str) -> None:
+    """Drop temporary tables, as far as the transaction still takes statements."""
+    for table in tables:
+        try:
+            engine.write(f"DROP TABLE IF EXISTS temp.{table}")
+        except QueryError:
+            return  # the transaction has failed: it takes its tables with it
+
+
+def _described(
+    engine: Engine,
+    sql: str,
+    names: Sequence[str] | None,
+    known: Mapping[int, SqlType],
+    params: Mapping[str, Any] | None = None,
+) -> tuple[Column, ...]:
+    """Return the columns a query gives, under `names` where the engine would change them, with `known` types."""
+    connection = cast("_Connected", engine).connection()
+    with translated(engine.url):
+        relation = connection.sql(sql, params=dict(params or {}) or None)
+        types = [known.get(position) or sql_type(type_) for position, type_ in enumerate(relation.types)]
+        names = names or list(relation.columns)
+    return tuple(Column(*facts) for facts in zip(names, _ids(len(names)), types, strict=True))
+
+
+def sql_type(type_: Any) -> SqlType:
+    """Return a DuckDB type as plain data."""
+    text = str(type_)
+    if text == "JSON":
+        return JSON
+    if type_.id == "decimal":
+        return SqlType("decimal", text, scale=dict(type_.children)["scale"])
+    if type_.id not in {"list", "array", "struct", "map"}:
+        return SqlType(type_.id, text)
+    children = [(name, sql_type(child)) for name, child in type_.children if not isinstance(child, int)]
+    return SqlType(type_.id, text, tuple(children))

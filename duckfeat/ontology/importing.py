@@ -1,0 +1,130 @@
+"""Import of terms: staged in batches, then matched, updated, saved and related by a few set-based statements."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+from duckfeat.compile.terms import DROPPED, INCOMING, TermTable
+from duckfeat.errors import InvalidArgument
+from duckfeat.model.statement import Statement
+from duckfeat.query.session import Session
+from duckfeat.ontology.reading import content_fields
+from duckfeat.registries.annotations import new_change
+
+if TYPE_CHECKING:
+    import polars as pl
+
+_FOLLOWED = 100_000
+"""Search follows up to this many changed records one by one; after more it reads the registry again."""
+
+
+@dataclass(frozen=True, slots=True)
+class Imported:
+    """What an import did: how many terms the source has, how many were new, changed, and how the hierarchy changed."""
+
+    terms: int
+    new: int
+    updated: int
+    parents: int
+    parents_removed: int
+
+
+class Import:
+    """One import into a registry: `run` it inside a transaction."""
+
+    def __init__(self, session: Session, registry: str, identifiers: Sequence[str], organism_id: int | None) -> None:
+        table = session.catalog[registry]
+        self._session = session
+        self._engine = session.engine
+        self._terms = TermTable(table, content_fields(table), identifiers)
+        self._organism_id = organism_id
+
+    def run(self, frames: Iterable[pl.DataFrame], source_id: int, *, update: bool) -> Imported:
+        """Save the terms of frames with their hierarchy.
+
+        With `update` the saved ones are brought to what the source says, and imported relations that it no longer
+        has are ended; without it they stay as they are.
+        """
+        terms, given = self._terms, self._given(source_id)
+        total = self._stage(frames)
+        self._write(terms.match(), {})
+        self._write(terms.match_named(), given)
+        updated = self._write(terms.update(), given) if update else 0
+        matched = self._count("SELECT count(*) FROM matched_terms")
+        staged = self._count("SELECT count(*) FROM staged_terms")
+        first = self._engine.next_ids(terms.table.rows, total) if staged > matched else 0
+        if staged > matched:
+            self._write(terms.insert(), {**given, "first": first})
+        added, removed = self._relate(update=update)
+        self._follow(first, total if staged > matched else 0, followed=matched if update else 0)
+        for table in DROPPED:
+            self._engine.write(f"DROP TABLE IF EXISTS {table}")
+        return Imported(staged, staged - matched, updated, added, removed)
+
+    def _given(self, source_id: int) -> dict[str, Any]:
+        session = self._session
+        return {
+            "organism": self._organism_id,
+            "source": source_id,
+            "now": datetime.now(UTC),
+            "user": session.user_id,
+            "run": session.run.id if session.run is not None else None,
+            "branch": session.branch_id,
+            "space": session.space_id,
+        }
+
+    def _write(self, sql: str, given: dict[str, Any]) -> int:
+        words = {word.strip(",;():") for word in sql.replace("::", " ").split()}
+        return self._engine.write(sql, {name: value for name, value in given.items() if f"${name}" in words})
+
+    def _count(self, sql: str, given: dict[str, Any] | None = None) -> int:
+        return int(self._engine.rows(Statement(sql, given or {}))[0][0])
+
+    def _stage(self, frames: Iterable[pl.DataFrame]) -> int:
+        self._engine.write(self._terms.create())
+        total = 0
+        for frame in frames:
+            batch = frame.with_row_index("position", offset=total).to_arrow()
+            with self._engine.registered(INCOMING, batch):
+                self._write(self._terms.stage(), {"organism": self._organism_id})
+            total += len(frame)
+        self._engine.write(self._terms.drop_repeated())
+        label = self._terms.table.label
+        if not self._terms.table.field(label).null:
+            nameless = self._count(f"SELECT count(*) FROM staged_terms WHERE {label} IS NULL")
+            if nameless:
+                raise InvalidArgument(f"{nameless:,} terms of the source have no {label}", field=label)
+        return total
+
+    def _relate(self, *, update: bool) -> tuple[int, int]:
+        """Save the hierarchy and return how many relations were added and ended."""
+        relation = self._terms.table.relations.get("parents")
+        if relation is None:
+            return 0, 0
+        self._engine.write(self._terms.know())
+        edges = self._engine.write(self._terms.stage_edges())
+        given: dict[str, Any] = {"relation": relation.link}
+        added = self._count(self._terms.new_edges(), given)
+        removed = self._count(self._terms.gone_edges(), given) if update and edges else 0
+        if added or removed:
+            given["change"] = new_change(self._session, "import")
+        if removed:
+            self._write(self._terms.remove_edges(), given)
+        if added:
+            self._write(self._terms.insert_edges(), given)
+        return added, removed
+
+    def _follow(self, first: int, new: int, *, followed: int) -> None:
+        """Have search read what was written."""
+        session = self._session
+        if new + followed > _FOLLOWED:
+            session.search.clear()
+            self._engine.on_rollback(session.search.clear)
+            return
+        ids = list(range(first, first + new))
+        if followed:
+            ids += [row[0] for row in self._engine.rows(Statement("SELECT id FROM matched_terms", {}))]
+        session.writer.touched(self._terms.table, ids)

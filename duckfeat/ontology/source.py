@@ -1,0 +1,147 @@
+"""Sources: the releases of ontologies and the files of terms that terms come from."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from os import PathLike, fspath
+from pathlib import Path
+from typing import Any
+
+from duckfeat.errors import InvalidArgument, MissingFile, hint
+from duckfeat.model.fields import Field
+from duckfeat.ontology.formats import stem_of
+from duckfeat.ontology.packaged import PACKAGED
+from duckfeat.registries.base import TracksUpdates
+
+ENTITIES = (
+    "Organism",
+    "Gene",
+    "Protein",
+    "CellType",
+    "Tissue",
+    "Disease",
+    "CellLine",
+    "Phenotype",
+    "Pathway",
+    "DevelopmentalStage",
+    "ExperimentalFactor",
+    "Ethnicity",
+)
+"""The registries whose records come from sources."""
+
+ALL = "all"
+"""The organism of a source that is about every organism."""
+
+
+class Source(TracksUpdates, rows="sources", uid_length=8):
+    """Where terms come from: a release of an ontology, or a file.
+
+    The releases that `cellxgene-ontology-guide` brings are there without being added; `Source.available()` lists
+    them. Anything else is added with `Source.add`.
+
+    >>> import duckfeat as dft
+    >>> store = dft.connect()
+    >>> dft.Source.available("Disease")[0].name
+    'mondo'
+    """
+
+    __found_by__ = ("name", "version", "entity", "organism")
+
+    entity: Field[str] = Field("str", "The registry its terms belong to: `Gene`, `CellType`, ...")
+    name: Field[str] = Field("str", "The name of the ontology, such as `cl`.", search=True)
+    version: Field[str] = Field("str", "The version of the release.", default="")
+    organism: Field[str] = Field("str", "The organism its terms are of; `all` where that means nothing.", default=ALL)
+    url: Field[str] = Field("str", "Where it is: a path, or the package that brings it.")
+    options: Field[str | None] = Field("str", "How the file is read, as JSON.", null=True, shown=False)
+    description: Field[str | None] = Field("str", "What it holds.", null=True, search=True)
+    in_db: Field[bool] = Field("bool", "Whether it was imported as a whole.", default=False)
+    currently_used: Field[bool] = Field("bool", "Whether it is preferred to others.", default=False)
+
+    @classmethod
+    def add(
+        cls,
+        entity: str | type[Any],
+        *,
+        path: str | PathLike[str],
+        organism: Any = None,
+        name: str | None = None,
+        version: str = "",
+        columns: Mapping[str, str | int] | None = None,
+        prefix: str | Sequence[str] | None = None,
+        currently_used: bool = True,
+        description: str | None = None,
+    ) -> Source:
+        """Save a file as a source of terms and return it.
+
+        `entity` is the registry ("gene", "CellType", `dft.Gene`). The file is an OBO or OWL file, a table (CSV, TSV,
+        Parquet; also compressed), or the NCBI taxonomy (a folder or archive with `names.dmp` and `nodes.dmp`).
+        `columns` maps fields to the names or positions of a table's columns; without it they are recognised by their
+        names or, in a table without a header, by what they hold. `prefix` keeps the terms of an OBO or OWL file
+        whose ids begin so; by default those of the ontology itself. Adding a source of the same name, version
+        and organism again changes that one.
+
+        Raises `InvalidArgument` for an unknown entity or organism, `MissingFile` for a path that does not exist.
+        """
+        place = Path(fspath(path)).absolute()
+        if not place.exists():
+            raise MissingFile(f"there is no file {place}", path=str(place))
+        options = {"columns": dict(columns or {}), "prefix": [prefix] if isinstance(prefix, str) else prefix}
+        given = {
+            "url": str(place),
+            "options": json.dumps({key: value for key, value in options.items() if value}, sort_keys=True),
+            "currently_used": currently_used,
+            "description": description,
+        }
+        session = cls._current()
+        known = session.registries["Source"]
+        named = {
+            "entity": entity_name(entity),
+            "name": name or stem_of(place),
+            "version": version,
+            "organism": session.registries["Organism"]._name_of(organism),
+        }
+        found: Source = known.get_or_none(**named) or known(**named, url=str(place))
+        for field, value in given.items():
+            setattr(found, field, value)
+        return found.save()
+
+    @classmethod
+    def available(cls, entity: str | type[Any] | None = None) -> list[Source]:
+        """Return the sources there are for a registry, or for all: the added ones, then those that packages bring."""
+        session = cls._current()
+        wanted = ENTITIES if entity is None else (entity_name(entity),)
+        saved = list(session.registries["Source"].filter(entity__in=list(wanted)).order_by("-currently_used", "-id"))
+        seen = {source._key() for source in saved}
+        bound = session.registries["Source"]
+        packaged = [bound(**fields) for name in wanted for fields in PACKAGED[name]()]
+        return [*saved, *(source for source in packaged if source._key() not in seen)]
+
+    def _key(self) -> tuple[str, ...]:
+        return (self.entity, self.name, self.version, self.organism)
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        """How the file is read: `columns`, `prefix`."""
+        read: dict[str, Any] = json.loads(self.options) if self.options else {}
+        return read
+
+    def __str__(self) -> str:
+        organism = "" if self.organism == ALL else f" ({self.organism})"
+        return f"{self.name} {self.version}".strip() + organism
+
+
+def entity_name(entity: str | type[Any]) -> str:
+    """Return the registry that a name in any spelling, or the class, means.
+
+    Raises `InvalidArgument` with the registries there are.
+
+    >>> entity_name("cell_type"), entity_name("gene"), entity_name("bionty.Tissue")
+    ('CellType', 'Gene', 'Tissue')
+    """
+    given = getattr(entity, "__registry__", entity)
+    by_name = {name.casefold(): name for name in ENTITIES}
+    folded = str(given).rsplit(".", 1)[-1].replace("_", "").replace(" ", "").casefold()
+    if folded not in by_name:
+        raise InvalidArgument(f"no registry takes terms of {given!r}{hint(str(given), ENTITIES)}", value=entity)
+    return by_name[folded]

@@ -1,0 +1,140 @@
+"""Sources that are tables: CSV, TSV and Parquet, their columns named, recognised, or told by what they hold."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from duckfeat.errors import InvalidArgument, hint
+from duckfeat.ontology.formats import suffix_of
+
+if TYPE_CHECKING:
+    import polars as pl
+
+_SEPARATORS = {".csv": ",", ".tsv": "\t", ".tab": "\t", ".txt": "\t"}
+SUFFIXES = (*_SEPARATORS, ".parquet")
+_BATCH = 100_000
+_SAMPLE = 200
+
+# How columns of common files are called, for each field; the field's own name comes first.
+_CALLED: Mapping[str, tuple[str, ...]] = {
+    "ontology_id": ("id", "term_id", "curie", "obo_id", "ontology_term_id"),
+    "name": ("label", "term", "term_name", "common_name"),
+    "scientific_name": ("scientific", "species"),
+    "synonyms": ("synonym", "aliases", "alias", "alias_symbol"),
+    "description": ("definition", "def"),
+    "abbr": ("abbreviation",),
+    "parents": ("parent", "parent_id", "parent_ids", "is_a", "subclass_of"),
+    "symbol": ("gene_symbol", "gene_name", "feature_name", "hgnc_symbol", "name", "gene"),
+    "ensembl_gene_id": ("ensembl_id", "gene_id", "feature_id", "gene_stable_id", "ensembl", "id"),
+    "stable_id": ("systematic_name", "locus_tag"),
+    "ncbi_gene_ids": ("ncbi_gene_id", "entrez_id", "entrezgene_id", "entrez_gene_id"),
+    "biotype": ("gene_biotype", "gene_type", "feature_type", "type"),
+    "uniprotkb_id": ("uniprot_id", "uniprot", "accession", "entry"),
+    "gene_symbol": ("gene_symbols", "gene_names", "gene"),
+    "ensembl_gene_ids": ("ensembl_gene_id", "gene_id"),
+}
+
+# What the columns of a table without a header hold.
+_HOLDS: Mapping[str, re.Pattern[str]] = {
+    "ensembl_gene_id": re.compile(r"ENS[A-Z]*G\d{6,}(\.\d+)?|FBgn\d+|WBGene\d+"),
+    "uniprotkb_id": re.compile(r"[OPQ]\d[A-Z\d]{3}\d|[A-NR-Z]\d([A-Z][A-Z\d]{2}\d){1,2}"),
+    "ontology_id": re.compile(r"[A-Za-z]+[:_]\w*\d\w*"),
+    "biotype": re.compile(r"protein_coding|artifact|TEC|ribozyme|\w*(RNA|tRNA|pseudogene|_gene)"),
+}
+
+
+def read_table(path: Path, fields: Sequence[str], label: str, columns: Mapping[str, str | int]) -> Iterator[pl.DataFrame]:
+    """Yield the rows of a table in batches, columns called as the fields are; `parents` is a list.
+
+    Raises `InvalidArgument` for a column that is not there, and where no column holds the field `label`.
+    """
+    frame = _scan(path, [*fields, "parents"])
+    named = _named(frame, columns) if columns else _recognised(frame, [*fields, "parents"], label)
+    if label not in named:
+        there = ", ".join(frame.collect_schema().names())
+        raise InvalidArgument(
+            f"{path.name}: no column is seen to hold {label!r}; say which: columns={{{label!r}: ...}}. "
+            f"There are: {there}.",
+            path=str(path),
+        )
+    chosen = frame.select([_cleaned(frame, field, column) for field, column in named.items()])
+    yield from chosen.collect_batches(chunk_size=_BATCH, maintain_order=True)
+
+
+def _scan(path: Path, fields: Sequence[str]) -> pl.LazyFrame:
+    import polars
+
+    suffix = suffix_of(path)
+    if suffix == ".parquet":
+        return polars.scan_parquet(path)
+    separator = _SEPARATORS[suffix]
+    first = polars.read_csv(path, separator=separator, has_header=False, n_rows=1, infer_schema=False)
+    cells = {_folded(cell) for cell in (first.row(0) if len(first) else ()) if cell}
+    titles = {name for field in fields for name in (field, *_CALLED.get(field, ()))}
+    return polars.scan_csv(path, separator=separator, has_header=bool(cells & titles), infer_schema=False)
+
+
+def _folded(name: str) -> str:
+    return re.sub(r"\W+", "_", name.strip().casefold())
+
+
+def _named(frame: pl.LazyFrame, columns: Mapping[str, str | int]) -> dict[str, str]:
+    names = frame.collect_schema().names()
+    found = {}
+    for field, column in columns.items():
+        there = isinstance(column, int) and 0 <= column < len(names)
+        name = names[int(column)] if there else str(column)
+        if name not in names:
+            raise InvalidArgument(f"there is no column {column!r}{hint(name, names)}", column=column, available=names)
+        found[field] = name
+    return found
+
+
+def _recognised(frame: pl.LazyFrame, fields: Sequence[str], label: str) -> dict[str, str]:
+    """Return the column of each field that one is found for, by its name or else by what it holds."""
+    names = {_folded(name): name for name in reversed(frame.collect_schema().names())}
+    found: dict[str, str] = {}
+    for place in range(max(len(_CALLED.get(field, ())) for field in fields) + 1):
+        for field in fields:
+            called = (field, *_CALLED.get(field, ()))[place : place + 1]
+            if field not in found and called and called[0] in names and names[called[0]] not in found.values():
+                found[field] = names[called[0]]
+    return found or _by_content(frame, fields, label)
+
+
+def _by_content(frame: pl.LazyFrame, fields: Sequence[str], label: str) -> dict[str, str]:
+    sample = frame.head(_SAMPLE).collect()
+    found: dict[str, str] = {}
+    for field in fields:
+        for name in sample.columns:
+            texts = [text for text in sample[name].to_list() if isinstance(text, str) and text]
+            pattern = _HOLDS.get(field)
+            matches = sum(bool(pattern.fullmatch(text)) for text in texts) if pattern else 0
+            if texts and matches >= 0.9 * len(texts) and field not in found and name not in found.values():
+                found[field] = name
+    rest = [name for name in sample.columns if name not in found.values() and _is_text(sample[name].to_list())]
+    return {**found, label: rest[0]} if rest else found
+
+
+def _is_text(cells: Sequence[Any]) -> bool:
+    texts = [cell for cell in cells if isinstance(cell, str) and cell]
+    return any(not re.fullmatch(r"[\d.+-]+", text) for text in texts)
+
+
+def _cleaned(frame: pl.LazyFrame, field: str, column: str) -> pl.Expr:
+    """Return a column as its field: text without what is empty, synonyms joined by bars, parents as a list."""
+    import polars
+
+    cells = polars.col(column)
+    listed = isinstance(frame.collect_schema()[column], polars.List)
+    if listed:
+        cells = cells.cast(polars.List(polars.String)).list.join("|")
+    text = cells.cast(polars.String).str.strip_chars()
+    text = polars.when(text != "").then(text)  # type: ignore[assignment]  # without `otherwise` the rest is null
+    if field != "parents":
+        return text.alias(field)
+    ids = text.str.replace_all(r"\s*[|;,]\s*", "|").str.split("|")
+    return ids.fill_null(polars.lit([], dtype=polars.List(polars.String))).alias(field)

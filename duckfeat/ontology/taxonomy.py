@@ -1,0 +1,54 @@
+"""The NCBI taxonomy as it is published: `names.dmp` and `nodes.dmp`, in a folder or an archive."""
+
+from __future__ import annotations
+
+import tarfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING
+
+from duckfeat.engine.base import Engine
+from duckfeat.engine.resources import statement
+from duckfeat.errors import InvalidArgument
+from duckfeat.model.statement import Statement
+
+if TYPE_CHECKING:
+    import polars as pl
+
+FILES = ("names.dmp", "nodes.dmp")
+_BATCH = 100_000
+
+
+def read_taxonomy(path: Path, engine: Engine) -> Iterator[pl.DataFrame]:
+    """Yield the taxa with their names and parents, in batches; the engine keeps to its memory limit.
+
+    Raises `InvalidArgument` where one of the two files is missing.
+    """
+    import polars
+
+    with _folder(path) as folder:
+        names, nodes = (str(folder / name) for name in FILES)
+        given = {"names": names, "nodes": nodes}
+        for batch in engine.batches(Statement(statement("ontology.taxonomy"), given), _BATCH):
+            yield polars.DataFrame(polars.from_arrow(batch))
+
+
+@contextmanager
+def _folder(path: Path) -> Iterator[Path]:
+    """Give the folder of the two files, unpacked for a while if they are in an archive."""
+    folder = path if path.is_dir() else path.parent
+    if path.is_dir() or path.name in FILES:
+        missing = [name for name in FILES if not (folder / name).exists()]
+        if missing:
+            raise InvalidArgument(f"{folder} holds no {' and no '.join(missing)}", path=str(path))
+        yield folder
+        return
+    with TemporaryDirectory() as unpacked, tarfile.open(path) as archive:
+        held = [name for name in FILES if name in archive.getnames()]
+        if len(held) < len(FILES):
+            raise InvalidArgument(f"{path.name} does not hold {' and '.join(FILES)}", path=str(path))
+        for name in held:
+            archive.extract(name, unpacked, filter="data")
+        yield Path(unpacked)

@@ -1,0 +1,477 @@
+"""What registries of terms have in common: they are filled from sources, and know what is above and below."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, ClassVar, Self
+
+from duckfeat.compile.select import Query
+from duckfeat.errors import DoesNotExist, InvalidArgument
+from duckfeat.model.fields import FieldRef, ForeignKey, Many, field_name
+from duckfeat.model.q import RelatedTo
+from duckfeat.ontology.choosing import choose
+from duckfeat.ontology.drawing import HierarchyView
+from duckfeat.ontology.importing import Import, Imported
+from duckfeat.ontology.organisms import known_organism
+from duckfeat.ontology.public import PublicOntology, Terms
+from duckfeat.ontology.reading import content_fields, read
+from duckfeat.ontology.source import ALL, Source
+from duckfeat.query.queryset import QuerySet
+from duckfeat.query.session import Session
+from duckfeat.registries import naming
+from duckfeat.registries.base import TracksUpdates
+from duckfeat.registries.labels import add_synonym
+
+_log = logging.getLogger("duckfeat")
+_LABELLED = ("Artifact", "Run", "Record")
+
+
+@dataclass(frozen=True, slots=True)
+class TermInspection(naming.Inspection):
+    """Which values are saved terms and which are not; `in_source` are those of the latter that a source knows."""
+
+    in_source: list[Any] = field(default_factory=list)
+
+    def __repr__(self) -> str:
+        text = naming.Inspection.__repr__(self)
+        if self.in_source:
+            text += f"\n  {len(self.in_source)} of them are in the source: from_values() brings them"
+        return text
+
+
+class Sourced(TracksUpdates):
+    """A record that may come from a source. It has an id there; saving one whose id exists gives the existing one."""
+
+    __found_by__ = ("ontology_id",)
+    __identifiers__: ClassVar[tuple[str, ...]] = ("ontology_id",)
+    """The fields that hold the id of a term, the first being the one that hierarchies and sources go by."""
+
+    source: Any
+    artifacts: Any
+    runs: Any
+    records: Any
+    synonyms: Any
+
+    def __init_subclass__(cls, rows: str = "", **kwargs: Any) -> None:
+        if rows:
+            cls._relate(rows)
+        super().__init_subclass__(rows=rows, **kwargs)
+
+    @classmethod
+    def _relate(cls, rows: str) -> None:
+        """Declare the relations that every registry of terms has."""
+        _declare(cls, "source", ForeignKey("Source", "The source it comes from.", related="{rows}", null=True))
+        for target in _LABELLED:
+            plural = f"{target.lower()}s"
+            doc = f"The {plural} that are labelled with it."
+            _declare(cls, plural, Many(target, f"{plural}.{rows}", doc, forward=False))
+
+    # --- saving ----------------------------------------------------------------------------------
+
+    @classmethod
+    def _prepare(cls, session: Session, records: Sequence[Self]) -> None:
+        if "organism" not in cls.__table__.fields or session.organism_id is None:
+            return
+        for record in records:
+            if record.__dict__.get("organism_id") is None:
+                record.__dict__["organism_id"] = session.organism_id
+
+    @classmethod
+    def _twin_key(cls, record: Self) -> Any:
+        values = record.__dict__
+        for name in cls.__identifiers__:
+            if values.get(name) is not None:
+                return (name, values[name])
+        label = values.get(cls.__table__.label)
+        return None if label is None else (label, values.get("organism_id"))
+
+    @classmethod
+    def _existing(cls, session: Session, records: Sequence[Self]) -> dict[int, Self]:
+        found: dict[int, Self] = {}
+        for name in (*cls.__identifiers__, cls.__table__.label):
+            waiting = {
+                at: record.__dict__[name]
+                for at, record in enumerate(records)
+                if at not in found and record.__dict__.get(name) is not None
+            }
+            if not waiting:
+                continue
+            saved = naming.outside_trash(session, cls.__registry__).filter(**{f"{name}__in": list(waiting.values())})
+            candidates: dict[Any, list[Self]] = {}
+            for one in saved.order_by("id"):
+                candidates.setdefault(one.__dict__[name], []).append(one)
+            for at, value in waiting.items():
+                same = [one for one in candidates.get(value, ()) if records[at]._is(one, name)]
+                if same:
+                    found[at] = records[at]._identify(same[0])
+        return found
+
+    def _has_id(self) -> bool:
+        return any(self.__dict__.get(name) is not None for name in self.__identifiers__)
+
+    def _is(self, saved: Self, name: str) -> bool:
+        """Tell whether a saved record of the same id, or of the same name, is this new one.
+
+        By name it is where one of the two has no id, and the organism is the same.
+        """
+        if name in self.__identifiers__:
+            return True
+        organisms = {record.__dict__.get("organism_id") for record in (self, saved)}
+        return (not self._has_id() or not saved._has_id()) and len(organisms - {None}) < 2
+
+    def _identify(self, saved: Self) -> Self:
+        """Return the saved record that this is; one saved by hand, without an id, gets what this one knows."""
+        if saved._has_id() or not self._has_id():
+            return saved
+        fields = [*content_fields(self.__table__), "source", "organism"]
+        columns = {name: self.__table__.fields[name].column for name in fields if name in self.__table__.fields}
+        known = {name: self.__dict__.get(column) for name, column in columns.items() if name != "synonyms"}
+        session = self._bound
+        session.writer.update(
+            self.__registry__, [saved.id], {name: value for name, value in known.items() if value is not None}
+        )
+        return saved.refresh_from_db()
+
+    @classmethod
+    def _saved(cls, session: Session, records: Sequence[Self]) -> None:
+        """Save what is above records from a source, and the hierarchy between them."""
+        waiting: dict[int, tuple[Terms, list[Self]]] = {}
+        for record in records:
+            terms = record.__dict__.pop("_lineage", None)
+            if terms is not None:
+                waiting.setdefault(id(terms), (terms, []))[1].append(record)
+        for terms, group in waiting.values():
+            ids = [record.__dict__[terms.identifier] for record in group]
+            frame = terms.frame[sorted(terms.closure(ids))]
+            Import(session, cls.__registry__, cls.__identifiers__, None).run(
+                [frame], group[0].__dict__["source_id"], update=False
+            )
+
+    # --- sources ---------------------------------------------------------------------------------
+
+    @classmethod
+    def _chosen(cls, source: Any, version: str | None, organism: Any) -> tuple[Session, Source, str | None]:
+        session = cls._current()
+        name = organism_name(session, organism)
+        chosen = choose(session, cls.__registry__, source, version, name)
+        return session, chosen, name if chosen.organism == ALL else chosen.organism
+
+    @classmethod
+    def _terms(cls, session: Session, source: Source, organism: str | None) -> Terms:
+        """Return the terms of a source; those of a file that did not change are read once."""
+        import polars
+
+        path = Path(source.url)
+        stamp = (path.stat().st_mtime_ns, path.stat().st_size) if path.is_file() else None
+        key = (cls.__registry__, source.url, source.options, organism, stamp)
+        if key not in session.sources:
+            frames = list(read(source, cls.__table__, session.engine, organism))
+            frame = polars.concat(frames) if frames else polars.DataFrame()
+            session.sources[key] = Terms(frame, cls.__table__.label, cls.__identifiers__[0])
+        found: Terms = session.sources[key]
+        return found
+
+    @classmethod
+    def public(cls, source: Any = None, version: str | None = None, organism: Any = None) -> PublicOntology:
+        """Return the terms of a source to look at, without saving any.
+
+        `source` is a name or a Source; the one in use unless given. Raises `DoesNotExist` where there is no such
+        source, `MissingExtra` where a library is needed to read it.
+        """
+        return cls._opened(source, version, organism, parents=True)
+
+    @classmethod
+    def _opened(cls, source: Any, version: str | None, organism: Any, *, parents: bool) -> PublicOntology:
+        session, chosen, name = cls._chosen(source, version, organism)
+        terms = cls._terms(session, chosen, name)
+        bound = session.registries[cls.__registry__]
+        fixed: dict[str, Any] = {"source": chosen}
+        if "organism" in cls.__table__.fields:
+            fixed["organism"] = organism_record(session, name)
+
+        def make(row: Mapping[str, Any]) -> Any:
+            content = {key: value for key, value in row.items() if key != "parents" and value is not None}
+            record = bound(**content, **fixed)
+            if parents and row["parents"]:
+                record.__dict__["_lineage"] = terms
+            return record
+
+        return PublicOntology(chosen, terms, make)
+
+    @classmethod
+    def from_source(
+        cls,
+        *,
+        source: Any = None,
+        version: str | None = None,
+        organism: Any = None,
+        parents: bool = True,
+        **lookup: Any,
+    ) -> Any:
+        """Return the term of a source with these values of fields, not saved: a record, or a list where several are.
+
+        A synonym in place of the name finds its term. Saving the record saves with it what is above it, up to the
+        root; `parents=False` saves it alone. What is saved already is found, not doubled.
+
+        Raises `DoesNotExist` with the nearest name for an unknown term or source, `FieldError` for an unknown field.
+        """
+        found = cls._opened(source, version, organism, parents=parents)
+        records = [found.record(position) for position in found.find(**lookup)]
+        return records[0] if len(records) == 1 else records
+
+    @classmethod
+    def import_source(cls, source: Any = None, version: str | None = None, organism: Any = None) -> Imported:
+        """Save every term of a source, with synonyms and hierarchy, and return how many: all or nothing.
+
+        Terms that are saved already, by id or as terms made by hand by name, are brought up to date; synonyms added
+        by hand and relations made by hand are kept. Importing the same again changes nothing.
+
+        Raises `DoesNotExist` where there is no such source, `MissingExtra` where a library is needed to read it.
+        """
+        session, chosen, name = cls._chosen(source, version, organism)
+        with session.engine.transaction():
+            chosen.in_db = True
+            chosen.save()
+            organism_id = None
+            if "organism" in cls.__table__.fields and (owner := organism_record(session, name)) is not None:
+                organism_id = owner.save().id if owner.id is None else owner.id
+            frames = read(chosen, cls.__table__, session.engine, name)
+            run = Import(session, cls.__registry__, cls.__identifiers__, organism_id)
+            return run.run(frames, chosen.id, update=True)
+
+    # --- values ----------------------------------------------------------------------------------
+
+    @classmethod
+    def from_values(
+        cls,
+        values: Iterable[Any],
+        field: str | FieldRef | None = None,
+        create: bool = False,
+        *,
+        source: Any = None,
+        version: str | None = None,
+        organism: Any = None,
+        parents: bool = True,
+        **fixed: Any,
+    ) -> list[Self]:
+        """Return the terms that distinct values of a field mean: the saved ones, or unsaved ones from the source.
+
+        In place of a name, its synonyms and its id are understood. A value that neither the registry nor the source
+        knows is reported in the log, with what it may have meant, and left out. `create=True` saves everything,
+        and makes terms of the unknown values, with `fixed` as further fields.
+        """
+        name = field_name(field) if field is not None else cls.__table__.label
+        cls.__table__.field(name)
+        listed = list(dict.fromkeys(value for value in naming._texts(values)[0] if value is not None))
+        session = cls._current()
+        saved = naming.outside_trash(session, cls.__registry__)
+        by_value: dict[Any, Any] = {}
+        for record in saved.filter(**{f"{name}__in": listed}).order_by("-id"):
+            by_value[record.__dict__[name]] = record
+        missing = [value for value in listed if value not in by_value]
+        if missing:
+            by_value |= cls._from_synonyms(missing, name)
+            missing = [value for value in missing if value not in by_value]
+            public = cls._source_of(source, version, organism, parents=parents) if missing else None
+            by_value |= cls._from_public(public, missing, name) if public is not None else {}
+        unknown = [value for value in missing if value not in by_value]
+        if unknown:
+            _report(cls.__registry__, unknown, cls._source_of(source, version, organism, parents=parents))
+        if create:
+            bound = session.registries[cls.__registry__]
+            by_value |= {value: bound(**{name: value, **fixed}) for value in unknown}
+        found = list({id(by_value[value]): by_value[value] for value in listed if value in by_value}.values())
+        if create:
+            session.writer.save([record for record in found if record.id is None])
+        return found
+
+    @classmethod
+    def _from_synonyms(cls, values: Sequence[Any], name: str) -> dict[Any, Any]:
+        """Return the saved terms that values are synonyms of."""
+        if name != cls.__table__.label or not cls._queryset().exists():
+            return {}
+        names = dict(zip(values, naming.standardize(cls, values, name), strict=True))
+        meant = {value: standard for value, standard in names.items() if standard != value}
+        found = {record.__dict__[name]: record for record in cls.filter(**{f"{name}__in": list(meant.values())})}
+        return {value: found[standard] for value, standard in meant.items() if standard in found}
+
+    @classmethod
+    def _from_public(cls, public: PublicOntology, values: Sequence[Any], name: str) -> dict[Any, Any]:
+        made: dict[int, Any] = {}
+        found: dict[Any, Any] = {}
+        for value in values:
+            places = public.places(name, value)
+            if places:
+                found[value] = made.setdefault(places[0], public.record(places[0]))
+        return found
+
+    @classmethod
+    def _source_of(
+        cls, source: Any = None, version: str | None = None, organism: Any = None, *, parents: bool = True
+    ) -> PublicOntology | None:
+        """Return the source that is asked for; None where none was and there is none."""
+        try:
+            return cls._opened(source, version, organism, parents=parents)
+        except (DoesNotExist, InvalidArgument, ImportError):
+            if source is not None or version is not None or organism is not None:
+                raise
+            return None
+
+    @classmethod
+    def inspect(cls, values: Any, field: str | FieldRef | None = None) -> TermInspection:
+        """Return which values are saved terms, which are not, which of those the source has, and what they may mean.
+
+        `suggestions` maps a value to the name that it is a synonym of, in the registry or the source, or nearest to.
+        """
+        name = field_name(field) if field is not None else cls.__table__.label
+        found = naming.inspect(cls, values, name)
+        public = cls._source_of() if found.non_validated else None
+        if public is None:
+            return TermInspection(found.validated, found.non_validated, found.suggestions)
+        texts = [value for value in found.non_validated if isinstance(value, str)]
+        there = [value for value in texts if public.places(name, value)]
+        suggestions = dict(found.suggestions)
+        for value in texts:
+            if value in there or value not in suggestions:
+                near = public.nearest(value)
+                suggestions |= {value: near} if near is not None and near != value else {}
+        return TermInspection(found.validated, found.non_validated, suggestions, there)
+
+    @classmethod
+    def standardize(cls, values: Any, field: str | FieldRef | None = None) -> Any:
+        """Return the values with synonyms (in any case) replaced by the name they stand for; for one text, a text.
+
+        The saved terms are asked first, then the source.
+        """
+        name = field_name(field) if field is not None else cls.__table__.label
+        result = naming.standardize(cls, values, name)
+        listed = [result] if isinstance(result, str) or result is None else result
+        public = None
+        if name == cls.__table__.label and not all(cls.validate(list(listed), name)):
+            public = cls._source_of()
+        return result if public is None else public.standardize(result)
+
+    def add_synonym(self, synonym: str | Iterable[str]) -> None:
+        """Add one or several other names and save the term; what is there already is passed over."""
+        for one in [synonym] if isinstance(synonym, str) else synonym:
+            add_synonym(self, one)
+
+    def remove_synonym(self, synonym: str | Iterable[str]) -> None:
+        """Take away one or several other names and save the term."""
+        gone = {synonym} if isinstance(synonym, str) else set(synonym)
+        kept = [one for one in (self.synonyms or "").split("|") if one and one not in gone]
+        self.synonyms = "|".join(kept) or None
+        self.save()
+
+
+class Term(Sourced):
+    """A record with others above and below it."""
+
+    parents: Any
+    children: Any
+
+    @classmethod
+    def _relate(cls, rows: str) -> None:
+        _declare(cls, "parents", Many(cls.__name__, f"{rows}.parents", "The terms right above."))
+        _declare(cls, "children", Many(cls.__name__, f"{rows}.parents", "The terms right below.", forward=False))
+        super()._relate(rows)
+
+    def query_parents(self) -> QuerySet[Self]:
+        """Return all terms above this one, at any distance, as a QuerySet. A cycle is followed once.
+
+        >>> import duckfeat as dft
+        >>> store = dft.connect()
+        >>> t_cell = dft.CellType.from_source(name="T cell").save()
+        >>> t_cell.query_parents().filter(name__endswith="cyte").order_by("name").to_list("name")
+        ['leukocyte', 'lymphocyte']
+        """
+        return self._closure("parents")
+
+    def query_children(self) -> QuerySet[Self]:
+        """Return all terms below this one, at any distance, as a QuerySet. A cycle is followed once."""
+        return self._closure("children")
+
+    def _closure(self, name: str) -> QuerySet[Self]:
+        self._require_saved("query")
+        session = self._bound
+        table = session.catalog[self.__registry__]
+        query = Query(table, branches=session.branches)
+        return QuerySet(session, query.where(RelatedTo(table.relations[name], (self.id,), closure=True)))
+
+    def view_parents(
+        self, field: str | FieldRef | None = None, with_children: bool = False, distance: int | None = None
+    ) -> HierarchyView:
+        """Return a drawing of the terms above this one, and with `with_children` of those below.
+
+        `field` is what they are labelled by, `distance` how many steps to go at most. It prints as a tree of text; a
+        notebook draws it where Graphviz is installed. `.dot` and `.svg()` give it for other uses.
+        """
+        self._require_saved("draw")
+        name = field_name(field) if field is not None else self.__table__.label
+        found = self.query_parents() | self.query_children() if with_children else self.query_parents()
+        labels = {self.id: self.__dict__[name], **dict(found.values_list("id", name)._fetch())}
+        relation = self.__table__.relations["parents"].link
+        edges = self._bound.engine.run("ontology.edges", None, relation=relation, ids=list(labels))
+        if distance is not None:
+            near = set(_within(self.id, edges, distance))
+            labels = {id_: label for id_, label in labels.items() if id_ in near}
+            edges = [edge for edge in edges if set(edge) <= near]
+        return HierarchyView(self.id, {id_: str(label) for id_, label in labels.items()}, edges)
+
+
+def _within(start: int, edges: Sequence[tuple[int, ...]], distance: int) -> Iterator[int]:
+    """Yield the terms in reach of one when steps go either always up or always down."""
+    yield start
+    for near, far in ((0, 1), (1, 0)):
+        reached, front = {start}, {start}
+        for _ in range(distance):
+            front = {edge[far] for edge in edges if edge[near] in front} - reached
+            reached |= front
+            yield from front
+
+
+def _declare(cls: type[Any], name: str, declared: Any) -> None:
+    declared.__set_name__(cls, name)
+    setattr(cls, name, declared)
+
+
+def _report(registry: str, unknown: Sequence[Any], public: PublicOntology | None) -> None:
+    shown = []
+    for value in unknown[:10]:
+        near = public.nearest(value) if public is not None and isinstance(value, str) else None
+        shown.append(f"{value!r} (did you mean {near!r}?)" if near else repr(value))
+    more = f", ... {len(unknown) - 10} more" if len(unknown) > 10 else ""
+    where = f"in {public.source}" if public is not None else "saved, and there is no source"
+    _log.warning("%s: %d values are not known %s: %s%s", registry, len(unknown), where, ", ".join(shown), more)
+
+
+# --- organisms -----------------------------------------------------------------------------------
+
+
+def organism_name(session: Session, organism: Any) -> str | None:
+    """Return the name of an organism that is given as a record or by any of its names, or None for none.
+
+    Raises `DoesNotExist` for one that is neither saved nor well known.
+    """
+    if organism is None or organism == ALL:
+        return None
+    record = organism_record(session, organism)
+    return None if record is None else str(record.name)
+
+
+def organism_record(session: Session, organism: Any) -> Any:
+    """Return the organism of a name: the saved one, or an unsaved one that is well known; None for None."""
+    registry = session.registries["Organism"]
+    if organism is None or getattr(type(organism), "__registry__", None) == "Organism":
+        return organism
+    if not isinstance(organism, str):
+        raise InvalidArgument(f"an organism is a name or an Organism record, not {organism!r}", value=organism)
+    known = known_organism(organism)
+    asked = {"ontology_id": known.ontology_id} if known else {"name": organism}
+    saved = registry.filter(**asked).first() or registry.filter(scientific_name=organism).first()
+    if saved is not None:
+        return saved
+    return registry.from_source(name=known.name if known else organism, source="common", parents=False)

@@ -1,0 +1,154 @@
+"""The score ranks texts as a person would, and says 100 of nothing but the text itself."""
+
+from __future__ import annotations
+
+import dataclasses
+import re
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from duckfeat.query import search
+from duckfeat.query.search import COSTS, CUTOFF, MAX_CHARS, Query, score
+
+DOCS = Path(__file__).parents[3] / "docs" / "search.md"
+
+
+@pytest.mark.parametrize(
+    ("query", "text"),
+    [("T cell", "T cell"), ("t CELL", "T cell"), ("STRASSE", "Straße"), ("", ""), ("\x00", "\x00"), ("😀", "😀")],
+)
+def test_the_text_itself_scores_100(query: str, text: str) -> None:
+    assert score(query, text) == 100.0
+
+
+@given(st.text(), st.text(), st.booleans())
+def test_nothing_else_does(query: str, text: str, case_sensitive: bool) -> None:
+    same = query == text if case_sensitive else query.casefold() == text.casefold()
+    found = score(query, text, case_sensitive=case_sensitive)
+    assert (found == 100.0) == same
+    assert 0.0 <= found <= 100.0
+
+
+@pytest.mark.parametrize(
+    ("query", "text"),
+    [
+        ("TNF alpha", "TNF-alpha"),
+        ("TNF α", "TNF-alpha"),
+        ("TNFa", "TNF-alpha"),
+        ("TNFalpha", "TNF α"),
+        ("tnf-a", "TNF-α"),
+        ("Tcell", "T cell"),
+        ("T cell", "T-cell"),
+        ("Sjogren", "Sjögren"),
+        ("Hodgkins", "Hodgkin's"),
+        ("CD8+ T cell", "CD8-positive T cell"),
+        ("CD4- T cell", "CD4-negative T cell"),
+    ],
+)
+def test_what_reads_the_same_scores_just_below_100(query: str, text: str) -> None:
+    assert 98.0 < score(query, text) < 100.0
+
+
+@pytest.mark.parametrize(
+    ("query", "nearer", "farther"),
+    [
+        # typing errors: each kind, and one against two
+        ("neutrphil", "neutrophil", "neuropil"),
+        ("nuetrophil", "neutrophil", "neuron"),
+        ("neutrropphil", "neutrophil", "neutropenia"),
+        ("nautrophil", "neutrophil", "autophil"),
+        ("BRAC1", "BRCA1", "BRAP"),
+        # a number tells things apart
+        ("ULabel7", "ULabel77", "ULabel5"),
+        ("CD8 T cel", "CD8 T cell", "CD4 T cell"),
+        # words left out, in another order, joined, added
+        ("CD8 T cell", "CD8-positive, alpha-beta T cell", "CD4-positive, alpha-beta T cell"),
+        ("lung of epithelium", "epithelium of lung", "epithelium of liver"),
+        ("Tcell memory", "memory T cell", "memory B cell"),
+        ("human T cell", "T cell", "human B lymphocyte precursor"),
+        # several at once
+        ("lnug epitelium", "epithelium of lung", "lung"),
+        ("memmory CD8 Tcell", "CD8-positive memory T cell", "CD8-positive T cell"),
+        # starts and pieces
+        ("neutro", "neutrophil", "neutrophil progenitor cell"),
+        ("neutro", "neutrophil", "immature neutrophil"),
+        ("orf112", "C1orf112", "C1orf12"),
+        # plural, in either direction
+        ("T cells", "T cell", "T cell line"),
+        ("neuropathies", "neuropathy", "neuropathic"),
+        # what is written decides between equals
+        ("C' cell", "C' cell", "C cell"),
+        ("KMT2bE", "KMT2E", "KMT2B"),
+        # nonsense in common is not much
+        ("lph", "LPH", "alpha thalassemia"),
+    ],
+)
+def test_ranks_as_a_person_would(query: str, nearer: str, farther: str) -> None:
+    assert score(query, nearer) > score(query, farther)
+    assert score(query, nearer) >= CUTOFF
+
+
+@pytest.mark.parametrize(
+    ("query", "text"),
+    [("lph", "alpha thalassemia"), ("xqzvkwjj", "neutrophil"), ("asdfgh", "ASD"), ("banana", "T cell"), ("x", "")],
+)
+def test_what_has_little_in_common_is_under_the_cutoff(query: str, text: str) -> None:
+    assert score(query, text) < CUTOFF
+
+
+def test_the_reference_example() -> None:
+    near = score("ULabel7", "ULabel5")
+    assert near == score("ULabel7", "ULabel6")
+    assert CUTOFF < near < 100.0
+
+
+def test_case_may_count() -> None:
+    assert score("cd8", "CD8", case_sensitive=True) < score("CD8", "CD8", case_sensitive=True) == 100.0
+    assert CUTOFF < score("Cd8a1", "CD8a1", case_sensitive=True) < score("Cd8-a1", "CD8a1") < 100.0
+
+
+@given(st.text(max_size=30), st.text(max_size=30))
+def test_a_floor_changes_no_score_at_or_above_it(query: str, text: str) -> None:
+    exact = score(query, text)
+    assert Query(query).score(text, floor=exact) == exact
+    assert Query(query).score(text, floor=min(100.0, exact + 1)) in {0.0, exact if exact == 100.0 else 0.0}
+
+
+@given(st.text(alphabet="ab α-+'8", max_size=12), st.text(alphabet="ab α-+'8", max_size=12))
+def test_a_floor_changes_no_score_of_much_alike_texts(query: str, text: str) -> None:
+    exact = score(query, text)
+    for floor in (0.0, exact / 2, exact):
+        assert Query(query).score(text, floor=floor) == exact
+
+
+def test_long_texts_are_told_apart_by_their_ends_when_equal_at_the_start() -> None:
+    long = "word " * MAX_CHARS
+    assert score(long + "a", long + "a") == 100.0
+    assert score(long + "a", long + "b") < 100.0
+    assert score("x" * 200_000, "x" * 200_001) < 100.0
+
+
+def test_many_words_are_compared_without_pairing_them() -> None:
+    query = " ".join(f"word{number}" for number in range(30))
+    text = " ".join(f"wurd{number}" for number in range(30))
+    assert score(query, text) > CUTOFF
+
+
+def test_a_repeated_word_is_matched_as_often_as_it_stands() -> None:
+    assert score("a b a", "a a b") > score("a b a", "a b")
+
+
+def test_every_cost_is_published() -> None:
+    listed = dict(re.findall(r"^\| `(\w+)` \| ([\d.]+) \|", DOCS.read_text(), re.MULTILINE))
+    assert {name: float(cost) for name, cost in listed.items()} == dataclasses.asdict(COSTS)
+
+
+def test_the_levels_are_published() -> None:
+    text = DOCS.read_text()
+    for level in (search.SAME_FORM, search.SAME_JOINED, search.CEILING, search.SPOKEN):
+        assert str(level) in text
+    assert f"| under {CUTOFF:g} |" in text
+    assert f"{MAX_CHARS:,} characters" in text
