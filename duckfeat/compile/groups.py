@@ -33,7 +33,9 @@ def grouped(
     rows = f"SELECT {', '.join(listed) or '1'} FROM {filtered(scope, query)}"
     for at, column in enumerate(columns):
         if column.content == "list":
-            rows = f"SELECT * REPLACE (unnest(CASE WHEN len(k{at}) = 0 THEN [NULL] ELSE k{at} END) AS k{at}) FROM ({rows})"
+            rows = (
+                f"SELECT * REPLACE (unnest(CASE WHEN len(k{at}) = 0 THEN [NULL] ELSE k{at} END) AS k{at}) FROM ({rows})"
+            )
     outputs = [
         Output(column.name, f"k{at}", "item" if column.content == "list" else column.content)
         for at, column in enumerate(columns)

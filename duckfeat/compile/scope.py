@@ -172,6 +172,4 @@ def _category_pairs(context: Context, entity: str, target: str, near: str, far: 
     if entity not in ENTITIES or not ids:
         return []
     of_features = context.params.member("n.feature_id", ids, "BIGINT")
-    return [
-        f"SELECT n.{near} AS a, n.{far} AS b FROM current_{ENTITIES[entity]}_annotations AS n WHERE {of_features}"
-    ]
+    return [f"SELECT n.{near} AS a, n.{far} AS b FROM current_{ENTITIES[entity]}_annotations AS n WHERE {of_features}"]

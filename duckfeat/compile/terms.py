@@ -59,10 +59,7 @@ class TermTable:
     def create(self) -> str:
         """Return the statement that makes the staging table."""
         typed = "".join(f", {name} {type_}" for name, type_ in self.fields.items())
-        return (
-            "CREATE OR REPLACE TEMP TABLE staged_terms "
-            f"(position BIGINT, key VARCHAR, parents VARCHAR[]{typed})"
-        )
+        return f"CREATE OR REPLACE TEMP TABLE staged_terms (position BIGINT, key VARCHAR, parents VARCHAR[]{typed})"
 
     def stage(self) -> str:
         """Return the statement that stages a batch of rows."""

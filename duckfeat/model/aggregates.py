@@ -45,11 +45,15 @@ FUNCTIONS: Mapping[str, Function] = MappingProxyType(
             Function("sum", NUMBERS, None, "sum({0})", "list_sum({0})"),
             Function("mean", NUMBERS, "float", "avg({0})", "list_avg({0})"),
             Function("median", NUMBERS, "float", "median({0})", "list_median({0})"),
-            Function("quantile", NUMBERS, "float", "quantile_cont({0}, {1})", "list_aggregate({0}, 'quantile_cont', {1})"),
+            Function(
+                "quantile", NUMBERS, "float", "quantile_cont({0}, {1})", "list_aggregate({0}, 'quantile_cont', {1})"
+            ),
             Function("min", ORDERED, None, "min({0})", "list_min({0})"),
             Function("max", ORDERED, None, "max({0})", "list_max({0})"),
             Function("std", NUMBERS, "float", "stddev_samp({0})", "list_stddev_samp({0})"),
-            Function("list", ORDERED, "list", "list({0} ORDER BY {0}) FILTER ({0} IS NOT NULL)", "list_sort({0})", "[]"),
+            Function(
+                "list", ORDERED, "list", "list({0} ORDER BY {0}) FILTER ({0} IS NOT NULL)", "list_sort({0})", "[]"
+            ),
         )
     }
 )

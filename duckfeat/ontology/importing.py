@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 from duckfeat.compile.terms import DROPPED, INCOMING, TermTable
 from duckfeat.errors import InvalidArgument
 from duckfeat.model.statement import Statement
-from duckfeat.query.session import Session
 from duckfeat.ontology.reading import content_fields
+from duckfeat.query.session import Session
 from duckfeat.registries.annotations import new_change
 
 if TYPE_CHECKING:

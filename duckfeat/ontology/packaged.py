@@ -72,7 +72,9 @@ def version_key(version: str) -> tuple[tuple[int, int, str], ...]:
     >>> sorted(["2025-10-01", "2025-9-01", "3.9"], key=version_key)
     ['3.9', '2025-9-01', '2025-10-01']
     """
-    return tuple((0, int(part), "") if part.isdigit() else (1, 0, part) for part in re.findall(r"\d+|[^\W\d]+", version))
+    return tuple(
+        (0, int(part), "") if part.isdigit() else (1, 0, part) for part in re.findall(r"\d+|[^\W\d]+", version)
+    )
 
 
 def plain_version(version: str) -> str:

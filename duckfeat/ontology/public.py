@@ -157,7 +157,9 @@ class PublicOntology:
         found = self.find(**lookups)
         if len(found) > 1:
             raise MultipleResultsFound(
-                f"{len(found)} terms of {self.source} have {_asked(lookups)}", registry=self.source.entity, count=len(found)
+                f"{len(found)} terms of {self.source} have {_asked(lookups)}",
+                registry=self.source.entity,
+                count=len(found),
             )
         return self.record(found[0])
 

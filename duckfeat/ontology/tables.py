@@ -46,7 +46,9 @@ _HOLDS: Mapping[str, re.Pattern[str]] = {
 }
 
 
-def read_table(path: Path, fields: Sequence[str], label: str, columns: Mapping[str, str | int]) -> Iterator[pl.DataFrame]:
+def read_table(
+    path: Path, fields: Sequence[str], label: str, columns: Mapping[str, str | int]
+) -> Iterator[pl.DataFrame]:
     """Yield the rows of a table in batches, columns called as the fields are; `parents` is a list.
 
     Raises `InvalidArgument` for a column that is not there, and where no column holds the field `label`.

@@ -199,7 +199,8 @@ def _letter_keys(letters: Array) -> Array:
     import numpy as np
 
     places = np.cumprod(np.full(letters.shape[1], _SECOND, np.uint32), dtype=np.uint32)
-    return (letters * places).sum(axis=1, dtype=np.uint32)
+    keys: Array = (letters * places).sum(axis=1, dtype=np.uint32)
+    return keys
 
 
 def _triples(spread: Array) -> Array:

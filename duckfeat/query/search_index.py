@@ -39,6 +39,8 @@ SEPARATOR = "|"
 
 _CANDIDATES, _CANDIDATES_PER_HIT = 192, 6
 _SHORTLIST, _SHORTLIST_PER_HIT = 6, 0.5
+# Who asks for more results than this gets every candidate scored.
+_THINNED_MOST = 100
 # Quick scorers, and the score that each gives to its best. The last likes every part of a text.
 _PREFILTERS = (
     (OSA.normalized_similarity, 1.0),
@@ -218,7 +220,7 @@ class SearchIndex:
             numbers = segment.candidates(query.readings, most, among)
             forms = segment.normals.take(numbers)
             found += [(segment, number, form) for number, form in zip(numbers.tolist(), forms, strict=True)]
-        if limit is not None:
+        if limit is not None and limit <= _THINNED_MOST:
             kept = _thinned(query.readings, [form for _, _, form in found], limit)
             found = [found[at] for at in kept]
         for segment, group in groupby(found, key=itemgetter(0)):

@@ -52,7 +52,7 @@ LEFT JOIN users AS u ON c.created_by_id = u.id
 LEFT JOIN runs AS r ON c.run_id = r.id
 LEFT JOIN transforms AS t ON r.transform_id = t.id
 LEFT JOIN typed_values AS v ON a.value_id = v.id AND a.feature_id = v.feature_id
-ORDER BY a.change_id, a.action DESC, a.feature_id, a.value_id;
+ORDER BY a.change_id ASC, a.action DESC, a.feature_id ASC, a.value_id ASC;
 
 -- name: add_links
 INSERT INTO entity_annotations (feature_id, entity_id, value_id, change_id)

@@ -182,4 +182,4 @@ INSERT INTO branches VALUES
     (1, 'main00000000', 'main', 'where records are unless told otherwise', now(), now(), NULL, NULL, 1, 1);
 
 INSERT INTO spaces VALUES
-    (1, 'all000000000', 'all', 'the space of every record unless told otherwise', now(), now(), NULL, NULL, 1, 1);
+    (1, 'all000000000', 'all', 'where records live unless told otherwise', now(), now(), NULL, NULL, 1, 1);

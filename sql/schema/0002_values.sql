@@ -21,7 +21,7 @@ CREATE TABLE typed_values (
     space_id BIGINT NOT NULL
 );
 
--- One row per operation that wrote annotations or links: who, when, in which run. Later ids are later changes.
+-- One row per operation that wrote annotations or links: who, when, in which run. Ids grow with time.
 CREATE TABLE changes (
     id BIGINT NOT NULL,
     operation VARCHAR NOT NULL,

@@ -14,20 +14,70 @@ from duckfeat.registries.managers import Manager
 
 ROOT = Path(__file__).resolve().parents[2]
 
-REGISTRY = (
-    "filter exclude all get get_or_none lookup search df pl arrow from_values validate inspect standardize using count "
-    "describe to_dataframe"
-).split()
-RECORD = "save delete restore describe refresh_from_db id uid created_at created_by run branch space".split()
-QUERYSET = (
-    "filter exclude order_by distinct values values_list count exists first last one one_or_none get search lookup df pl "
-    "arrow to_list delete update sql explain"
-).split()
-MANAGER = "add remove set clear all filter count df".split()
-FEATURES = "add_values update_values set_values remove_values get_values".split()
-PREDICATES = "isin between contains is_null".split()
-STORE = "annotate save track view sql transaction check close switch finish".split()
-MODULE = "connect save view Q settings errors models".split()
+REGISTRY = [
+    "filter",
+    "exclude",
+    "all",
+    "get",
+    "get_or_none",
+    "lookup",
+    "search",
+    "df",
+    "pl",
+    "arrow",
+    "from_values",
+    "validate",
+    "inspect",
+    "standardize",
+    "using",
+    "count",
+    "describe",
+    "to_dataframe",
+]
+RECORD = [
+    "save",
+    "delete",
+    "restore",
+    "describe",
+    "refresh_from_db",
+    "id",
+    "uid",
+    "created_at",
+    "created_by",
+    "run",
+    "branch",
+    "space",
+]
+QUERYSET = [
+    "filter",
+    "exclude",
+    "order_by",
+    "distinct",
+    "values",
+    "values_list",
+    "count",
+    "exists",
+    "first",
+    "last",
+    "one",
+    "one_or_none",
+    "get",
+    "search",
+    "lookup",
+    "df",
+    "pl",
+    "arrow",
+    "to_list",
+    "delete",
+    "update",
+    "sql",
+    "explain",
+]
+MANAGER = ["add", "remove", "set", "clear", "all", "filter", "count", "df"]
+FEATURES = ["add_values", "update_values", "set_values", "remove_values", "get_values"]
+PREDICATES = ["isin", "between", "contains", "is_null"]
+STORE = ["annotate", "save", "track", "view", "sql", "transaction", "check", "close", "switch", "finish"]
+MODULE = ["connect", "save", "view", "Q", "settings", "errors", "models"]
 FIELDS = {
     "FeatureValue": "value hash feature artifacts runs records created_at created_by run branch space",
     "Feature": "name dtype unit description synonyms values multiple coerce type",

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import struct
 from collections.abc import Iterator
-from datetime import UTC, date, datetime, timedelta, timezone
+from datetime import UTC, datetime, timedelta, timezone
 from typing import Any
 
 import duckdb
@@ -189,7 +189,7 @@ def test_encoding_and_decoding_give_the_value_back(dtype: str, data: st.DataObje
     typed = parsed.encode(value)
     assert typed.kind in parsed.base.kinds
     assert alike(decode_as(parsed, *typed), value)
-    assert parsed.encode(decode_as(parsed, *typed)) == typed or typed.physical != typed.physical  # noqa: PLR0124  # NaN
+    assert parsed.encode(decode_as(parsed, *typed)) == typed or typed.physical != typed.physical  # NaN
 
 
 @settings(max_examples=200)

@@ -95,9 +95,7 @@ def test_every_value_has_a_name_of_its_own(values: list[str]) -> None:
     lookup = lookup_of(*values)
     names = names_of(lookup)
     assert len(names) == len(values)
-    assert [getattr(lookup, name) for name in names] == [
-        f"record {position}" for position in range(len(values))
-    ]
+    assert [getattr(lookup, name) for name in names] == [f"record {position}" for position in range(len(values))]
 
 
 @given(st.lists(st.text(alphabet="aA1_+2 ", max_size=4), unique=True, min_size=1, max_size=20))
@@ -106,9 +104,7 @@ def test_later_values_leave_the_names_of_earlier_ones(values: list[str]) -> None
 
 
 def test_values_of_the_same_name_are_numbered_in_the_order_of_rows() -> None:
-    lookup = lookup_of(
-        "ADGB DT", "adgb-dt", "other", "adgb_dt", "adgb dt 2", "CD8+", "cd8-", "class", "Class"
-    )
+    lookup = lookup_of("ADGB DT", "adgb-dt", "other", "adgb_dt", "adgb dt 2", "CD8+", "cd8-", "class", "Class")
     expected = "adgb_dt adgb_dt_2 other adgb_dt_3 adgb_dt_2_2 cd8_ cd8_2 class_ class_2"
     assert names_of(lookup) == expected.split()
     assert lookup.adgb_dt_3 == "record 3"
@@ -233,9 +229,7 @@ def test_an_empty_lookup() -> None:
 
 def test_an_unknown_name_is_told_with_the_nearest() -> None:
     lookup = lookup_of("ADGB-DT", "TNF")
-    with pytest.raises(
-        UnknownName, match=r"^Gene.symbol has no name 'agdb_dt'; did you mean 'adgb_dt'\?$"
-    ) as caught:
+    with pytest.raises(UnknownName, match=r"^Gene.symbol has no name 'agdb_dt'; did you mean 'adgb_dt'\?$") as caught:
         _ = lookup.agdb_dt
     assert (caught.value.name, caught.value.suggestions) == ("agdb_dt", ["adgb_dt"])
     assert isinstance(caught.value, AttributeError | DuckfeatError)
@@ -353,9 +347,7 @@ def test_completions_are_few_and_stand_for_every_name(names: list[str], typed: s
         assert sum(count for _, count in found) == len(meant)
 
 
-@given(
-    st.lists(st.text(alphabet="abc", max_size=8), unique=True, min_size=1, max_size=60).map(sorted), st.data()
-)
+@given(st.lists(st.text(alphabet="abc", max_size=8), unique=True, min_size=1, max_size=60).map(sorted), st.data())
 def test_completing_again_and_again_reaches_every_name(names: list[str], data: st.DataObject) -> None:
     wanted, typed = data.draw(st.sampled_from(names)), ""
     for _ in range(len(wanted) + 1):

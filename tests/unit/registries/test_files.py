@@ -121,9 +121,7 @@ def test_the_hash_of_an_empty_file_is_the_known_one(tmp_path: Path) -> None:
     assert describe_path(tmp_path / "empty").hash == "1B2M2Y8AsgTpgAmY7PhCfg"
 
 
-@pytest.mark.parametrize(
-    "address", ["s3://bucket/a.csv", "gs://bucket/a.csv", "https://host/a.csv", "S3://b/a.csv"]
-)
+@pytest.mark.parametrize("address", ["s3://bucket/a.csv", "gs://bucket/a.csv", "https://host/a.csv", "S3://b/a.csv"])
 def test_an_address_elsewhere_has_no_size_and_no_hash(address: str) -> None:
     assert describe_path(address) == FileFacts(None, None, None, ".csv", is_folder=False)
     assert describe_path(f"{address}/").is_folder
@@ -193,9 +191,7 @@ def test_names_that_are_no_text(tmp_path: Path) -> None:
 
 def test_a_missing_file(tmp_path: Path) -> None:
     (tmp_path / "batch1.parquet").touch()
-    with pytest.raises(
-        MissingFile, match=r"batch_1.parquet does not exist; did you mean 'batch1.parquet'\?"
-    ) as caught:
+    with pytest.raises(MissingFile, match=r"batch_1.parquet does not exist; did you mean 'batch1.parquet'\?") as caught:
         describe_path(tmp_path / "batch_1.parquet")
     assert isinstance(caught.value, FileNotFoundError)
     assert caught.value.path == str(tmp_path / "batch_1.parquet")
@@ -370,9 +366,7 @@ def test_an_unknown_suffix(tmp_path: Path) -> None:
     assert caught.value.available == list(files.SUFFIXES)
     with pytest.raises(InvalidArgument, match="cannot be loaded: its name has no suffix; pass one"):
         load(tmp_path / "a")
-    with pytest.raises(
-        InvalidArgument, match=r"cannot be opened: no reader for '.json'. Suffixes: .arrow"
-    ) as caught:
+    with pytest.raises(InvalidArgument, match=r"cannot be opened: no reader for '.json'. Suffixes: .arrow") as caught:
         files.open(tmp_path / "a.json")
     assert caught.value.available == list(files.TABLE_SUFFIXES)
 
