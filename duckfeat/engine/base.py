@@ -21,7 +21,12 @@ class Engine(Protocol):
     url: str
     read_only: bool
     generation: int
-    """Counts commits and rollbacks: what was cached at another count may be out of date."""
+    """Counts commits, rollbacks, and `outside`: what was cached at another count may be out of date."""
+    outside: int
+    """Counts how often another process has written, or may have: all that was cached before is out of date."""
+
+    def refresh(self) -> int:
+        """Notice what other processes have written, and return `outside`; nobody else writes during a transaction."""
 
     @property
     def forked(self) -> bool:

@@ -27,6 +27,7 @@ class SearchIndexes:
         self._indexes: dict[tuple[Any, ...], SearchIndex] = {}
         self._stale: dict[tuple[Any, ...], set[int]] = {}
         self._lock = threading.RLock()
+        self._outside = session.engine.outside
 
     def touched(self, registry: str, ids: Sequence[int]) -> None:
         """Have the rows of these ids read again before the next search."""
@@ -36,7 +37,7 @@ class SearchIndexes:
                     stale.update(ids)
 
     def clear(self) -> None:
-        """Forget every index, as after a rollback or a write by another process."""
+        """Forget every index, as after a rollback of much."""
         with self._lock:
             self._indexes.clear()
             self._stale.clear()
@@ -44,7 +45,11 @@ class SearchIndexes:
     def index(self, query: Query, fields: tuple[str, ...]) -> SearchIndex:
         """Return the index of a registry's fields on the branches of a question, up to date."""
         key = (query.table.name, fields, query.branches)
+        outside = self._session.engine.refresh()
         with self._lock:
+            if outside != self._outside:
+                self._outside = outside
+                self.clear()
             if key not in self._indexes:
                 self._indexes[key] = SearchIndex.build(*self._texts(query, fields), split=_split(fields))
                 self._stale[key] = set()

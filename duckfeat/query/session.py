@@ -44,6 +44,7 @@ class FeatureIndex:
         self._own: _Features | None = None
         self._changed = False
         self._version = 0
+        self._outside = engine.outside
         self._lock = threading.Lock()
 
     def invalidate(self) -> None:
@@ -62,6 +63,11 @@ class FeatureIndex:
             self._changed = False
 
     def _load(self) -> _Features:
+        if self._outside != self._engine.outside:
+            with self._lock:
+                self._outside = self._engine.outside
+                self._version += 1
+                self._committed = None
         if self._changed and self._engine.in_transaction:
             self._own = self._own or self._read()
             return self._own
@@ -156,7 +162,8 @@ class Session:
         return tuple({MAIN: None, self.branch_id: None})
 
     def context(self) -> Context:
-        """Return what a new statement is compiled with."""
+        """Return what a new statement is compiled with: features as they are now, whoever wrote them."""
+        self.engine.refresh()
         return Context(self.catalog, self.features)
 
     def make(self, registry: str, columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> list[Any]:

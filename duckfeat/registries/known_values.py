@@ -22,7 +22,7 @@ class _Unknown(LookupError):
 
 @dataclass(frozen=True, slots=True)
 class _Key:
-    epoch: int
+    epoch: tuple[int, int]
     feature_id: int
     hash: str
     typed: Typed = field(compare=False)
@@ -31,7 +31,8 @@ class _Key:
 class KnownValues:
     """The values of a store, one at a time: a value that was found once is found again without a statement.
 
-    What other transactions have not committed is never remembered, and `forget` makes everything be read again.
+    What other transactions have not committed is never remembered; `forget` makes everything be read again, as does
+    a write by another process.
     """
 
     def __init__(self, session: Session) -> None:
@@ -45,7 +46,7 @@ class KnownValues:
 
     def find(self, feature_id: int, typed: Typed) -> Mapping[str, Any] | None:
         """Return the stored columns of a typed value of a feature, or None."""
-        key = _Key(self._epoch, feature_id, typed.hash, typed)
+        key = _Key((self._epoch, self._session.engine.refresh()), feature_id, typed.hash, typed)
         try:
             return self._read(key) if self._session.engine.writing else self._remembered(key)
         except _Unknown:

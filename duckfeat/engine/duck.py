@@ -1,0 +1,346 @@
+"""What every engine on DuckDB shares: a connection per thread, statements, ids, macros; where the data is, is theirs.
+
+An engine is this class with answers to a few questions, its hooks: how the store is attached (`_attach`), what is
+held while it is used (`_held`) and while it is written to (`_turn`), whether others have written (`_look`, which
+calls `_notice`), and which failures pass (`_transient`).
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+import time
+import weakref
+from abc import abstractmethod
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import duckdb
+
+from duckfeat.engine.base import Rows, Tracer
+from duckfeat.engine.binding import arrow_list, arrow_rows, bindable
+from duckfeat.engine.failures import translate, translated
+from duckfeat.engine.resources import session, statement, writes
+from duckfeat.engine.transactions import Transactions
+from duckfeat.errors import InvalidArgument, StoreClosed
+from duckfeat.model.statement import BigList, Statement
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+_SETTINGS = ("memory_limit", "temp_directory", "threads")
+_UNNEST_LIMIT = 200
+_MACROS = {"memory.main.casefold(": "casefold"}
+# A statement is tried so often in all, with a pause of so many seconds, doubled from try to try, between.
+_ATTEMPTS, _PAUSE = 8, 0.005
+_Result = TypeVar("_Result")
+
+
+class DuckEngine(Transactions):
+    """A DuckDB inside this process, with the store attached as database `store`."""
+
+    _transient: tuple[str, ...] = ()
+    """Parts of DuckDB's messages for failures that pass: the statement is run again outside a transaction."""
+
+    def __init__(self, url: str, *, read_only: bool = False, **settings: Any) -> None:
+        super().__init__()
+        self.url = url
+        self.read_only = read_only
+        self._owner = os.getpid()
+        self._local = threading.local()
+        self._last_ids: dict[str, int] = {}
+        self._ids_outside = 0
+        self._tracers: list[Tracer] = []
+        self._macros: set[str] = set()
+        self._closed = False
+        with translated(url):
+            self._root = duckdb.connect(":memory:", config=_config(settings))
+            self._local.cursor = self._root
+            try:
+                self._attach()
+                self._prepare()
+            except BaseException:
+                self._root.close()
+                raise
+        _ENGINES.add(self)
+
+    # --- hooks -----------------------------------------------------------------------------------
+
+    @abstractmethod
+    def _attach(self) -> None:
+        """Attach the store to `_root` as `store` and make that the default database."""
+
+    @abstractmethod
+    def _prepare(self) -> None:
+        """Bring the attached store to this program's schema."""
+
+    def _look(self) -> None:
+        """Find out whether other processes have written since the last look, and call `_notice` if so."""
+
+    # --- connections -----------------------------------------------------------------------------
+
+    @property
+    def forked(self) -> bool:
+        """Whether this process was forked after the store was opened, and so cannot use it."""
+        return os.getpid() != self._owner
+
+    def _check_usable(self) -> None:
+        if self._closed:
+            raise StoreClosed(f"the store {self.url} was closed; connect to it again", path=self.url)
+        if self.forked:
+            message = "the store was opened before this process was forked; connect again in the child process"
+            raise StoreClosed(message, path=self.url)
+
+    @property
+    def _cursor(self) -> duckdb.DuckDBPyConnection:
+        self._check_usable()
+        cursor: duckdb.DuckDBPyConnection | None = getattr(self._local, "cursor", None)
+        if cursor is None:
+            cursor = self._local.cursor = self._new_cursor()
+        return cursor
+
+    def _new_cursor(self) -> duckdb.DuckDBPyConnection:
+        cursor = self._root.cursor()
+        cursor.execute("USE store")
+        return cursor
+
+    def connection(self) -> duckdb.DuckDBPyConnection:
+        """Return this thread's connection, for what only DuckDB itself can do; call it inside a transaction."""
+        self._note_write()
+        return self._cursor
+
+    def refresh(self) -> int:
+        """Notice what other processes have written, and return how often they may have (`outside`).
+
+        Inside a transaction nobody else writes.
+        """
+        if not self.in_transaction:
+            self._check_usable()
+            with self._held():
+                self._look()
+        return self.outside
+
+    # --- statements ------------------------------------------------------------------------------
+
+    def _execute(
+        self,
+        sql: str,
+        params: Mapping[str, Any],
+        fetch: Callable[[duckdb.DuckDBPyConnection], _Result],
+        lists: Mapping[str, BigList] | None = None,
+    ) -> _Result:
+        """Have `fetch` run a statement on this thread's connection; traced, with its macros, errors translated."""
+        for tracer in self._tracers:
+            tracer(sql, params)
+        self._check_usable()
+        attempt = 0
+        while True:
+            with self._held():
+                attempt += 1
+                try:
+                    cursor = self._cursor
+                    self._add_macros(sql)
+                    with _offered(cursor, lists or {}):
+                        return fetch(cursor)
+                except duckdb.Error as error:
+                    if self.in_transaction or not self._passes(error, attempt):
+                        raise translate(error, self.url) from error
+            time.sleep(_PAUSE * 2**attempt)
+
+    def _passes(self, error: duckdb.Error, attempt: int) -> bool:
+        """Tell whether a failure is one that passes, and worth another try."""
+        return attempt < _ATTEMPTS and any(part in str(error) for part in self._transient)
+
+    def _add_macros(self, sql: str) -> None:
+        """Create what the statement needs on a connection of its own: a transaction may write to one database only."""
+        for marker, name in _MACROS.items():
+            if name not in self._macros and marker in sql:
+                with self._root.cursor() as aside:
+                    aside.execute(session(name))
+                self._macros.add(name)
+
+    def select(self, query: str, params: Any = None) -> pa.Table:
+        """Run one SELECT that somebody wrote by hand and return its result.
+
+        Raises `InvalidArgument` for several statements, or one that does more than read.
+        """
+        with translated(self.url):
+            found = duckdb.extract_statements(query)
+        if len(found) != 1 or found[0].type != duckdb.StatementType.SELECT:
+            raise InvalidArgument("sql() takes one SELECT; to write, use the registries", query=query)
+        given = dict(params) if isinstance(params, Mapping) else list(params or [])
+        traced = given if isinstance(given, dict) else {}
+        return self._execute(query, traced, lambda cursor: cursor.sql(query, params=given or None).to_arrow_table())
+
+    def rows(self, statement: Statement) -> Rows:
+        """Run a statement and return its rows as tuples."""
+        sql, params = statement.sql, bindable(statement.params)
+        return self._execute(
+            sql, statement.params, lambda cursor: cursor.execute(sql, params).fetchall(), statement.lists
+        )
+
+    def arrow(self, statement: Statement) -> pa.Table:
+        """Run a statement and return its result as an Arrow table."""
+        sql, params = statement.sql, bindable(statement.params)
+        return self._execute(
+            sql, statement.params, lambda cursor: cursor.sql(sql, params=params).to_arrow_table(), statement.lists
+        )
+
+    def batches(self, statement: Statement, batch_size: int) -> Iterator[pa.RecordBatch]:
+        """Run a statement and yield its result in batches; rows not yet taken are not in memory."""
+        for tracer in self._tracers:
+            tracer(statement.sql, statement.params)
+        self._check_usable()
+        with self._held(), translated(self.url):
+            self._add_macros(statement.sql)
+            with self._new_cursor() as cursor:
+                for name, items in statement.lists.items():
+                    cursor.register(name, arrow_list(items))
+                relation = cursor.sql(statement.sql, params=bindable(statement.params))
+                yield from relation.to_arrow_reader(batch_size)
+
+    def run(self, name: str, entity: str | None, /, **params: Any) -> Rows:
+        """Run a named statement of `sql/queries` and return its rows."""
+        sql = statement(name, entity)
+        if writes(sql):
+            self._note_write()
+        bound = bindable(params)
+        return self._execute(sql, params, lambda cursor: cursor.execute(sql, bound).fetchall())
+
+    def write(self, sql: str, params: Mapping[str, Any] | None = None) -> int:
+        """Run a writing statement inside a transaction and return the number of rows it changed."""
+        if not self.in_transaction:
+            raise InvalidArgument("a write needs a transaction")
+        self._note_write()
+        bound = bindable(params or {})
+        found = self._execute(sql, params or {}, lambda cursor: cursor.execute(sql, bound).fetchall())
+        return int(found[0][0]) if found and isinstance(found[0][0], int) else 0
+
+    def insert(self, table: str, columns: Mapping[str, str], rows: Sequence[Sequence[Any]]) -> None:
+        """Insert rows into a table; `columns` maps names to SQL types."""
+        if not rows:
+            return
+        if len(rows) == 1:
+            given = {name: value for name, value in zip(columns, rows[0], strict=True) if value is not None}
+            values = ", ".join(f"${name}::{columns[name]}" for name in given)
+            self.write(f"INSERT INTO {table} ({', '.join(given)}) VALUES ({values})", given)
+            return
+        listed = list(zip(*rows, strict=True))
+        names = ", ".join(columns)
+        if len(rows) > _UNNEST_LIMIT:
+            with self.registered("inserted_rows", arrow_rows(columns, listed)):
+                self.write(f"INSERT INTO {table} ({names}) SELECT {names} FROM inserted_rows")
+            return
+        unnested = ", ".join(f"unnest($c{i}::{type_}[])" for i, type_ in enumerate(columns.values()))
+        params = {f"c{i}": list(column) for i, column in enumerate(listed)}
+        self.write(f"INSERT INTO {table} ({names}) SELECT {unnested}", params)
+
+    def next_ids(self, table: str, count: int) -> int:
+        """Return the first of `count` consecutive new ids of a table; call it inside a transaction."""
+        last = self._last_ids.get(table)
+        if last is None:
+            sql = (
+                f"SELECT greatest(coalesce((SELECT max(id) FROM {table}), 0), "
+                "coalesce((SELECT max(last_id) FROM id_floors WHERE table_name = $name), 0))"
+            )
+            last = int(self.rows(Statement(sql, {"name": table}))[0][0])
+        self._last_ids[table] = last + count
+        return last + 1
+
+    @contextmanager
+    def registered(self, name: str, data: Any) -> Iterator[str]:
+        """Offer Arrow or Polars data as a table under `name` while the block runs."""
+        with self._held():
+            cursor = self._cursor
+            with translated(self.url):
+                cursor.register(name, data)
+            try:
+                yield name
+            finally:
+                cursor.unregister(name)
+
+    # --- transactions ----------------------------------------------------------------------------
+
+    def _begin(self) -> None:
+        with translated(self.url):
+            self._cursor.execute("BEGIN")
+        # Only here, where no id is handed out: ids given in an open transaction may not be in its tables yet.
+        if self._ids_outside != self.outside:
+            self._last_ids.clear()
+            self._ids_outside = self.outside
+
+    def _commit(self) -> None:
+        with translated(self.url):
+            # DuckDB takes a COMMIT of a transaction that an error has aborted, and keeps nothing of it.
+            self._cursor.execute("SELECT 1")
+            self._cursor.execute("COMMIT")
+
+    def _roll_back(self) -> None:
+        self._last_ids.clear()
+        try:
+            self._cursor.execute("ROLLBACK")
+        except duckdb.TransactionException:
+            return  # DuckDB has rolled back by itself, as it does when a commit fails
+
+    # --- the rest --------------------------------------------------------------------------------
+
+    @contextmanager
+    def trace(self, tracer: Tracer) -> Iterator[None]:
+        """Have `tracer` called with every statement that runs inside the block."""
+        self._tracers.append(tracer)
+        try:
+            yield
+        finally:
+            self._tracers.remove(tracer)
+
+    def close(self) -> None:
+        """Give the store back; whatever was committed stays. A transaction of another thread is waited for.
+
+        Raises `InvalidArgument` inside a transaction.
+        """
+        if self._closed or self.forked:
+            self._closed = True
+            return
+        if self.in_transaction:
+            raise InvalidArgument("the store cannot be closed inside a transaction", path=self.url)
+        with self._writer:
+            self._root.close()
+            self._closed = True
+
+
+_ENGINES: weakref.WeakSet[DuckEngine] = weakref.WeakSet()
+_INHERITED: list[DuckEngine] = []
+
+
+def _keep_inherited() -> None:
+    """Keep the parent's engines alive in a forked child: taking one apart waits for threads that are not there."""
+    _INHERITED.extend(_ENGINES)
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_keep_inherited)
+
+
+@contextmanager
+def _offered(cursor: duckdb.DuckDBPyConnection, lists: Mapping[str, BigList]) -> Iterator[None]:
+    """Offer long lists as tables while the block runs."""
+    for name, items in lists.items():
+        cursor.register(name, arrow_list(items))
+    try:
+        yield
+    finally:
+        for name in lists:
+            cursor.unregister(name)
+
+
+def _config(settings: Mapping[str, Any]) -> dict[str, Any]:
+    unknown = set(settings) - set(_SETTINGS)
+    if unknown:
+        raise InvalidArgument(f"unknown setting {min(unknown)!r}; there are: {', '.join(_SETTINGS)}")
+    config: dict[str, Any] = {
+        "preserve_insertion_order": "false",
+        "autoinstall_known_extensions": "false",
+        "python_enable_replacements": "false",
+    }
+    return config | {name: str(value) for name, value in settings.items() if value is not None}

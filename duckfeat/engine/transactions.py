@@ -1,0 +1,159 @@
+"""Transactions of an engine: one writer at a time, blocks that nest, and what undoes and follows them."""
+
+from __future__ import annotations
+
+import threading
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from dataclasses import dataclass, field
+
+from duckfeat.errors import IntegrityError, ReadOnlyStore
+
+
+@dataclass(slots=True)
+class _Transaction:
+    """The open transaction: whose it is, what undoes and what follows it, and whether a part of it failed."""
+
+    thread: int
+    undo: list[Callable[[], None]] = field(default_factory=list)
+    then: list[Callable[[], None]] = field(default_factory=list)
+    writes: int = 0
+    broken: bool = False
+
+    def take_back(self, mark: int) -> None:
+        """Undo what was noted since `mark`, the latest first."""
+        while len(self.undo) > mark:
+            self.undo.pop()()
+
+
+class Transactions(ABC):
+    """The part of an engine that knows whose turn it is to write, and what happens when the turn ends."""
+
+    url: str
+    read_only: bool
+
+    def __init__(self) -> None:
+        self.generation = 0
+        self.outside = 0
+        self._writer = threading.RLock()
+        self._open: _Transaction | None = None
+
+    # --- what an engine says about itself --------------------------------------------------------
+
+    @abstractmethod
+    def _begin(self) -> None:
+        """Begin a transaction of the database on this thread's connection."""
+
+    @abstractmethod
+    def _commit(self) -> None:
+        """Commit it; after an error nothing of it is kept."""
+
+    @abstractmethod
+    def _roll_back(self) -> None:
+        """Roll it back, also when the database has done so by itself."""
+
+    def _held(self) -> AbstractContextManager[object]:
+        """Return what is held while a connection is in use; nests, and spans a whole transaction."""
+        return nullcontext()
+
+    def _turn(self) -> AbstractContextManager[object]:
+        """Return what is held around an outermost transaction, so that no other process writes meanwhile.
+
+        It starts before the transaction sees anything. An engine that finds that others have written since it last
+        had the turn calls `_notice` here.
+        """
+        return nullcontext()
+
+    def _notice(self) -> None:
+        """Note that another process has written, or may have: what was cached may be out of date."""
+        self.outside += 1
+        self.generation += 1
+
+    # --- what its users do -----------------------------------------------------------------------
+
+    @property
+    def in_transaction(self) -> bool:
+        """Whether this thread is inside a transaction."""
+        return self._open is not None and self._open.thread == threading.get_ident()
+
+    @property
+    def writing(self) -> bool:
+        """Whether a transaction is open, in whichever thread."""
+        return self._open is not None
+
+    @contextmanager
+    def transaction(self) -> Iterator[None]:
+        """Hold the writer lock and make what is written inside all or nothing; nests.
+
+        When an inner block fails after it wrote something, the outer one cannot go on: DuckDB has no savepoints.
+        Whoever catches that failure inside gets `IntegrityError` from the next write, and at the end.
+        """
+        self._check_usable()
+        if self.read_only:
+            raise ReadOnlyStore(f"{self.url} is open for reading only", path=self.url)
+        with self._writer:
+            if self._open is not None:
+                yield from self._nested(self._open)
+                return
+            with self._held(), self._turn():
+                yield from self._outermost()
+
+    @abstractmethod
+    def _check_usable(self) -> None:
+        """Raise `StoreClosed` if this engine can no longer be used."""
+
+    def _outermost(self) -> Iterator[None]:
+        self._begin()
+        self._open = opened = _Transaction(threading.get_ident())
+        try:
+            yield
+            self._end(opened)
+        except BaseException:
+            opened.take_back(0)
+            self._roll_back()
+            raise
+        finally:
+            self._open = None
+            self.generation += 1
+            for call in opened.then:
+                call()
+
+    def _end(self, opened: _Transaction) -> None:
+        if opened.broken:
+            raise _broken()
+        self._commit()
+
+    def _nested(self, opened: _Transaction) -> Iterator[None]:
+        mark, written = len(opened.undo), opened.writes
+        try:
+            yield
+        except BaseException:
+            opened.take_back(mark)
+            opened.broken |= opened.writes > written
+            raise
+
+    def _note_write(self) -> None:
+        """Count a write of this thread's transaction.
+
+        Raises `IntegrityError` in a transaction of which a part has failed.
+        """
+        if self._open is None or not self.in_transaction:
+            return
+        if self._open.broken:
+            raise _broken()
+        self._open.writes += 1
+
+    def on_rollback(self, undo: Callable[[], None]) -> None:
+        """Have `undo` called if the current transaction, or the block of it that is being run, fails."""
+        if self._open is not None:
+            self._open.undo.append(undo)
+
+    def on_end(self, call: Callable[[], None]) -> None:
+        """Have `call` called when the current transaction has ended, committed or not."""
+        if self._open is not None:
+            self._open.then.append(call)
+
+
+def _broken() -> IntegrityError:
+    return IntegrityError("a part of this transaction failed halfway: nothing of it is kept, leave the block")
