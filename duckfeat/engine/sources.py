@@ -7,6 +7,7 @@ are copied once into a temporary table, which spills to disk.
 
 from __future__ import annotations
 
+import math
 import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
@@ -89,7 +90,7 @@ def _opener(data: Any) -> _Opener:
 def _polars(engine: Engine, data: Any, stack: ExitStack) -> Source:
     import polars
 
-    casts = {
+    casts: dict[Any, Any] = {
         polars.Int128: polars.Decimal(38, 0),
         polars.UInt128: polars.Decimal(38, 0),
         polars.Float16: polars.Float32,
@@ -150,7 +151,7 @@ def _json_texts(name: str, values: Sequence[Any]) -> pa.Array:
     texts = []
     for row, value in enumerate(values):
         try:
-            missing = is_missing(value) or (isinstance(value, float) and value != value)  # NaN is missing in pandas
+            missing = is_missing(value) or (isinstance(value, float) and math.isnan(value))  # missing in pandas
             texts.append(None if missing else dumps(value))
         except NotJson as error:
             raise ValidationError(f"column {name!r}, row {row}: {error}", feature=name, row=row, value=value) from None
@@ -298,7 +299,7 @@ def _literal(path: str) -> str:
     return "".join(f"[{letter}]" if letter in "[*?" else letter for letter in path)
 
 
-def _parquet(engine: Engine, files: list[str], stack: ExitStack) -> Source:
+def _parquet(engine: Engine, files: list[str], _stack: ExitStack) -> Source:
     plain = f"SELECT * FROM read_parquet({_FILES})"
     columns = _described(engine, plain, None, {}, {"files": files})
     sizes = f"SELECT num_rows FROM parquet_file_metadata({_FILES})"

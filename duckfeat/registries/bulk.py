@@ -1,14 +1,96 @@
-"""Bulk annotation."""
+"""Bulk annotation: the cells of a frame or file become feature values of many entities, as sets."""
 
 from __future__ import annotations
 
-from typing import Any
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+from duckfeat.compile import staging
+from duckfeat.engine.sources import dropped, opened
+from duckfeat.query.session import Session
+from duckfeat.registries.bulk_entities import find_entities
+from duckfeat.registries.bulk_plan import checked_options, plan
+from duckfeat.registries.bulk_values import Annotator
+
+if TYPE_CHECKING:
+    import polars as pl
 
 
+@dataclass(frozen=True, slots=True)
 class Report:
-    """What a bulk annotation did."""
+    """What a bulk annotation did.
+
+    `rows` is the number of input rows, `values` that of the values in them, `new_values` and `links` what was
+    added of values and annotations, `removed` the annotations that ended, `entities` the records that were made.
+    `skipped` is a frame of `row`, `feature`, `value`, `reason`.
+    """
+
+    rows: int
+    values: int
+    new_values: int
+    links: int
+    removed: int
+    entities: int
+    skipped: pl.DataFrame
+
+    def __repr__(self) -> str:
+        parts = [
+            f"{self.rows:,} rows",
+            f"{self.values:,} values ({self.new_values:,} new)",
+            f"{self.links:,} annotations added",
+        ]
+        for count, what in (
+            (self.removed, "removed"),
+            (self.entities, "entities made"),
+            (len(self.skipped), "skipped"),
+        ):
+            parts += [f"{count:,} {what}"] if count else []
+        return f"<annotate: {', '.join(parts)}>"
 
 
-def annotate(session: Any, data: Any, **options: Any) -> Report:
-    """Annotate."""
-    raise RuntimeError("being written")
+def annotate(
+    session: Session,
+    data: Any,
+    *,
+    registry: Any = "Record",
+    key: Any = "uid",
+    on: str | None = None,
+    features: Any = None,
+    create: bool | str = False,
+    mode: str = "add",
+    on_invalid: str = "raise",
+    run: Any = None,
+    progress: bool | None = None,
+) -> Report:
+    """Annotate the entities of a frame or file with its columns, set-based and all or nothing."""
+    options = checked_options(
+        session,
+        registry=registry,
+        key=key,
+        on=on,
+        features=features,
+        create=create,
+        mode=mode,
+        on_invalid=on_invalid,
+        run=run,
+        progress=progress,
+    )
+    with session.engine.transaction(), opened(session.engine, data) as source:
+        try:
+            bound = plan(session, source, options)
+            now = datetime.now(UTC)
+            found = find_entities(session, bound, options, now)
+            annotator = Annotator(session, bound, options, found, now)
+            annotator.run()
+            return Report(
+                rows=found.total,
+                values=annotator.values,
+                new_values=annotator.new_values,
+                links=annotator.links,
+                removed=annotator.removed,
+                entities=found.made,
+                skipped=annotator.refusals.skipped(),
+            )
+        finally:
+            dropped(session.engine, *staging.TEMPORARY)

@@ -1,0 +1,481 @@
+"""The statements of a bulk annotation, as text: entities, cells, values and annotations, each as one set.
+
+Every text reads `Rows` (which entity an input row is) and `Cells` (the cells of some features), which are
+subqueries or temporary tables; nothing of the input becomes SQL text but the positions of its columns.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from duckfeat.compile.conversions import Conversion, columns_of, filled
+from duckfeat.model.dtypes import Dtype
+from duckfeat.model.kinds import KINDS
+from duckfeat.model.tables import Table
+
+TEMPORARY = tuple(
+    f"bulk_{name}"
+    for name in (
+        "keys",
+        "rows",
+        "cells",
+        "decided",
+        "asked",
+        "fresh",
+        "wanted",
+        "features",
+        "names",
+        "second",
+        "untouched",
+    )
+)
+KEYS, ROWS, CELLS, DECIDED, ASKED, FRESH, WANTED, FEATURES, NAMES, SECOND, UNTOUCHED = TEMPORARY
+TRASH = -1
+NOTHING = "SELECT 0::BIGINT AS feature_id, 0::BIGINT AS entity_id, 0::BIGINT AS value_id, 0::BIGINT AS row WHERE FALSE"
+"""The query of no annotation."""
+
+
+def counted(rows: str) -> str:
+    """Return the query of the number of rows of a query, a table or an input."""
+    return f"SELECT count(*) FROM {rows}"
+
+
+def temporary(name: str, sql: str) -> str:
+    """Return the statement that keeps a result in a temporary table."""
+    return f"CREATE OR REPLACE TEMP TABLE {name} AS {sql}"
+
+
+# --- entities ------------------------------------------------------------------------------------
+
+
+def keys(source: str, key: str) -> str:
+    """Return the query of the distinct keys of an input, each with its first row."""
+    return (
+        f"SELECT key, min(row) AS row, count(*) AS times FROM (SELECT {key} AS key, row FROM {source}) "
+        "WHERE key IS NOT NULL GROUP BY ALL"
+    )
+
+
+def keys_counted() -> str:
+    """Return the query of the number of rows that have a key, and of keys."""
+    return f"SELECT coalesce(sum(times), 0)::BIGINT, count(*) FROM {KEYS}"
+
+
+def matched() -> str:
+    """Return the query of the number of records found, and of keys that found one."""
+    return f"SELECT count(*), count(DISTINCT row) FROM {ROWS}"
+
+
+def without_key(source: str, key: str) -> str:
+    """Return the query of the rows that have no key."""
+    return f"SELECT row FROM {source} WHERE ({key}) IS NULL ORDER BY row"
+
+
+def named(table: Table, field: str) -> str:
+    """Return the query of the records that the keys name; those in the trash do not count."""
+    latest = " AND r.is_latest" if field == "key" and "is_latest" in table.fields else ""
+    return (
+        f"SELECT k.row, k.key, r.id AS entity_id FROM {KEYS} AS k JOIN {table.rows} AS r ON r.{field} = k.key "
+        f"WHERE r.branch_id <> {TRASH}{latest}"
+    )
+
+
+def ambiguous() -> str:
+    """Return the query of the keys that name several records."""
+    return f"SELECT key, min(row), count(*) FROM {ROWS} GROUP BY key HAVING count(*) > 1 ORDER BY ALL"
+
+
+def unknown() -> str:
+    """Return the query of the keys that name no record, in the order of their first rows."""
+    return f"SELECT row, key FROM {KEYS} AS k ANTI JOIN {ROWS} AS r ON k.row = r.row ORDER BY row"
+
+
+def in_trash(table: Table) -> str:
+    """Return the query of the keys that are uids of records in the trash."""
+    return f"SELECT k.key, k.row FROM {KEYS} AS k JOIN {table.rows} AS r ON r.uid = k.key WHERE r.branch_id = {TRASH}"
+
+
+def new_uid(length: int) -> str:
+    """Return the expression of a random uid: `secret` is random for the statement, `entity_id` tells rows apart.
+
+    The digits of the digest in base 64, with its two marks written as a digit and a letter.
+    """
+    digest = "to_base64(unhex(md5($secret::VARCHAR || entity_id::VARCHAR)))"
+    return f"left(translate({digest}, '+/', '0a'), {int(length)})"
+
+
+def numbered(first: str) -> str:
+    """Return the query of the unknown keys with new ids."""
+    return f"SELECT row, key, {first} - 1 + row_number() OVER (ORDER BY row) AS entity_id FROM ({unknown()})"
+
+
+def new_rows(source: str, key: str) -> str:
+    """Return the query of all rows of an input with new ids, in their order."""
+    return f"SELECT row, {key} AS key, row + $first::BIGINT AS entity_id FROM {source}"
+
+
+def newly_numbered() -> str:
+    """Return the statement that gives the unknown keys their ids, from `first` on."""
+    return f"INSERT INTO {ROWS} {numbered('$first::BIGINT')}"
+
+
+def made() -> str:
+    """Return the query of the keys whose records are to be made."""
+    return f"SELECT * FROM {ROWS} WHERE entity_id >= $first"
+
+
+def make(table: Table, columns: Mapping[str, str], rows: str) -> str:
+    """Return the statement that makes records; `columns` maps columns to expressions."""
+    return f"INSERT INTO {table.rows} ({', '.join(columns)}) SELECT {', '.join(columns.values())} FROM ({rows}) AS n"
+
+
+def uids_twice(table: Table) -> str:
+    """Return the query that counts uids of new records that another record has."""
+    return (
+        f"SELECT count(*) FROM (SELECT uid FROM {table.rows} WHERE id >= $first GROUP BY uid HAVING count(*) > 1 "
+        f"UNION ALL SELECT n.uid FROM {table.rows} AS n SEMI JOIN (SELECT uid FROM {table.rows} WHERE id < $first) "
+        "AS o ON n.uid = o.uid WHERE n.id >= $first)"
+    )
+
+
+def rows_of_keys(source: str, key: str) -> str:
+    """Return the query of the entity of every row, where several rows are of one."""
+    keyed = f"SELECT row, {key} AS key FROM {source}"
+    return f"SELECT s.row, r.entity_id FROM ({keyed}) AS s JOIN {ROWS} AS r ON s.key = r.key"
+
+
+@dataclass(frozen=True, slots=True)
+class Rows:
+    """Which entity each input row is: by a table of rows, or, when every row is a new one, by its number."""
+
+    source: str
+    first: int | None = None
+
+    def joined(self, columns: str) -> str:
+        """Return the query of columns of the input with the entity of each row."""
+        if self.first is not None:
+            return f"SELECT row, row + {self.first} AS entity_id, {columns} FROM {self.source}"
+        return (
+            f"SELECT s.*, r.entity_id FROM (SELECT row, {columns} FROM {self.source}) AS s "
+            f"JOIN {ROWS} AS r ON s.row = r.row"
+        )
+
+
+# --- cells ---------------------------------------------------------------------------------------
+
+
+def wide(rows: Rows, column: str, feature_id: int, cell: str) -> str:
+    """Return the query of the cells of a column: row, entity_id, feature_id, v; those that are missing left out."""
+    joined = rows.joined(column)
+    return (
+        f"SELECT * FROM (SELECT row, entity_id, {int(feature_id)}::BIGINT AS feature_id, {cell} AS v FROM ({joined})) "
+        "WHERE v IS NOT NULL"
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Cells:
+    """The cells of features that are converted alike: `raw` has row, entity_id, feature_id and the cell `v`.
+
+    `key` is the expression that tells two cells apart that Python decides.
+    """
+
+    raw: str
+    dtype: Dtype
+    conversion: Conversion
+    key: str
+
+    def counted(self) -> str:
+        """Return the query that counts the cells, those to be asked for, and those that are refused."""
+        refused = " OR ".join(f"({condition})" for condition, _ in self.conversion.refusals) or "FALSE"
+        return (
+            f"SELECT count(*), count(*) FILTER (WHERE {self._sql(self.conversion.undecided)}), "
+            f"count(*) FILTER (WHERE {self._sql(refused)}) FROM ({self.raw}) WHERE NOT ({self.conversion.missing})"
+        )
+
+    def asked(self, shown: str) -> str:
+        """Return the query of the distinct cells that Python decides, each with the text `shown`."""
+        return (
+            f"SELECT row_number() OVER () AS n, key, v FROM (SELECT {self.key} AS key, any_value({shown}) AS v "
+            f"FROM ({self.raw}) WHERE {self._sql(self.conversion.undecided)} GROUP BY ALL)"
+        )
+
+    def staged(self) -> str:
+        """Return the query of the cells with what becomes of each: kind and value, or the reason it is refused."""
+        conversion = self.conversion
+        undecided = self._sql(conversion.undecided)
+        reasons = "".join(f" WHEN {self._sql(sql)} THEN {_text(reason)}" for sql, reason in conversion.refusals)
+        own = {KINDS[conversion.kind].column: self._sql(conversion.value)} if conversion.kind else {}
+        columns = ", ".join(
+            f"CASE WHEN {undecided} THEN d.{column} ELSE {own.get(column, 'NULL')} END AS {column}"
+            for column in columns_of(self.dtype)
+        )
+        refusal = f"CASE WHEN {undecided} THEN d.reason{reasons} END"
+        return (
+            f"SELECT * REPLACE (CASE WHEN reason IS NOT NULL THEN v END AS v) "
+            f"FROM (SELECT row, entity_id, feature_id, v, {refusal} AS reason, "
+            f"CASE WHEN {undecided} THEN d.kind ELSE {_text(conversion.kind)} END AS kind, {columns} "
+            f"FROM ({self.raw}) AS c LEFT JOIN {DECIDED} AS d ON {undecided} AND d.key = {self.key}) "
+            "WHERE kind IS NOT NULL OR reason IS NOT NULL"
+        )
+
+    def direct(self) -> Part:
+        """Return the cells as one part, where every cell is taken."""
+        sql = f"SELECT row, entity_id, feature_id, {self._sql(self.conversion.value)} AS x FROM ({self.raw})"
+        return Part(self.conversion.kind, sql)
+
+    def _sql(self, text: str) -> str:
+        return filled(text, "v")
+
+
+def _text(value: str) -> str:
+    return "'" + value.replace("'", "''") + "'"
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """The cells that are stored as one kind: `sql` has row, entity_id, feature_id and the stored value `x`."""
+
+    kind: str
+    sql: str
+
+    @property
+    def column(self) -> str:
+        """The column of `typed_values` the values stand in."""
+        return KINDS[self.kind].column
+
+
+def staged_part(kind: str) -> Part:
+    """Return the part of the staged cells that are stored as a kind."""
+    column = KINDS[kind].column
+    return Part(
+        kind,
+        f"SELECT row, entity_id, feature_id, {column} AS x FROM {CELLS} WHERE kind = '{kind}' AND reason IS NULL",
+    )
+
+
+def refused() -> str:
+    """Return the query of the staged cells that are refused."""
+    return f"SELECT row, entity_id, feature_id, v, reason FROM {CELLS} WHERE reason IS NOT NULL"
+
+
+def untouched(cells: str, *, again: bool) -> str:
+    """Return the statement that notes the pairs of feature and entity of skipped cells."""
+    pairs = f"SELECT feature_id, entity_id FROM ({cells})"
+    return f"INSERT INTO {UNTOUCHED} {pairs}" if again else temporary(UNTOUCHED, pairs)
+
+
+def but_untouched(named: str) -> str:
+    """Return the query of pairs of feature and entity without those of skipped cells."""
+    return f"SELECT n.* FROM ({named}) AS n ANTI JOIN {UNTOUCHED} AS o ON {_PAIR}"
+
+
+def taken() -> str:
+    """Return the query of the kinds of the staged cells that are taken, and how many there are of each."""
+    return f"SELECT kind, count(*) FROM {CELLS} WHERE reason IS NULL GROUP BY ALL ORDER BY ALL"
+
+
+def span() -> str:
+    """Return the query of some of the cells that Python decides."""
+    return f"SELECT key, v FROM {ASKED} WHERE n > $low AND n <= $high"
+
+
+def few(cells: str, limit: int) -> str:
+    """Return the query of the first few of the refused cells."""
+    return f"SELECT row, feature_id, v, reason FROM ({cells}) ORDER BY row LIMIT {limit}"
+
+
+def texts(cells: str) -> str:
+    """Return the query of refused cells with their values as text."""
+    return f"SELECT row, feature_id, v::VARCHAR, reason FROM ({cells})"
+
+
+def decided(columns: Mapping[str, str]) -> str:
+    """Return the statement that makes the table of what Python decided."""
+    listed = ", ".join(f"{name} {type_}" for name, type_ in columns.items())
+    return f"CREATE OR REPLACE TEMP TABLE {DECIDED} ({listed})"
+
+
+# --- values --------------------------------------------------------------------------------------
+
+
+def _minus(value: str) -> str:
+    """Return what tells minus zero from zero."""
+    return f"({value} = 0 AND signbit({value}))"
+
+
+def new_values(part: Part, provenance: Mapping[str, str], *, known: bool) -> str:
+    """Return the statement that adds the values that do not exist; `known` says that some may exist."""
+    signed = f", {_minus('x')} AS minus" if part.kind == "float" else ""
+    distinct = f"SELECT DISTINCT feature_id, x{signed} FROM ({part.sql})"
+    if known:
+        names = ["feature_id", "x", *(["minus"] if signed else [])]
+        same = " AND ".join(f"n.{name} = o.{name}" for name in names)
+        distinct = f"SELECT n.* FROM ({distinct}) AS n ANTI JOIN ({_stored(part)}) AS o ON {same}"
+    return (
+        f"INSERT INTO typed_values (id, feature_id, kind, {part.column}, {', '.join(provenance)}) "
+        f"SELECT $first::BIGINT - 1 + row_number() OVER (), feature_id, '{part.kind}', x, "
+        f"{', '.join(provenance.values())} FROM ({distinct})"
+    )
+
+
+def _stored(part: Part) -> str:
+    signed = f", {_minus(part.column)} AS minus" if part.kind == "float" else ""
+    return (
+        f"SELECT id, feature_id, {part.column} AS x{signed} FROM typed_values "
+        f"WHERE kind = '{part.kind}' AND feature_id IN (SELECT unnest($features::BIGINT[]))"
+    )
+
+
+def annotated(part: Part) -> str:
+    """Return the query of the annotations that cells mean: feature_id, entity_id, value_id, row."""
+    signed = f" AND {_minus('c.x')} = t.minus" if part.kind == "float" else ""
+    return (
+        f"SELECT c.feature_id, c.entity_id, t.id AS value_id, c.row FROM ({part.sql}) AS c "
+        f"JOIN ({_stored(part)}) AS t ON c.feature_id = t.feature_id AND c.x = t.x{signed}"
+    )
+
+
+# --- categories ----------------------------------------------------------------------------------
+
+
+def names(part: Part, table: Table, fields: Sequence[str], typed: str | None) -> str:
+    """Return the query of the distinct names in cells with the id of the record each means; none if NULL.
+
+    A name comes before an ontology id; of several records the one with the lowest id is meant.
+    """
+    within = (
+        f" AND type_id IN (SELECT id FROM {table.rows} WHERE name = $type AND branch_id <> {TRASH})" if typed else ""
+    )
+    found = " ".join(
+        f"LEFT JOIN (SELECT {field} AS x, min(id) AS id FROM {table.rows} WHERE {field} IS NOT NULL "
+        f"AND branch_id <> {TRASH}{within} GROUP BY ALL) AS t{place} ON n.x = t{place}.x"
+        for place, field in enumerate(fields)
+    )
+    ids = ", ".join(f"t{place}.id" for place in range(len(fields)))
+    return f"SELECT n.x, coalesce({ids}) AS id FROM (SELECT DISTINCT x FROM ({part.sql})) AS n {found}"
+
+
+def unnamed() -> str:
+    """Return the query of the number of names that are nobody's."""
+    return f"SELECT count(*) FROM {NAMES} WHERE id IS NULL"
+
+
+def named_cells(part: Part) -> str:
+    """Return the query of the annotations that names in cells mean."""
+    return (
+        f"SELECT c.feature_id, c.entity_id, n.id AS value_id, c.row FROM ({part.sql}) AS c "
+        f"JOIN {NAMES} AS n ON c.x = n.x WHERE n.id IS NOT NULL"
+    )
+
+
+def unnamed_cells(part: Part) -> str:
+    """Return the query of the cells whose names are nobody's."""
+    return (
+        f"SELECT c.row, c.entity_id, c.feature_id, c.x AS v, '' AS reason FROM ({part.sql}) AS c "
+        f"JOIN {NAMES} AS n ON c.x = n.x WHERE n.id IS NULL"
+    )
+
+
+# --- annotations ---------------------------------------------------------------------------------
+
+_PAIR = "n.feature_id = o.feature_id AND n.entity_id = o.entity_id"
+
+
+def everything(staged: str) -> str:
+    """Return the query of all that is staged."""
+    return f"SELECT * FROM {staged}"
+
+
+def pairs_of(feature_id: int) -> str:
+    """Return the query of the pairs of a feature and each entity of the input."""
+    return f"SELECT DISTINCT {int(feature_id)}::BIGINT AS feature_id, entity_id FROM {ROWS}"
+
+
+def once(wanted: str) -> str:
+    """Return the query of annotations, each once, with the first row that means it."""
+    return f"SELECT feature_id, entity_id, value_id, min(row) AS row FROM ({wanted}) GROUP BY ALL"
+
+
+def current(entity: str) -> str:
+    """Return the query of what holds now of the `features`."""
+    return (
+        f"SELECT feature_id, entity_id, value_id FROM current_{entity}_annotations "
+        "WHERE feature_id IN (SELECT unnest($features::BIGINT[]))"
+    )
+
+
+def fresh(wanted: str, entity: str) -> str:
+    """Return the query of wanted annotations that do not hold yet."""
+    return f"SELECT n.* FROM ({wanted}) AS n ANTI JOIN ({current(entity)}) AS o ON {_PAIR} AND n.value_id = o.value_id"
+
+
+def add(entity: str, rows: str) -> str:
+    """Return the statement that adds annotations."""
+    return (
+        f"INSERT INTO {entity}_annotations (feature_id, entity_id, value_id, change_id) "
+        f"SELECT feature_id, entity_id, value_id, $change::BIGINT FROM ({rows})"
+    )
+
+
+def remove(entity: str, rows: str) -> str:
+    """Return the statement that ends annotations."""
+    return (
+        f"INSERT INTO {entity}_removals (feature_id, entity_id, value_id, change_id) "
+        f"SELECT feature_id, entity_id, value_id, $change::BIGINT FROM ({rows})"
+    )
+
+
+def second(entity: str, staged: str, *, beside: bool) -> str:
+    """Return the query of staged annotations that would be a second value of their entity.
+
+    The first row keeps its value; with `beside` what holds now counts, too.
+    """
+    ranked = (
+        f"SELECT feature_id, entity_id, value_id, row, row_number() OVER "
+        f"(PARTITION BY feature_id, entity_id ORDER BY row, value_id) > 1 AS later FROM {staged}"
+    )
+    if not beside:
+        return f"SELECT feature_id, entity_id, value_id, row, FALSE AS beside FROM ({ranked}) WHERE later"
+    there = f"SELECT DISTINCT feature_id, entity_id, TRUE AS there FROM ({current(entity)})"
+    return (
+        f"SELECT n.feature_id, n.entity_id, n.value_id, n.row, o.there IS NOT NULL AS beside FROM ({ranked}) AS n "
+        f"LEFT JOIN ({there}) AS o ON {_PAIR} WHERE n.later OR o.there"
+    )
+
+
+def second_cells(earlier: str, beside: str) -> str:
+    """Return the query of the second values of entities as refused cells, with the reasons."""
+    return (
+        f"SELECT s.row, s.entity_id, s.feature_id, coalesce(v.value, '#' || s.value_id) AS v, "
+        f"CASE WHEN s.beside THEN {_text(beside)} ELSE {_text(earlier)} END AS reason "
+        f"FROM {SECOND} AS s LEFT JOIN feature_values AS v ON s.value_id = v.id AND s.feature_id = v.feature_id"
+    )
+
+
+def without(staged: str, losers: str) -> str:
+    """Return the query of staged annotations but for some."""
+    return f"SELECT n.* FROM {staged} AS n ANTI JOIN {losers} AS o ON {_PAIR} AND n.value_id = o.value_id"
+
+
+def ended(entity: str, within: str, kept: str) -> str:
+    """Return the query of what holds now of pairs of feature and entity, and is not kept."""
+    return (
+        f"SELECT n.* FROM (SELECT n.* FROM ({current(entity)}) AS n SEMI JOIN ({within}) AS o ON {_PAIR}) AS n "
+        f"ANTI JOIN ({kept}) AS o ON {_PAIR} AND n.value_id = o.value_id"
+    )
+
+
+def ended_others(entity: str) -> str:
+    """Return the query of what entities of the input have now of features other than `features`."""
+    return (
+        f"SELECT n.feature_id, n.entity_id, n.value_id FROM current_{entity}_annotations AS n "
+        f"SEMI JOIN {ROWS} AS o ON n.entity_id = o.entity_id "
+        "WHERE n.feature_id NOT IN (SELECT unnest($features::BIGINT[]))"
+    )
+
+
+def features_in(table: str) -> str:
+    """Return the query of the features that stand in a table."""
+    return f"SELECT DISTINCT feature_id FROM {table}"

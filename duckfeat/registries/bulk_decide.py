@@ -1,0 +1,101 @@
+"""Cells that SQL cannot decide as Python does: their distinct values are handed to the dtype itself."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from decimal import Decimal
+from typing import Any
+
+from duckfeat.compile import staging
+from duckfeat.compile.conversions import columns_of
+from duckfeat.compile.staging import Cells
+from duckfeat.model.dtypes import Dtype, Refused, is_missing
+from duckfeat.model.feature_info import FeatureInfo
+from duckfeat.model.kinds import KINDS, VALUE_COLUMNS
+from duckfeat.model.sql_types import SqlType
+from duckfeat.model.statement import Statement
+from duckfeat.query.session import Session
+
+_BATCH = 50_000
+
+
+class Decider:
+    """Decides the cells that a conversion leaves undecided, each distinct one once, in batches."""
+
+    def __init__(self, session: Session, params: Mapping[str, Any]) -> None:
+        self._engine = session.engine
+        self._params = params
+
+    def decide(self, cells: Cells, type_: SqlType, info: FeatureInfo) -> None:
+        """Put what becomes of the undecided cells into a temporary table: kind and value, or a reason."""
+        columns = {"key": "VARCHAR", "kind": "VARCHAR", "reason": "VARCHAR"}
+        columns |= {column: VALUE_COLUMNS[column] for column in columns_of(info.dtype)}
+        self._engine.write(staging.decided(columns))
+        sql = staging.temporary(staging.ASKED, cells.asked(shown(type_)))
+        self._engine.write(sql, self._params)
+        total = self._engine.rows(Statement(staging.counted(staging.ASKED), {}))[0][0]
+        read, coerce = reader(type_, info.dtype), info.coerce or type_.family == "raw"
+        for start in range(0, total, _BATCH):
+            span = {"low": start, "high": start + _BATCH}
+            found = self._engine.arrow(Statement(staging.span(), span))
+            rows = [
+                [key, *_decided(info.dtype, read, value, list(columns)[3:], coerce)]
+                for key, value in zip(found["key"].to_pylist(), found["v"].to_pylist(), strict=True)
+            ]
+            self._engine.insert(staging.DECIDED, columns, rows)
+
+
+def _decided(
+    dtype: Dtype, read: Callable[[Any], Any], value: Any, columns: list[str], coerce: bool
+) -> list[str | Any | None]:
+    """Return the kind, the reason and the columns of a cell."""
+    nothing = [None] * len(columns)
+    try:
+        given = read(value)
+        if is_missing(given):
+            return [None, None, *nothing]
+        if dtype.is_cat:
+            kind, physical = "str", _name(given)
+        else:
+            kind, physical = dtype.encode(given, coerce=coerce)
+    except Refused as error:
+        return [None, str(error), *nothing]
+    own = KINDS[kind].column
+    return [kind, None, *(physical if column == own else None for column in columns)]
+
+
+def _name(value: Any) -> str:
+    if not isinstance(value, str):
+        raise Refused("is no name of a record")
+    return value
+
+
+def reader(type_: SqlType, dtype: Dtype) -> Callable[[Any], Any]:
+    """Return what makes the Python value of a cell that `shown` gave."""
+    if type_.family == "raw" and dtype.is_json:
+        return _json
+    return _READERS.get(type_.family, _as_is)
+
+
+def _json(text: str) -> Any:
+    try:
+        return json.loads(text)
+    except ValueError:
+        raise Refused("is no JSON") from None
+
+
+def _map(value: Any) -> Any:
+    return dict(value) if isinstance(value, list) else value
+
+
+def _as_is(value: Any) -> Any:
+    return value
+
+
+_READERS: Mapping[str, Callable[[Any], Any]] = {"json": _json, "big": int, "decimal": Decimal, "map": _map}
+
+
+def shown(type_: SqlType) -> str:
+    """Return the expression that hands a cell to Python."""
+    return "v::VARCHAR" if type_.family in {"big", "decimal", "json"} else "v"
