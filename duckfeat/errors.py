@@ -71,6 +71,14 @@ class StoreLocked(DuckfeatError, OSError):
     """Another process holds the store; carries `path` and, where known, the owner."""
 
 
+class Unreachable(DuckfeatError, ConnectionError):
+    """The catalog of a lake, or the object store with its files, does not answer or does not let this user in."""
+
+
+class TransactionConflict(DuckfeatError, RuntimeError):
+    """Another program wrote at the same time without waiting for its turn; nothing was kept, so run it again."""
+
+
 class ReadOnlyStore(DuckfeatError, RuntimeError):
     """A write to a store that was opened for reading."""
 

@@ -134,15 +134,22 @@ class DuckEngine(Transactions):
         for tracer in self._tracers:
             tracer(sql, params)
         self._check_usable()
+
+        def execute() -> _Result:
+            self._add_macros(sql)
+            with _offered(self._cursor, lists or {}):
+                return fetch(self._cursor)
+
+        return self._tried(execute)
+
+    def _tried(self, call: Callable[[], _Result]) -> _Result:
+        """Return what `call` returns; outside a transaction it is called again after a failure that passes."""
         attempt = 0
         while True:
             with self._held():
                 attempt += 1
                 try:
-                    cursor = self._cursor
-                    self._add_macros(sql)
-                    with _offered(cursor, lists or {}):
-                        return fetch(cursor)
+                    return call()
                 except duckdb.Error as error:
                     if self.in_transaction or not self._passes(error, attempt):
                         raise translate(error, self.url) from error

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 from duckfeat.engine.duck import DuckEngine
@@ -17,9 +18,9 @@ class EmbeddedEngine(DuckEngine):
 
     def _attach(self) -> None:
         path = Path(self.url)
-        self._existed = self.url != ":memory:" and path.exists() and path.stat().st_size > 0
+        existed = self.url != ":memory:" and path.exists() and path.stat().st_size > 0
         options = ["READ_ONLY"] if self.read_only else []
-        if not self._existed:
+        if not existed:
             options.append(f"STORAGE_VERSION '{STORAGE_VERSION}'")
         place = self.url.replace("'", "''")
         listed = f" ({', '.join(options)})" if options else ""
@@ -28,7 +29,14 @@ class EmbeddedEngine(DuckEngine):
         self._root.execute("USE store")
 
     def _prepare(self) -> None:
-        migrate(self, existed=self._existed)
+        migrate(self)
+
+    def back_up(self, version: int) -> None:
+        """Leave a copy of the file beside it, as before a migration."""
+        self.checkpoint()
+        self.detach()
+        shutil.copy2(self.url, f"{self.url}.schema{version}.backup")
+        self.attach()
 
     def detach(self) -> None:
         """Let go of the file for a moment, as a backup copy needs."""

@@ -8,13 +8,29 @@ from contextlib import contextmanager
 
 import duckdb
 
-from duckfeat.errors import DuckfeatError, InvalidArgument, NotAStore, QueryError, ReadOnlyStore, StoreLocked
+from duckfeat.errors import (
+    DuckfeatError,
+    InvalidArgument,
+    NotAStore,
+    QueryError,
+    ReadOnlyStore,
+    StoreLocked,
+    TransactionConflict,
+    Unreachable,
+)
 
 _OWNER = re.compile(r"Conflicting lock is held in (?P<program>.*?) \(PID (?P<pid>\d+)\)(?: by user (?P<user>\S+))?")
 
 # Text in DuckDB's message, the error it means, and what to say.
 _KNOWN: tuple[tuple[str, type[DuckfeatError], str], ...] = (
     ("Unique file handle conflict", StoreLocked, "the store is open in this process, or in the one it was forked from"),
+    ("Unable to connect to Postgres", Unreachable, "the catalog of the lake cannot be reached"),
+    ("server closed the connection", Unreachable, "the catalog of the lake has ended the connection"),
+    ("HTTP Error", Unreachable, "the object store does not answer as it should"),
+    ("HTTP error", Unreachable, "the object store does not answer as it should"),
+    ("database is locked", StoreLocked, "another process holds the catalog of the lake"),
+    ("Transaction conflict", TransactionConflict, "another program wrote at the same time; nothing was kept"),
+    ("No snapshot found", InvalidArgument, "the lake has no such version (any more)"),
     ("read-only", ReadOnlyStore, "the store is open for reading only"),
     ("not a valid DuckDB database", NotAStore, "the file is no DuckDB database"),
     ("newer version of DuckDB", NotAStore, "the file was written by a DuckDB too new for this one"),

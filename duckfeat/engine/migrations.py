@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from typing import Protocol
 
 from duckfeat.engine.base import Engine
@@ -21,16 +20,13 @@ CREATE TABLE schema_migrations (
 
 
 class Migrated(Engine, Protocol):
-    """What a migration needs of an engine: to let go of the file while it is copied."""
+    """What a migration needs of an engine: to keep what was there before."""
 
-    def detach(self) -> None:
-        """Let go of the file."""
-
-    def attach(self) -> None:
-        """Take the file again."""
+    def back_up(self, version: int) -> None:
+        """Keep a copy of the store with this version of the schema, if the engine does not keep the past anyway."""
 
 
-def migrate(engine: Migrated, *, existed: bool) -> None:
+def migrate(engine: Migrated) -> None:
     """Bring a store to this program's schema.
 
     Raises `SchemaVersionError` for a store of a newer program or with an altered migration on record, and
@@ -47,10 +43,10 @@ def migrate(engine: Migrated, *, existed: bool) -> None:
             f"{engine.url} needs migrating to schema {pending[-1].version}; open it once for writing",
             path=engine.url,
         )
-    if existed and applied:
-        _back_up(engine, max(applied))
+    if applied:
+        engine.back_up(max(applied))
     for migration in pending:
-        _apply(engine, migration, first=not applied and migration is pending[0])
+        _apply(engine, migration)
 
 
 def _applied(engine: Migrated) -> dict[int, tuple[str, str]]:
@@ -90,16 +86,13 @@ def _compare(url: str, applied: dict[int, tuple[str, str]]) -> None:
             )
 
 
-def _back_up(engine: Migrated, version: int) -> None:
-    engine.checkpoint()
-    engine.detach()
-    shutil.copy2(engine.url, f"{engine.url}.schema{version}.backup")
-    engine.attach()
-
-
-def _apply(engine: Migrated, migration: Migration, *, first: bool) -> None:
+def _apply(engine: Migrated, migration: Migration) -> None:
     with engine.transaction():
-        if first:
+        # Another process may have applied it while this one waited for its turn.
+        applied = _applied(engine)
+        if migration.version in applied:
+            return
+        if not applied:
             engine.write(_RECORDS)
         engine.write(migration.sql)
         engine.write(

@@ -8,13 +8,15 @@ from typing import Any
 
 from duckfeat.engine.base import Engine
 from duckfeat.engine.embedded import EmbeddedEngine
+from duckfeat.engine.lake import LakeEngine
+from duckfeat.engine.lake_places import PREFIX, lake_place
 from duckfeat.errors import InvalidArgument, MissingFile
 
 MEMORY = ":memory:"
 
 
 def address(url: str | PathLike[str]) -> str:
-    """Return the one address of a store: a path is made absolute, and links in it are followed.
+    """Return the one address of a store: a path is made absolute, links in it are followed, no password is in it.
 
     >>> address("features.duckdb") == address("./features.duckdb")
     True
@@ -25,15 +27,19 @@ def address(url: str | PathLike[str]) -> str:
         place = ""
     if type(place) is not str or not place or "\0" in place:
         raise InvalidArgument(f"a store is a path, a url or ':memory:', not {url!r}", url=url)
+    if place.startswith(PREFIX):
+        return lake_place(place).url
     return place if place == MEMORY else str(Path(place).expanduser().resolve())
 
 
 def open_engine(url: str | PathLike[str], *, read_only: bool = False, **settings: Any) -> Engine:
-    """Return the engine of a url: `:memory:`, or the path of a DuckDB file.
+    """Return the engine of a url: `:memory:`, the path of a DuckDB file, or a lake's (`ducklake:...`).
 
     Raises `MissingFile` for a folder that does not exist, or a file to read that does not.
     """
     place = address(url)
+    if place.startswith(PREFIX):
+        return LakeEngine(str(fspath(url)), read_only=read_only, **settings)
     if place == MEMORY:
         return EmbeddedEngine(MEMORY, read_only=read_only, **settings)
     path = Path(place)

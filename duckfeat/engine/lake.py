@@ -1,0 +1,180 @@
+"""The lake engine: DuckLake, its catalog in PostgreSQL or SQLite, its data as Parquet in a folder or object store.
+
+Reading takes no lock: every statement sees one whole snapshot. Writers take turns (`turns`), because DuckLake lets
+two of them insert the same thing; whoever gets the turn first finds out whether others have written.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from datetime import datetime
+from os import PathLike
+from pathlib import Path
+from typing import Any
+
+import duckdb
+
+from duckfeat.engine import extensions
+from duckfeat.engine.duck import DuckEngine
+from duckfeat.engine.failures import translated
+from duckfeat.engine.lake_places import LakePlace, attach_sql, catalog_secret, data_folder, data_secret, lake_place
+from duckfeat.engine.migrations import migrate
+from duckfeat.engine.turns import FileTurns, PostgresTurns, Turns
+from duckfeat.errors import InvalidArgument, MissingFile
+
+INLINE = 200
+"""So many new rows of a table at most go to the catalog; a file of fewer costs more to read than it holds."""
+
+_SNAPSHOT = "SELECT id FROM store.current_snapshot()"
+_COMMITTED = "SELECT id FROM store.last_committed_snapshot()"
+
+
+class LakeEngine(DuckEngine):
+    """A store in a DuckLake, shared by any number of processes and machines.
+
+    `data_path` is where a new lake keeps its files; `s3` the keys of an object store; `at` the snapshot to read;
+    `lock_timeout` how many seconds to wait for the turn to write.
+    """
+
+    _transient = ("database is locked", "database table is locked", "server closed the connection", "SSL SYSCALL")
+
+    def __init__(
+        self,
+        url: str,
+        *,
+        data_path: str | PathLike[str] | None = None,
+        s3: Mapping[str, Any] | None = None,
+        password: str | None = None,
+        lock_timeout: float = 60.0,
+        at: int | datetime | None = None,
+        read_only: bool = False,
+        **settings: Any,
+    ) -> None:
+        place = lake_place(url)
+        self._place = LakePlace(place.kind, place.address, password or place.password)
+        self._data_path = None if data_path is None else data_folder(data_path)
+        self._s3 = s3
+        self._at = at
+        self._lock_timeout = float(lock_timeout)
+        self._snapshot = -1
+        self._look_lock = threading.Lock()
+        super().__init__(place.url, read_only=read_only or at is not None, **settings)
+
+    # --- attaching -------------------------------------------------------------------------------
+
+    def _attach(self) -> None:
+        root = self._root
+        extensions.load(root, extensions.LAKE)
+        if self._place.password is not None:
+            root.execute(catalog_secret(), {"password": self._place.password})
+        self._turns: Turns = FileTurns(self._place) if self._place.kind == "sqlite" else PostgresTurns(root, self._place)
+        if not self._attached(create=False):
+            self._create()
+        files = self._files()
+        if self._data_path not in {None, files}:
+            raise InvalidArgument(
+                f"{self.url} keeps its files in {files}, not in {self._data_path}", path=self.url, data_path=files
+            )
+        if files.startswith("s3://"):
+            self._keep_keys(files)
+        root.execute("SET GLOBAL TimeZone = 'UTC'")
+        root.execute("USE store")
+
+    def _attached(self, *, create: bool) -> bool:
+        """Attach the lake and tell whether it is there, or was made."""
+        if self._place.kind == "sqlite" and not create and not Path(self._place.address).exists():
+            return False
+        sql = attach_sql(
+            self._place,
+            data_path=self._data_path if create else None,
+            inline=None if self.read_only else INLINE,
+            create=create,
+            read_only=self.read_only,
+            at=self._at,
+        )
+        try:
+            self._root.execute(sql)
+        except duckdb.InvalidInputException as error:
+            if create or "creating a new DuckLake is explicitly disabled" not in str(error):
+                raise
+            return False
+        return True
+
+    def _create(self) -> None:
+        if self.read_only:
+            raise MissingFile(f"there is no lake {self.url} to read", path=self.url)
+        if self._data_path is None:
+            if self._place.kind != "sqlite":
+                raise InvalidArgument(
+                    f"{self.url} is no lake yet: a new one needs data_path=, a folder that all who use it share, or "
+                    "s3://bucket/prefix",
+                    path=self.url,
+                )
+            self._data_path = data_folder(f"{self._place.address}.files")
+        if self._data_path.startswith("s3://"):
+            self._keep_keys(self._data_path)
+        self._turns.take(self._lock_timeout)
+        try:
+            if not self._attached(create=False):
+                self._attached(create=True)
+        finally:
+            self._turns.give()
+
+    def _keep_keys(self, data_path: str) -> None:
+        statement, params = data_secret(data_path, self._s3)
+        self._root.execute(statement.replace("CREATE SECRET", "CREATE OR REPLACE SECRET", 1), params)
+
+    def _files(self) -> str:
+        """Return where the lake keeps its files."""
+        return str(self._root.execute("SELECT data_path FROM ducklake_settings('store')").fetchall()[0][0])
+
+    def _prepare(self) -> None:
+        migrate(self)
+        self._look()
+
+    def back_up(self, version: int) -> None:
+        """Do nothing: the snapshots before a migration stay, and `at` reads them."""
+
+    # --- turns, and what others write ------------------------------------------------------------
+
+    @contextmanager
+    def _turn(self) -> Iterator[None]:
+        with translated(self.url):
+            self._turns.take(self._lock_timeout)
+        try:
+            self._look()
+            yield
+        finally:
+            self._turns.give()
+
+    def _commit(self) -> None:
+        self._turns.check()
+        super()._commit()
+        with self._look_lock:
+            self._snapshot = max(self._snapshot, self._asked(_COMMITTED))
+
+    def _look(self) -> None:
+        if self._at is not None:
+            return
+        current = self._tried(lambda: self._asked(_SNAPSHOT))
+        with self._look_lock:
+            if current > self._snapshot:
+                self._snapshot = current
+                self._notice()
+
+    def _asked(self, sql: str) -> int:
+        found = self._cursor.execute(sql).fetchone()
+        return int(found[0]) if found and found[0] is not None else -1
+
+    # --- the rest --------------------------------------------------------------------------------
+
+    def checkpoint(self) -> None:
+        """Do nothing: what is committed is in the lake's files and its catalog."""
+
+    def close(self) -> None:
+        """Give the lake back; whatever was committed stays."""
+        if not self._closed and not self.forked and not self.in_transaction:
+            self._turns.close()
+        super().close()

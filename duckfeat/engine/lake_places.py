@@ -1,0 +1,237 @@
+"""What a lake's url means, and the statements that reach its catalog and its files; pure text, no secret in any.
+
+A password and the keys of an object store never become text: `CREATE SECRET` takes them as parameters.
+
+>>> place = lake_place("ducklake:postgres:dbname=lake host=db user=me password=pw")
+>>> place.url, place.password
+('ducklake:postgres:dbname=lake host=db user=me', 'pw')
+>>> print(attach_sql(place, read_only=True))
+ATTACH 'ducklake:postgres:dbname=lake host=db user=me' AS store (META_SECRET 'lake_catalog', READ_ONLY)
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+from urllib.parse import parse_qsl, unquote, urlsplit
+
+from duckfeat.errors import InvalidArgument, hint
+
+PREFIX = "ducklake:"
+CATALOG_SECRET, DATA_SECRET = "lake_catalog", "lake_data"  # noqa: S105 - names of secrets, not secrets
+
+# libpq's own order of importance; what else is given follows by name.
+_ORDER = ("dbname", "host", "hostaddr", "port", "user")
+# A key word of libpq that holds a secret and has no place in CREATE SECRET.
+_REFUSED = ("sslpassword", "oauth_client_secret")
+_PAIR = re.compile(r"\s*(?P<key>\w+)\s*=\s*(?:'(?P<quoted>(?:[^'\\]|\\.)*)'|(?P<plain>(?:[^\s'\\]|\\.)*))(?=\s|$)")
+
+# The options of an S3 store: what CREATE SECRET calls them, and the variables they are in otherwise.
+_S3: Mapping[str, tuple[str, ...]] = {
+    "key_id": ("AWS_ACCESS_KEY_ID",),
+    "secret": ("AWS_SECRET_ACCESS_KEY",),
+    "session_token": ("AWS_SESSION_TOKEN",),
+    "region": ("AWS_REGION", "AWS_DEFAULT_REGION"),
+    "endpoint": ("AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL"),
+    "url_style": (),
+    "use_ssl": (),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class LakePlace:
+    """Where a lake's catalog is: `kind` (postgres or sqlite), the address without the password, and that."""
+
+    kind: str
+    address: str
+    password: str | None = field(default=None, repr=False)
+
+    @property
+    def url(self) -> str:
+        """The url of the lake, without the password."""
+        return f"{PREFIX}{self.kind}:{self.address}"
+
+
+def lake_place(url: str) -> LakePlace:
+    """Return what a url `ducklake:postgres:...` (a libpq string or address) or `ducklake:sqlite:PATH` means.
+
+    Raises `InvalidArgument` for another kind of catalog and for a string that libpq would not take.
+
+    >>> lake_place("ducklake:postgres:postgresql://me:pw@db:5433/lake?sslmode=require").address
+    'dbname=lake host=db port=5433 user=me sslmode=require'
+    """
+    kind, _, rest = url.removeprefix(PREFIX).partition(":")
+    if kind not in _PARSERS:
+        raise InvalidArgument(
+            f"a lake's catalog is in {' or '.join(_PARSERS)}, not in {kind!r}: ducklake:postgres:dbname=... or "
+            "ducklake:sqlite:path",
+            kind=kind,
+            available=list(_PARSERS),
+        )
+    if not rest.strip():
+        raise InvalidArgument(f"{url} does not say where the catalog is")
+    return _PARSERS[kind](rest)
+
+
+def _postgres(rest: str) -> LakePlace:
+    given = _from_address(rest) if rest.startswith(("postgres://", "postgresql://")) else _from_pairs(rest)
+    refused = [key for key in _REFUSED if key in given]
+    if refused:
+        raise InvalidArgument(f"{refused[0]} would be seen in the url: keep it in libpq's service file", key=refused[0])
+    password = given.pop("password", None)
+    keys = [*(key for key in _ORDER if key in given), *sorted(set(given) - set(_ORDER))]
+    return LakePlace("postgres", " ".join(f"{key}={_libpq(given[key])}" for key in keys), password)
+
+
+def _from_pairs(text: str) -> dict[str, str]:
+    given: dict[str, str] = {}
+    end = 0
+    while text[end:].strip():
+        found = _PAIR.match(text, end)
+        if found is None:
+            # The text itself is not repeated: what cannot be read may hold a password.
+            raise InvalidArgument("the catalog's address is no libpq string: key=value pairs, values with spaces in ''")
+        value = found["quoted"] if found["quoted"] is not None else found["plain"]
+        given[found["key"]] = re.sub(r"\\(.)", r"\1", value)
+        end = found.end()
+    return given
+
+
+def _from_address(text: str) -> dict[str, str]:
+    try:
+        parts = urlsplit(text)
+        port = parts.port
+    except ValueError:
+        raise InvalidArgument("the catalog's address is no postgresql:// address") from None
+    named = {
+        "dbname": parts.path.lstrip("/"),
+        "host": parts.hostname,
+        "port": port,
+        "user": parts.username,
+        "password": parts.password,
+    }
+    given = {key: unquote(str(value)) for key, value in named.items() if value}
+    return given | dict(parse_qsl(parts.query))
+
+
+def _libpq(value: str) -> str:
+    """Return a value as libpq reads it back."""
+    if value and not re.search(r"[\s'\\]", value):
+        return value
+    return "'" + value.replace("\\", "\\\\").replace("'", "\\'") + "'"
+
+
+def _sqlite(rest: str) -> LakePlace:
+    return LakePlace("sqlite", str(Path(rest).expanduser().resolve()))
+
+
+_PARSERS = {"postgres": _postgres, "sqlite": _sqlite}
+
+
+def data_folder(data_path: str | os.PathLike[str]) -> str:
+    """Return the place of a lake's files as it is kept in the catalog: an absolute folder or an `s3://` address.
+
+    >>> data_folder("s3://bucket/prefix")
+    's3://bucket/prefix/'
+    """
+    text = os.fspath(data_path)
+    if not isinstance(text, str) or not text.strip() or "\0" in text:
+        raise InvalidArgument(f"data_path is a folder or s3://bucket/prefix, not {data_path!r}", data_path=data_path)
+    if "://" not in text:
+        text = str(Path(text).expanduser().resolve())
+    elif not text.startswith("s3://"):
+        scheme = text.partition("://")[0]
+        raise InvalidArgument(f"data_path is a folder or s3://bucket/prefix, not {scheme}://", scheme=scheme)
+    return text.rstrip("/") + "/"
+
+
+def attach_sql(
+    place: LakePlace,
+    *,
+    data_path: str | None = None,
+    inline: int | None = None,
+    create: bool = False,
+    read_only: bool = False,
+    at: int | datetime | None = None,
+) -> str:
+    """Return the statement that attaches a lake as `store`.
+
+    `data_path` is where a new lake keeps its files, `inline` how many new rows at most go to the catalog instead,
+    `at` the snapshot to read: its number, or the moment that it was the newest.
+
+    >>> lake = lake_place("ducklake:sqlite:/lakes/it's.sqlite")
+    >>> print(attach_sql(lake, create=True, data_path="/data/"))
+    ATTACH 'ducklake:sqlite:/lakes/it''s.sqlite' AS store (META_JOURNAL_MODE 'WAL', META_BUSY_TIMEOUT 10000,
+    DATA_PATH '/data/')
+    >>> print(attach_sql(lake, read_only=True, at=3).partition("10000, ")[2])
+    READ_ONLY, SNAPSHOT_VERSION 3)
+    """
+    options = {
+        # Readers go on while a writer commits, and wait for no longer than the file is switched.
+        "META_JOURNAL_MODE": "'WAL'" if place.kind == "sqlite" else None,
+        "META_BUSY_TIMEOUT": "10000" if place.kind == "sqlite" else None,
+        "META_SECRET": f"'{CATALOG_SECRET}'" if place.password is not None else None,
+        "DATA_PATH": text_sql(data_path) if data_path is not None else None,
+        "DATA_INLINING_ROW_LIMIT": str(int(inline)) if inline is not None else None,
+        "CREATE_IF_NOT_EXISTS": None if create else "false",
+        "READ_ONLY": "" if read_only else None,
+        **_snapshot(at),
+    }
+    listed = ", ".join(f"{name} {value}".rstrip() for name, value in options.items() if value is not None)
+    return f"ATTACH {text_sql(place.url)} AS store" + (f" ({listed})" if listed else "")
+
+
+def _snapshot(at: int | datetime | None) -> dict[str, str | None]:
+    if at is None:
+        return {}
+    if isinstance(at, datetime):
+        moment = at.astimezone(UTC) if at.tzinfo else at
+        return {"SNAPSHOT_TIME": text_sql(f"{moment.replace(tzinfo=None).isoformat(sep=' ')}+00")}
+    return {"SNAPSHOT_VERSION": str(int(at))}
+
+
+def text_sql(text: str) -> str:
+    """Return a text as a literal."""
+    return "'" + text.replace("'", "''") + "'"
+
+
+def catalog_secret() -> str:
+    """Return the statement that keeps the password of the catalog, its parameter `password`."""
+    return f"CREATE SECRET {CATALOG_SECRET} (TYPE postgres, PASSWORD $password)"
+
+
+def data_secret(data_path: str, given: Mapping[str, Any] | None) -> tuple[str, dict[str, Any]]:
+    """Return the statement that keeps the keys of an object store, and its parameters.
+
+    What is not given is taken from the environment, as other programs for S3 do.
+
+    Raises `InvalidArgument` for an option there is none of.
+
+    >>> data_secret("s3://b/", {"key_id": "k", "secret": "s", "endpoint": "http://localhost:8333"})[0]
+    "CREATE SECRET lake_data (TYPE s3, SCOPE 's3://b/', KEY_ID $key_id, SECRET $secret, ENDPOINT $endpoint, ..."
+    """
+    options = dict(given or {})
+    unknown = sorted(set(options) - set(_S3))
+    if unknown:
+        raise InvalidArgument(f"s3 has no option {unknown[0]!r}{hint(unknown[0], _S3)}", name=unknown[0])
+    for name, variables in _S3.items():
+        found = [os.environ[variable] for variable in variables if os.environ.get(variable)]
+        if options.get(name) is None and found:
+            options[name] = found[0]
+    options = {name: value for name, value in options.items() if value is not None}
+    if "endpoint" in options:
+        options = _with_endpoint(options)
+    named = "".join(f", {name.upper()} ${name}" for name in _S3 if name in options)
+    return f"CREATE SECRET {DATA_SECRET} (TYPE s3, SCOPE {text_sql(data_path)}{named})", options
+
+
+def _with_endpoint(options: dict[str, Any]) -> dict[str, Any]:
+    """Return the options of a server that is not Amazon's: it has buckets in the path, and tells TLS by its scheme."""
+    scheme, separator, host = str(options["endpoint"]).rpartition("://")
+    defaults = {"url_style": "path", "use_ssl": scheme != "http" if separator else True}
+    return defaults | options | {"endpoint": host.rstrip("/")}

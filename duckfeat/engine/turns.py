@@ -1,0 +1,204 @@
+"""Whose turn it is to write to a lake: held through its catalog, and free again when the writer's process ends."""
+
+from __future__ import annotations
+
+import os
+import socket
+import sys
+import time
+from pathlib import Path
+from typing import IO, Protocol
+
+import duckdb
+
+from duckfeat.engine.lake_places import CATALOG_SECRET, LakePlace, text_sql
+from duckfeat.errors import StoreLocked, TransactionConflict
+
+# The advisory lock of a database with a lake; a constant, so that every program takes the same.
+_KEY = 0x6475636B66656174
+# Seconds that one wait inside PostgreSQL takes at most, so that Ctrl-C is noticed, and between two tries of a file.
+_SLICE, _PAUSE = 2.0, 0.01
+
+
+class Turns(Protocol):
+    """The turn to write to one lake; asked for by one thread at a time."""
+
+    def take(self, timeout: float) -> None:
+        """Wait for the turn.
+
+        Raises `StoreLocked` with the writer that has it when that takes longer than `timeout` seconds.
+        """
+
+    def check(self) -> None:
+        """Make sure that the turn is still held.
+
+        Raises `TransactionConflict` when it was lost.
+        """
+
+    def give(self) -> None:
+        """Give the turn to the next."""
+
+    def close(self) -> None:
+        """Let go of what the turns were taken with."""
+
+
+class PostgresTurns:
+    """Turns by an advisory lock, held by a transaction of a connection of its own.
+
+    PostgreSQL frees the lock when the connection ends, so a writer that was killed blocks nobody; one whose machine
+    has vanished is noticed by the keep-alives in about ten seconds.
+    """
+
+    def __init__(self, root: duckdb.DuckDBPyConnection, place: LakePlace) -> None:
+        self._url = place.url
+        self._cursor = root.cursor()
+        secret = f", SECRET '{CATALOG_SECRET}'" if place.password is not None else ""
+        self._cursor.execute(f"ATTACH IF NOT EXISTS {text_sql(place.address)} AS turns (TYPE postgres{secret})")
+
+    def take(self, timeout: float) -> None:
+        """Wait for the turn."""
+        end = time.monotonic() + timeout
+        while True:
+            left = end - time.monotonic()
+            if self._tried(min(max(left, 0.001), _SLICE)):
+                return
+            if time.monotonic() >= end:
+                raise self._locked(timeout)
+
+    def _tried(self, seconds: float) -> bool:
+        self._cursor.execute("BEGIN")
+        try:
+            self._run(
+                f"SET LOCAL lock_timeout = {max(1, int(seconds * 1000))}; "
+                "SET LOCAL idle_in_transaction_session_timeout = 0; SET LOCAL tcp_keepalives_idle = 4; "
+                "SET LOCAL tcp_keepalives_interval = 2; SET LOCAL tcp_keepalives_count = 3; "
+                f"SELECT pg_advisory_xact_lock({_KEY})"
+            )
+        except duckdb.Error as error:
+            self._cursor.execute("ROLLBACK")
+            if "lock timeout" not in str(error):
+                raise
+            return False
+        except BaseException:
+            self._cursor.execute("ROLLBACK")
+            raise
+        return True
+
+    def _run(self, sql: str) -> None:
+        self._cursor.execute(f"CALL postgres_execute('turns', {text_sql(sql)})")
+
+    def _locked(self, timeout: float) -> StoreLocked:
+        asked = (
+            "SELECT a.pid, coalesce(host(a.client_addr), 'this machine'), coalesce(a.application_name, ''), "
+            "extract(epoch FROM now() - a.xact_start)::float8 FROM pg_locks AS l JOIN pg_stat_activity AS a USING (pid) "
+            f"WHERE l.locktype = 'advisory' AND l.granted AND l.classid = {_KEY >> 32} AND l.objid = {_KEY & 0xFFFFFFFF}"
+        )
+        owner = self._cursor.execute(f"FROM postgres_query('turns', {text_sql(asked)})").fetchone()
+        pid, host, program, seconds = owner or (None, None, None, None)
+        who = f"server process {pid} of {program or 'a program'} on {host}, for {seconds:.0f} s" if owner else "another"
+        message = f"{self._url}: no turn to write within {timeout:g} s; it is held by {who}"
+        return StoreLocked(message, path=self._url, pid=pid, host=host, program=program, seconds=seconds)
+
+    def check(self) -> None:
+        """Make sure that the connection that holds the lock is alive."""
+        try:
+            self._run("SELECT 1")
+        except duckdb.Error as error:
+            raise TransactionConflict(
+                f"{self._url}: the connection that held the turn to write was lost; nothing of this transaction is kept",
+                path=self._url,
+                reason=str(error),
+            ) from None
+
+    def give(self) -> None:
+        """End the transaction that holds the lock."""
+        try:
+            self._cursor.execute("ROLLBACK")
+        except duckdb.Error:
+            return  # the connection is lost, and the lock with it
+
+    def close(self) -> None:
+        """Close the connection."""
+        self._cursor.close()
+
+
+class FileTurns:
+    """Turns by a lock on a file beside the catalog; the system frees it when the process ends."""
+
+    def __init__(self, place: LakePlace) -> None:
+        self._url = place.url
+        self._path = Path(f"{place.address}.turn")
+        self._file: IO[str] | None = None
+
+    def take(self, timeout: float) -> None:
+        """Wait for the turn."""
+        end = time.monotonic() + timeout
+        file = self._path.open("a+", encoding="utf-8")
+        try:
+            while not _locked(file):
+                if time.monotonic() >= end:
+                    raise self._refused(file, timeout)
+                time.sleep(_PAUSE)
+        except BaseException:
+            file.close()
+            raise
+        file.truncate(0)
+        file.write(f"process {os.getpid()} ({Path(sys.argv[0]).name or 'python'}) on {socket.gethostname()}")
+        file.flush()
+        self._file = file
+
+    def _refused(self, file: IO[str], timeout: float) -> StoreLocked:
+        file.seek(0)
+        owner = file.read() or "another process"
+        message = f"{self._url}: no turn to write within {timeout:g} s; it is held by {owner}"
+        return StoreLocked(message, path=self._url, owner=owner)
+
+    def check(self) -> None:
+        """Make sure that the file that is locked is the one that others see."""
+        try:
+            held = self._file is not None and os.path.samestat(os.fstat(self._file.fileno()), self._path.stat())
+        except FileNotFoundError:
+            held = False
+        if not held:
+            raise TransactionConflict(
+                f"{self._url}: {self._path} was taken away while it held the turn to write", path=self._url
+            )
+
+    def give(self) -> None:
+        """Unlock the file, for processes forked meanwhile, too."""
+        if self._file is not None:
+            _unlock(self._file)
+            self._file.close()
+            self._file = None
+
+    def close(self) -> None:
+        """Nothing is kept between turns."""
+
+
+if sys.platform == "win32":
+    import msvcrt
+
+    def _locked(file: IO[str]) -> bool:
+        file.seek(1 << 30)
+        try:
+            msvcrt.locking(file.fileno(), msvcrt.LK_NBLCK, 1)
+        except OSError:
+            return False
+        return True
+
+    def _unlock(file: IO[str]) -> None:
+        file.seek(1 << 30)
+        msvcrt.locking(file.fileno(), msvcrt.LK_UNLCK, 1)
+
+else:
+    import fcntl
+
+    def _locked(file: IO[str]) -> bool:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return False
+        return True
+
+    def _unlock(file: IO[str]) -> None:
+        fcntl.flock(file, fcntl.LOCK_UN)
