@@ -19,7 +19,7 @@ RUN15 := $(VENV15)/bin/python -m
 
 # `[all]` pins DuckDB 1.5, so the environment of 2.0 names the other extras one by one.
 PACKAGES := 'duckdb==2.0.0' --editable '.[pandas,progress,ontologies]' --group dev
-PACKAGES15 := 'duckdb==1.5.5' --editable '.[all]' --group test
+PACKAGES15 := 'duckdb==1.5.5' --editable '.[all]' --group test --group test-lake
 
 # $(1): environment, $(2): what to install. `-qq` leaves errors only.
 define environment

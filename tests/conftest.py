@@ -10,6 +10,9 @@ from hypothesis import HealthCheck, settings
 
 import duckfeat as dft
 from duckfeat.store import Store
+from tests.servers import lake, lakes, postgres, s3
+
+__all__ = ["file_store", "lake", "lakes", "postgres", "s3", "store"]
 
 settings.register_profile(
     "duckfeat", deadline=None, derandomize=True, suppress_health_check=[HealthCheck.function_scoped_fixture]

@@ -10,7 +10,6 @@ import duckdb
 
 from duckfeat.errors import MissingExtra
 
-LAKE = ("ducklake", "postgres", "sqlite", "httpfs")
 _RELEASE = "1.5.5"
 _ATTEMPTS = 5
 

@@ -66,10 +66,12 @@ class LakeEngine(DuckEngine):
 
     def _attach(self) -> None:
         root = self._root
-        extensions.load(root, extensions.LAKE)
+        extensions.load(root, ("ducklake", self._place.kind))
         if self._place.password is not None:
             root.execute(catalog_secret(), {"password": self._place.password})
-        self._turns: Turns = FileTurns(self._place) if self._place.kind == "sqlite" else PostgresTurns(root, self._place)
+        self._turns: Turns = (
+            FileTurns(self._place) if self._place.kind == "sqlite" else PostgresTurns(root, self._place)
+        )
         if not self._attached(create=False):
             self._create()
         files = self._files()
@@ -123,8 +125,8 @@ class LakeEngine(DuckEngine):
             self._turns.give()
 
     def _keep_keys(self, data_path: str) -> None:
-        statement, params = data_secret(data_path, self._s3)
-        self._root.execute(statement.replace("CREATE SECRET", "CREATE OR REPLACE SECRET", 1), params)
+        extensions.load(self._root, ("httpfs",))
+        self._root.execute(*data_secret(data_path, self._s3))
 
     def _files(self) -> str:
         """Return where the lake keeps its files."""

@@ -5,8 +5,8 @@ A password and the keys of an object store never become text: `CREATE SECRET` ta
 >>> place = lake_place("ducklake:postgres:dbname=lake host=db user=me password=pw")
 >>> place.url, place.password
 ('ducklake:postgres:dbname=lake host=db user=me', 'pw')
->>> print(attach_sql(place, read_only=True))
-ATTACH 'ducklake:postgres:dbname=lake host=db user=me' AS store (META_SECRET 'lake_catalog', READ_ONLY)
+>>> print(attach_sql(place, create=True, data_path="/data/"))
+ATTACH 'ducklake:postgres:dbname=lake host=db user=me' AS store (META_SECRET 'lake_catalog', DATA_PATH '/data/')
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from urllib.parse import parse_qsl, unquote, urlsplit
 from duckfeat.errors import InvalidArgument, hint
 
 PREFIX = "ducklake:"
-CATALOG_SECRET, DATA_SECRET = "lake_catalog", "lake_data"  # noqa: S105 - names of secrets, not secrets
+CATALOG_SECRET, DATA_SECRET = "lake_catalog", "lake_data"
 
 # libpq's own order of importance; what else is given follows by name.
 _ORDER = ("dbname", "host", "hostaddr", "port", "user")
@@ -140,7 +140,7 @@ def data_folder(data_path: str | os.PathLike[str]) -> str:
     's3://bucket/prefix/'
     """
     text = os.fspath(data_path)
-    if not isinstance(text, str) or not text.strip() or "\0" in text:
+    if not text.strip() or "\0" in text:
         raise InvalidArgument(f"data_path is a folder or s3://bucket/prefix, not {data_path!r}", data_path=data_path)
     if "://" not in text:
         text = str(Path(text).expanduser().resolve())
@@ -164,12 +164,8 @@ def attach_sql(
     `data_path` is where a new lake keeps its files, `inline` how many new rows at most go to the catalog instead,
     `at` the snapshot to read: its number, or the moment that it was the newest.
 
-    >>> lake = lake_place("ducklake:sqlite:/lakes/it's.sqlite")
-    >>> print(attach_sql(lake, create=True, data_path="/data/"))
-    ATTACH 'ducklake:sqlite:/lakes/it''s.sqlite' AS store (META_JOURNAL_MODE 'WAL', META_BUSY_TIMEOUT 10000,
-    DATA_PATH '/data/')
-    >>> print(attach_sql(lake, read_only=True, at=3).partition("10000, ")[2])
-    READ_ONLY, SNAPSHOT_VERSION 3)
+    >>> print(attach_sql(lake_place("ducklake:postgres:dbname=lake"), read_only=True, at=3))
+    ATTACH 'ducklake:postgres:dbname=lake' AS store (CREATE_IF_NOT_EXISTS false, READ_ONLY, SNAPSHOT_VERSION 3)
     """
     options = {
         # Readers go on while a writer commits, and wait for no longer than the file is switched.
@@ -202,7 +198,7 @@ def text_sql(text: str) -> str:
 
 def catalog_secret() -> str:
     """Return the statement that keeps the password of the catalog, its parameter `password`."""
-    return f"CREATE SECRET {CATALOG_SECRET} (TYPE postgres, PASSWORD $password)"
+    return f"CREATE OR REPLACE SECRET {CATALOG_SECRET} (TYPE postgres, PASSWORD $password)"
 
 
 def data_secret(data_path: str, given: Mapping[str, Any] | None) -> tuple[str, dict[str, Any]]:
@@ -213,7 +209,7 @@ def data_secret(data_path: str, given: Mapping[str, Any] | None) -> tuple[str, d
     Raises `InvalidArgument` for an option there is none of.
 
     >>> data_secret("s3://b/", {"key_id": "k", "secret": "s", "endpoint": "http://localhost:8333"})[0]
-    "CREATE SECRET lake_data (TYPE s3, SCOPE 's3://b/', KEY_ID $key_id, SECRET $secret, ENDPOINT $endpoint, ..."
+    "CREATE OR REPLACE SECRET lake_data (TYPE s3, SCOPE 's3://b/', KEY_ID $key_id, SECRET $secret, ENDPOINT ..."
     """
     options = dict(given or {})
     unknown = sorted(set(options) - set(_S3))
@@ -227,7 +223,7 @@ def data_secret(data_path: str, given: Mapping[str, Any] | None) -> tuple[str, d
     if "endpoint" in options:
         options = _with_endpoint(options)
     named = "".join(f", {name.upper()} ${name}" for name in _S3 if name in options)
-    return f"CREATE SECRET {DATA_SECRET} (TYPE s3, SCOPE {text_sql(data_path)}{named})", options
+    return f"CREATE OR REPLACE SECRET {DATA_SECRET} (TYPE s3, SCOPE {text_sql(data_path)}{named})", options
 
 
 def _with_endpoint(options: dict[str, Any]) -> dict[str, Any]:

@@ -20,6 +20,12 @@ _KEY = 0x6475636B66656174
 _SLICE, _PAUSE = 2.0, 0.01
 
 
+def _me() -> str:
+    """Return who this is, in the words that others are told."""
+    program = Path(sys.argv[0]).name or "python"
+    return f"process {os.getpid()} on {socket.gethostname()} ({program})"[:63]
+
+
 class Turns(Protocol):
     """The turn to write to one lake; asked for by one thread at a time."""
 
@@ -69,6 +75,7 @@ class PostgresTurns:
         self._cursor.execute("BEGIN")
         try:
             self._run(
+                f"SET LOCAL application_name = {text_sql(_me())}; "
                 f"SET LOCAL lock_timeout = {max(1, int(seconds * 1000))}; "
                 "SET LOCAL idle_in_transaction_session_timeout = 0; SET LOCAL tcp_keepalives_idle = 4; "
                 "SET LOCAL tcp_keepalives_interval = 2; SET LOCAL tcp_keepalives_count = 3; "
@@ -89,15 +96,14 @@ class PostgresTurns:
 
     def _locked(self, timeout: float) -> StoreLocked:
         asked = (
-            "SELECT a.pid, coalesce(host(a.client_addr), 'this machine'), coalesce(a.application_name, ''), "
-            "extract(epoch FROM now() - a.xact_start)::float8 FROM pg_locks AS l JOIN pg_stat_activity AS a USING (pid) "
-            f"WHERE l.locktype = 'advisory' AND l.granted AND l.classid = {_KEY >> 32} AND l.objid = {_KEY & 0xFFFFFFFF}"
+            "SELECT a.application_name, extract(epoch FROM now() - a.xact_start)::float8 "
+            "FROM pg_locks AS l JOIN pg_stat_activity AS a USING (pid) WHERE l.locktype = 'advisory' AND l.granted "
+            f"AND l.classid = {_KEY >> 32} AND l.objid = {_KEY & 0xFFFFFFFF}"
         )
         owner = self._cursor.execute(f"FROM postgres_query('turns', {text_sql(asked)})").fetchone()
-        pid, host, program, seconds = owner or (None, None, None, None)
-        who = f"server process {pid} of {program or 'a program'} on {host}, for {seconds:.0f} s" if owner else "another"
-        message = f"{self._url}: no turn to write within {timeout:g} s; it is held by {who}"
-        return StoreLocked(message, path=self._url, pid=pid, host=host, program=program, seconds=seconds)
+        who, seconds = owner or ("another process", 0.0)
+        message = f"{self._url}: no turn to write within {timeout:g} s; {who} has it, for {seconds:.0f} s now"
+        return StoreLocked(message, path=self._url, owner=who, seconds=seconds)
 
     def check(self) -> None:
         """Make sure that the connection that holds the lock is alive."""
@@ -105,7 +111,7 @@ class PostgresTurns:
             self._run("SELECT 1")
         except duckdb.Error as error:
             raise TransactionConflict(
-                f"{self._url}: the connection that held the turn to write was lost; nothing of this transaction is kept",
+                f"{self._url}: the connection that held the turn to write was lost; nothing was kept, so run it again",
                 path=self._url,
                 reason=str(error),
             ) from None
@@ -136,22 +142,23 @@ class FileTurns:
         file = self._path.open("a+", encoding="utf-8")
         try:
             while not _locked(file):
-                if time.monotonic() >= end:
-                    raise self._refused(file, timeout)
-                time.sleep(_PAUSE)
+                self._pause(file, timeout, end)
         except BaseException:
             file.close()
             raise
         file.truncate(0)
-        file.write(f"process {os.getpid()} ({Path(sys.argv[0]).name or 'python'}) on {socket.gethostname()}")
+        file.write(_me())
         file.flush()
         self._file = file
 
-    def _refused(self, file: IO[str], timeout: float) -> StoreLocked:
+    def _pause(self, file: IO[str], timeout: float, end: float) -> None:
+        if time.monotonic() < end:
+            time.sleep(_PAUSE)
+            return
         file.seek(0)
         owner = file.read() or "another process"
-        message = f"{self._url}: no turn to write within {timeout:g} s; it is held by {owner}"
-        return StoreLocked(message, path=self._url, owner=owner)
+        message = f"{self._url}: no turn to write within {timeout:g} s; {owner} has it"
+        raise StoreLocked(message, path=self._url, owner=owner)
 
     def check(self) -> None:
         """Make sure that the file that is locked is the one that others see."""
