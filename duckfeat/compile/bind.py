@@ -14,7 +14,8 @@ from typing import Any
 from duckfeat.compile.feature_conditions import feature_condition, nested_condition, value_condition
 from duckfeat.compile.fragments import all_of, any_of
 from duckfeat.compile.lookups import apply, available_for, is_step, items_of
-from duckfeat.compile.scope import Scope, pairs_sql
+from duckfeat.compile.scope import Context, Scope, pairs_sql
+from duckfeat.compile.terms import closure
 from duckfeat.errors import FieldError, InvalidArgument, hint
 from duckfeat.model.feature_info import FeatureInfo
 from duckfeat.model.fields import Field, ForeignKey, Relation
@@ -68,8 +69,7 @@ def _node(scope: Scope, node: Condition, *, negated: bool) -> str:
     if isinstance(node, Predicate):
         return predicate_condition(scope, node)
     if isinstance(node, RelatedTo):
-        near = scope.context.params.member("a", node.ids, "BIGINT")
-        return f"{scope.column('id')} IN (SELECT b FROM ({pairs_sql(scope.context, node.relation)}) WHERE {near})"
+        return f"{scope.column('id')} IN ({_led_to(scope.context, node)})"
     if not isinstance(node, Q):
         raise InvalidArgument(f"{node!r} is not a condition that can be asked of {scope.table.name}", value=node)
     inside = negated ^ node.negated
@@ -81,6 +81,11 @@ def _node(scope: Scope, node: Condition, *, negated: bool) -> str:
     ]
     joined = all_of(parts) if node.connector == "AND" else any_of(parts)
     return f"(NOT {joined})" if node.negated and parts else joined
+
+
+def _led_to(context: Context, node: RelatedTo) -> str:
+    near, pairs = context.params.member("a", node.ids, "BIGINT"), pairs_sql(context, node.relation)
+    return closure(pairs, near) if node.closure else f"SELECT b FROM ({pairs}) WHERE {near}"
 
 
 def _lookup(scope: Scope, key: str, operand: Any, *, negated: bool) -> str:

@@ -38,7 +38,7 @@ def column_of(scope: Scope, key: Any, *, name: str | None = None) -> Output:
     Raises `FieldError` with what there is and the nearest match.
     """
     text = field_name(key) if isinstance(key, str | FieldRef) else None
-    if text in scope.annotations:
+    if text is not None and text in scope.annotations:
         return replace(annotation(scope, text), name=name or text)
     if text is not None and scope.table.has(text.split("__")[0]):
         return field_output(scope, text, name)

@@ -191,7 +191,7 @@ def _decided(root: Expression, sizes: dict[int, int]) -> str:
         heavy = max(below, key=lambda child: sizes[id(child)])
         if isinstance(node, Negation):
             turned = not turned
-        else:
+        elif isinstance(node, Junction):
             rest = [_decided(child, sizes) for child in below if child is not heavy]
             if node.connector == "AND":
                 cases.append(f"WHEN ({all_of(rest)}) IS NOT TRUE THEN {TRUE if turned else FALSE}")

@@ -145,10 +145,12 @@ def pairs_sql(context: Context, relation: Relation, *, distinct: bool = False) -
     near, far = ("from_id", "to_id") if relation.forward else ("to_id", "from_id")
     link = context.params.once(relation.link)
     parts = [
-        f"SELECT l.{near} AS a, l.{far} AS b FROM links AS l WHERE l.relation = {link} AND l.rowid NOT IN "
-        "(SELECT k.rowid FROM links AS k JOIN link_removals AS r ON r.relation = k.relation "
-        "AND r.from_id = k.from_id AND r.to_id = k.to_id AND k.change_id < r.change_id "
-        f"WHERE k.relation = {link})"
+        (
+            f"SELECT l.{near} AS a, l.{far} AS b FROM links AS l WHERE l.relation = {link} AND l.rowid NOT IN "
+            "(SELECT k.rowid FROM links AS k JOIN link_removals AS r ON r.relation = k.relation "
+            "AND r.from_id = k.from_id AND r.to_id = k.to_id AND k.change_id < r.change_id "
+            f"WHERE k.relation = {link})"
+        )
     ]
     if relation.source != relation.target:
         parts += _category_pairs(context, relation.source, relation.target, "entity_id", "value_id")

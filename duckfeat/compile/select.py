@@ -3,41 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 from duckfeat.compile.bind import bind
-from duckfeat.compile.columns import feature_output, field_output
+from duckfeat.compile.computed import column_of
 from duckfeat.compile.fragments import all_of, quote
 from duckfeat.compile.scope import Context, Scope
-from duckfeat.errors import FieldError, InvalidArgument, hint
+from duckfeat.errors import FieldError, InvalidArgument
+from duckfeat.model.aggregates import Aggregate
 from duckfeat.model.columns import Output
-from duckfeat.model.fields import FieldRef, field_name
+from duckfeat.model.order import Order
 from duckfeat.model.q import Condition, Q
 from duckfeat.model.statement import Statement
 from duckfeat.model.tables import Table
 
 LIFTING = frozenset({"branch", "branch_id", "id", "pk", "uid", "hash"})
 """Naming one of these in a query lifts the limit to the current branch."""
-
-
-@dataclass(frozen=True, slots=True)
-class Order:
-    """One key of an order: a field, a related field or a feature; nulls last unless told otherwise."""
-
-    key: Any
-    descending: bool = False
-    nulls_first: bool = False
-
-    @classmethod
-    def of(cls, key: Any) -> Order:
-        """Return the order that a name, a name with a minus, a class attribute or a feature means."""
-        if isinstance(key, Order):
-            return key
-        if isinstance(key, str | FieldRef):
-            name = field_name(key)
-            return cls(name.removeprefix("-").removeprefix("+"), descending=name.startswith("-"))
-        return cls(key)
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +32,7 @@ class Ranking:
 
 @dataclass(frozen=True, slots=True)
 class Query:
-    """An immutable question to one registry."""
+    """An immutable question to one registry; `annotations` are columns computed from what belongs to each record."""
 
     table: Table
     conditions: tuple[Condition, ...] = ()
@@ -61,7 +43,8 @@ class Query:
     ranking: Ranking | None = None
     empty: bool = False
     distinct: bool = False
-    within: tuple[tuple[str, tuple[int, ...]], ...] = field(default=())
+    within: tuple[tuple[str, tuple[int, ...]], ...] = ()
+    annotations: tuple[tuple[str, Aggregate], ...] = ()
 
     @property
     def sliced(self) -> bool:
@@ -91,7 +74,7 @@ def select(context: Context, query: Query, columns: Columns, *, extra: int = 0) 
 
     `extra` more rows than the limit are asked for, to see whether it cut any.
     """
-    scope = Scope(context, query.table)
+    scope = query_scope(context, query)
     _join_ranking(scope, query)
     outputs = columns(scope)
     where = row_conditions(scope, query)
@@ -146,19 +129,7 @@ def _order_key(scope: Scope, order: Order) -> str:
 
 
 def _order_output(scope: Scope, key: Any) -> Output:
-    features = scope.context.features
-    if isinstance(key, str) and scope.table.has(key.split("__")[0]):
-        output = field_output(scope, key)
-    elif scope.table.entity and (found := features.find(key)):
-        output = feature_output(scope, found)
-    else:
-        available = [
-            *scope.table.fields,
-            *scope.table.relations,
-            *(features.names() if scope.table.entity else []),
-        ]
-        name = str(getattr(key, "name", key))
-        raise FieldError(f"{scope.table.name} cannot be ordered by {name!r}{hint(name, available)}", name=name)
+    output = column_of(scope, key)
     if output.content in {"list", "json_list", "json"}:
         raise FieldError(f"{scope.table.name} cannot be ordered by {key!r}, which holds lists or nested values")
     return output
@@ -168,9 +139,10 @@ def _distinct_order(query: Query, outputs: Sequence[Output]) -> str:
     names = {output.name: position for position, output in enumerate(outputs)}
     keys = []
     for order in query.order:
-        if order.key not in names:
-            raise FieldError(f"distinct rows can be ordered by their own columns only, not by {order.key!r}")
-        keys.append(f"c{names[order.key]} {'DESC' if order.descending else 'ASC'} NULLS LAST")
+        name = str(order.key)
+        if name not in names:
+            raise FieldError(f"distinct rows can be ordered by their own columns only, not by {name!r}", name=name)
+        keys.append(f"c{names[name]} {'DESC' if order.descending else 'ASC'} NULLS LAST")
     return ", ".join(keys or [f"c{position}" for position in range(len(outputs))])
 
 
@@ -188,14 +160,27 @@ def count(context: Context, query: Query, columns: Columns | None = None) -> Sta
     if query.sliced or query.distinct or query.ranking:
         statement, _ = select(context, query, columns or (lambda scope: [Output("id", scope.column("id"), "int")]))
         return context.params.statement(f"SELECT count(*) FROM ({statement.sql})")
-    scope = Scope(context, query.table)
+    scope = query_scope(context, query)
     where = row_conditions(scope, query)
     return context.params.statement(f"SELECT count(*) FROM {scope.source}{_clause('WHERE', where)}")
 
 
+def query_scope(context: Context, query: Query) -> Scope:
+    """Return the scope of a question's table, with what is computed for it."""
+    return Scope(context, query.table, annotations=dict(query.annotations))
+
+
+def filtered(scope: Scope, query: Query) -> str:
+    """Return the FROM and WHERE that give the rows of a question; a slice gives its own rows only."""
+    if not query.sliced:
+        where = row_conditions(scope, query)
+        return f"{scope.source}{_clause('WHERE', where)}"
+    return f"{scope.source} WHERE {scope.column('id')} IN ({ids_sql(scope.context, query)})"
+
+
 def ids_sql(context: Context, query: Query) -> str:
     """Return the subquery that gives the ids of a question's rows."""
-    scope = Scope(context, query.table)
+    scope = query_scope(context, query)
     where = row_conditions(scope, query)
     order = order_sql(scope, query) if query.sliced else ""
     return (

@@ -118,7 +118,7 @@ def median(of: Any) -> Aggregate:
     return Aggregate(FUNCTIONS["median"], of)
 
 
-def quantile(of: Any, q: float) -> Aggregate:
+def quantile(of: Any, q: Any) -> Aggregate:
     """Return the aggregate: the quantile `q` from 0 to 1, interpolated between two values.
 
     Raises `InvalidArgument` for another `q`.

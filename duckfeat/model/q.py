@@ -165,10 +165,11 @@ class Predicate(Condition):
 
 @dataclass(frozen=True, slots=True)
 class RelatedTo(Condition):
-    """The records that a relation leads to from given records."""
+    """The records that a relation leads to from given records; with `closure`, at any distance."""
 
     relation: Any
     ids: tuple[int, ...]
+    closure: bool = False
 
 
 @dataclass(frozen=True, eq=False, slots=True)

@@ -8,9 +8,10 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from duckfeat.compile.columns import field_output
-from duckfeat.compile.select import Order, Query, Ranking, select
+from duckfeat.compile.select import Query, Ranking, select
 from duckfeat.errors import FieldError, InvalidArgument
 from duckfeat.model.fields import FieldRef, field_name
+from duckfeat.model.order import Order
 from duckfeat.query.lookup import Keep, Lookup
 from duckfeat.query.search_index import SearchIndex
 from duckfeat.query.session import Session

@@ -10,12 +10,13 @@ from itertools import islice
 from typing import TYPE_CHECKING, Any, Generic, TypeVar, overload
 
 from duckfeat.compile.columns import field_output, python_output, record_outputs
-from duckfeat.compile.select import Order, Query, count, select
+from duckfeat.compile.select import Query, count, select
 from duckfeat.errors import DoesNotExist, InvalidArgument, MultipleResultsFound
 from duckfeat.frame import frames
 from duckfeat.model.dtypes import decode, decode_as
 from duckfeat.model.fields import FieldRef, field_name
 from duckfeat.model.kinds import KINDS, VALUE_COLUMNS
+from duckfeat.model.order import Order
 from duckfeat.model.q import Condition, Q
 from duckfeat.model.statement import Statement
 from duckfeat.model.uids import is_uid_like
