@@ -6,11 +6,11 @@ It decides as `Dtype.encode` does and stores what that stores. A cell that SQL c
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
 from types import MappingProxyType
 
-from duckfeat.model.dtypes import Dtype
+from duckfeat.model.dtypes import TOO_FINE, Dtype
 from duckfeat.model.kinds import KINDS
 from duckfeat.model.sql_types import SqlType
 
@@ -48,13 +48,16 @@ def _asked(kind: str = "") -> Conversion:
     return Conversion(kind, "NULL", undecided=ALWAYS)
 
 
+SEVERAL = _refused("is a list, and the feature takes one value: register it with multiple=True for several")
+"""The conversion of lists for a feature that takes one value, which is no list."""
+
 _INT = "-9223372036854775808.0::DOUBLE <= {v} AND {v} < 9223372036854775808.0::DOUBLE"
 _NOT_WHOLE = "NOT isfinite({v}) OR {v} <> trunc({v})"
 _NOT_64 = "try_cast({v} AS BIGINT) IS NULL"
 _INEXACT = "abs({v}::HUGEINT) > 9007199254740992 AND {v}::DOUBLE::HUGEINT <> {v}::HUGEINT"
 _BEYOND = "is beyond 64 bits"
 _YEARS = "is outside the years 1 to 9999"
-_TOO_FINE = ("epoch_ns({v}) % 1000 <> 0", "has a part below the microsecond, which would be lost")
+_TOO_FINE = ("epoch_ns({v}) % 1000 <> 0", TOO_FINE)
 _FAR_DATE = ("NOT isfinite({v}) OR {v} < '0001-01-01' OR {v} > '9999-12-31'", _YEARS)
 _FAR_MOMENT = (
     (
@@ -82,6 +85,7 @@ _MOMENT = Conversion("datetime", "try_cast({v} AS TIMESTAMP)", (_FAR_MOMENT,))
 _INSTANT = Conversion("instant", "{v}", (_FAR_INSTANT,))
 _INSTANT_NS = Conversion("instant", _NS_INSTANT, (_TOO_FINE,))
 
+_TEXTS = frozenset({"str", "path", "url", "cat"})
 _TEXT = {"text": Conversion("str", "{v}::VARCHAR")}
 _PLAIN: Mapping[str, Mapping[str, Conversion]] = MappingProxyType(
     {
@@ -112,31 +116,58 @@ _PLAIN: Mapping[str, Mapping[str, Conversion]] = MappingProxyType(
     }
 )
 
+_NUMERIC = "-?[0-9]+([.][0-9]+)?([eE][+-]?[0-9]+)?"
+_TIMED = "[0-9]{4}-[0-9]{2}-[0-9]{2}[ T][0-9]{2}:[0-9]{2}:[0-9]{2}"
 # Texts that read as a value of a dtype, and how; every other text is Python's to read.
-_READ: Mapping[str, tuple[str, str]] = MappingProxyType(
+_READ: Mapping[str, Conversion] = MappingProxyType(
     {
-        "bool": ("lower({v}) IN ('true', 'false')", "lower({v}) = 'true'"),
-        "int": ("regexp_full_match({v}, '-?[0-9]{{1,18}}')", "try_cast({v} AS BIGINT)"),
-        "float": (
-            "regexp_full_match({v}, '-?[0-9]+(\\.[0-9]+)?([eE][+-]?[0-9]+)?') AND isfinite(try_cast({v} AS DOUBLE))",
-            "try_cast({v} AS DOUBLE)",
-        ),
-        "date": (
-            "regexp_full_match({v}, '[0-9]{{4}}-[0-9]{{2}}-[0-9]{{2}}') AND year(try_cast({v} AS DATE)) > 0",
-            "try_cast({v} AS DATE)",
-        ),
+        name: Conversion(kind, value, undecided=f"({readable}) IS NOT TRUE")
+        for name, kind, readable, value in (
+            ("bool", "bool", "lower({v}) IN ('true', 'false')", "lower({v}) = 'true'"),
+            ("int", "int", "regexp_full_match({v}, '-?[0-9]{1,18}')", "try_cast({v} AS BIGINT)"),
+            ("num", "int", "regexp_full_match({v}, '-?[0-9]{1,18}')", "try_cast({v} AS BIGINT)"),
+            (
+                "float",
+                "float",
+                f"regexp_full_match({{v}}, '{_NUMERIC}') AND isfinite(try_cast({{v}} AS DOUBLE))",
+                "try_cast({v} AS DOUBLE)",
+            ),
+            (
+                "date",
+                "date",
+                "regexp_full_match({v}, '[0-9]{4}-[0-9]{2}-[0-9]{2}') AND year(try_cast({v} AS DATE)) > 0",
+                "try_cast({v} AS DATE)",
+            ),
+            (
+                "datetime",
+                "datetime",
+                f"regexp_full_match({{v}}, '{_TIMED}') AND year(try_cast({{v}} AS TIMESTAMP)) > 0",
+                "try_cast({v} AS TIMESTAMP)",
+            ),
+        )
     }
 )
-_KIND_READ = {"bool": "bool", "int": "int", "float": "float", "date": "date"}
 
 
 def _reading(dtype: str) -> Conversion:
     """Return the conversion of texts to a dtype."""
-    if dtype not in _READ:
-        return _asked()
-    readable, value = _READ[dtype]
-    return Conversion(_KIND_READ[dtype], value, undecided=f"({readable}) IS NOT TRUE")
+    return _READ.get(dtype, _asked())
 
+
+# JSON scalars of the type that a dtype has; every other JSON value is Python's to read.
+_INNER = "({v} ->> '$')"
+_OF_JSON: Mapping[str, Conversion] = MappingProxyType(
+    {
+        name: Conversion(kind, value, undecided=f"(json_type({{v}}) IN ({types}) AND {value} IS NOT NULL) IS NOT TRUE")
+        for name, kind, types, value in (
+            ("bool", "bool", "'BOOLEAN'", f"{_INNER} = 'true'"),
+            ("int", "int", "'BIGINT', 'UBIGINT'", f"try_cast({_INNER} AS BIGINT)"),
+            ("num", "int", "'BIGINT', 'UBIGINT'", f"try_cast({_INNER} AS BIGINT)"),
+            ("float", "float", "'DOUBLE'", f"try_cast({_INNER} AS DOUBLE)"),
+            *((name, "str", "'VARCHAR'", _INNER) for name in ("str", "path", "url", "cat")),
+        )
+    }
+)
 
 _COERCED: Mapping[str, Mapping[str, Conversion]] = MappingProxyType(
     {
@@ -155,12 +186,13 @@ _COERCED: Mapping[str, Mapping[str, Conversion]] = MappingProxyType(
             "long": Conversion("float", "{v}::DOUBLE"),
             "text": _reading("float"),
         },
-        "num": {"bool": Conversion("int", "{v}::BIGINT"), "text": _asked()},
+        "num": {"bool": Conversion("int", "{v}::BIGINT"), "text": _reading("num")},
         "str": {
             "bool": Conversion("str", "{v}::VARCHAR"),
             "integer": Conversion("str", "{v}::VARCHAR"),
             "long": Conversion("str", "{v}::VARCHAR"),
             "big": Conversion("str", "{v}::VARCHAR"),
+            "decimal": _asked(),
             "float": Conversion("str", "to_json({v}::DOUBLE)::VARCHAR"),
             "date": Conversion("str", "{v}::VARCHAR", (_FAR_DATE,)),
             **dict.fromkeys(("timestamp", "timestamp_ns", "instant", "instant_ns"), _asked()),
@@ -172,7 +204,10 @@ _COERCED: Mapping[str, Mapping[str, Conversion]] = MappingProxyType(
             "instant_ns": Conversion("date", "{v}::DATE", (_TOO_FINE,)),
             "text": _reading("date"),
         },
-        "datetime": {"date": Conversion("datetime", "{v}::TIMESTAMP", (_FAR_DATE,)), "text": _asked()},
+        "datetime": {
+            "date": Conversion("datetime", "{v}::TIMESTAMP", (_FAR_DATE,)),
+            "text": _reading("datetime"),
+        },
         "datetime[UTC]": {
             "date": Conversion("instant", "timezone('UTC', {v}::TIMESTAMP)", (_FAR_DATE,)),
             "timestamp": Conversion("instant", "timezone('UTC', try_cast({v} AS TIMESTAMP))", (_FAR_MOMENT,)),
@@ -205,24 +240,46 @@ def conversion(type_: SqlType, dtype: Dtype, *, coerce: bool) -> Conversion:
     '{v}::DOUBLE'
     """
     name, family = dtype.base.name, type_.family
-    if family == "null":
-        return Conversion("", "NULL", missing=ALWAYS)
-    if family == "json":
-        return _asked()
-    if family == "raw":
-        return _TEXT["text"] if name in {"str", "path", "url", "cat"} else _reading(name)
+    if family in _WHOLLY:
+        return _WHOLLY[family](name)
     if name in {"dict", "list"}:
         return _nested(type_, dtype)
+    if family == "decimal" and 0 < type_.width <= 15:
+        # So few digits are all in a float, and come back from it.
+        family, cast = ("float", "DOUBLE") if type_.scale else ("long", "BIGINT")
+        return _cast(conversion(SqlType(*_STAND_INS[family]), dtype, coerce=coerce), cast)
     found = (_COERCED.get(name, {}).get(family) if coerce else None) or _PLAIN[name].get(family)
-    if found is None and name == "datetime[UTC]" and family.startswith("timestamp"):
-        return _refused("has no time zone")
-    return found or _refused(_NOT_OF.get(name, f"is not a {name}"))
+    return found or _not_of(name, family)
+
+
+def _not_of(name: str, family: str) -> Conversion:
+    """Return the conversion of cells that are of another kind than a dtype."""
+    reason = _NOT_OF.get(name, f"is not a {name}")
+    if name == "datetime[UTC]" and family.startswith("timestamp"):
+        reason = "has no time zone"
+    finer = (_TOO_FINE,) if family in {"timestamp_ns", "instant_ns"} else ()
+    return Conversion("", "NULL", (*finer, (ALWAYS, reason)))
+
+
+_WHOLLY: Mapping[str, Callable[[str], Conversion]] = {
+    "null": lambda name: Conversion("", "NULL", missing=ALWAYS),
+    "json": lambda name: _OF_JSON.get(name, _asked()),
+    "raw": lambda name: _TEXT["text"] if name in _TEXTS else _reading(name),
+}
+_STAND_INS = {"float": ("double", "DOUBLE"), "long": ("bigint", "BIGINT")}
+
+
+def _cast(found: Conversion, sql_type: str) -> Conversion:
+    """Return a conversion of cells that are cast first."""
+    cell = f"({{v}}::{sql_type})"
+    refusals = tuple((filled(sql, cell), reason) for sql, reason in found.refusals)
+    return replace(found, value=filled(found.value, cell), refusals=refusals)
 
 
 def _nested(type_: SqlType, dtype: Dtype) -> Conversion:
     kind = dtype.base.name
     if type_.family not in {"dict": ("struct", "map"), "list": ("list",)}[kind]:
-        return _refused(f"is not a {kind}")
+        return _not_of(kind, type_.family)
     if dtype.item is None and _is_json(type_):
         return Conversion(kind, "to_json({v})::VARCHAR")
     if dtype.item is not None and type_.item is not None and _is_json(type_.item):
@@ -246,4 +303,4 @@ def columns_of(dtype: Dtype) -> tuple[str, ...]:
 
 def filled(sql: str, cell: str) -> str:
     """Return a text of a conversion for a cell."""
-    return sql.replace("{v}", cell).replace("{{", "{").replace("}}", "}")
+    return sql.replace("{v}", cell)

@@ -162,16 +162,94 @@ class Rows:
         )
 
 
+# --- features ------------------------------------------------------------------------------------
+
+
+def feature_names(source: str, name: str) -> str:
+    """Return the query of the names of features in a long input, in the order of their first rows."""
+    return f"SELECT {name} AS name FROM {source} WHERE {name} IS NOT NULL GROUP BY ALL ORDER BY min(row)"
+
+
+def nameless(source: str, name: str, value: str) -> str:
+    """Return the query of the rows of a long input that have a value and no feature."""
+    return f"SELECT row FROM {source} WHERE ({name}) IS NULL AND {value} IS NOT NULL ORDER BY row"
+
+
+_NUMBER = "-?(0|[1-9][0-9]*)([.][0-9]+)?([eE][+-]?[0-9]+)?"
+_DAY = "[0-9]{4}-[0-9]{2}-[0-9]{2}"
+_MOMENT = f"{_DAY}[ T][0-9]{{2}}:[0-9]{{2}}(:[0-9]{{2}}([.][0-9]{{1,6}})?)?"
+_LOOKS: Mapping[str, str] = {
+    "bool": "lower(v) IN ('true', 'false')",
+    "int": "regexp_full_match(v, '-?(0|[1-9][0-9]{0,17})')",
+    "float": f"regexp_full_match(v, '{_NUMBER}') OR lower(v) IN ('nan', 'inf', '-inf')",
+    "date": f"regexp_full_match(v, '{_DAY}') AND try_cast(v AS DATE) IS NOT NULL",
+    "datetime": f"regexp_full_match(v, '{_MOMENT}') AND try_cast(v AS TIMESTAMP) IS NOT NULL",
+    "datetime[UTC]": (
+        f"regexp_full_match(v, '{_MOMENT}(Z|[+-][0-9]{{2}}:?[0-9]{{2}})') "
+        "AND try_cast(v AS TIMESTAMP WITH TIME ZONE) IS NOT NULL"
+    ),
+}
+RAW_DTYPES = tuple(_LOOKS)
+"""The dtypes that the cells of a text file may look like, the first that all of them do counts."""
+
+
+def inferred(source: str, name: str, value: str, family: str) -> str:
+    """Return the query of what all cells are, by name: flags for `RAW_DTYPES`, or the list of JSON types."""
+    facts = "list(DISTINCT json_type(v))"
+    if family == "raw":
+        facts = ", ".join(f"bool_and({looks})" for looks in _LOOKS.values())
+    return (
+        f"SELECT name, {facts} FROM (SELECT {name} AS name, {value} AS v FROM {source}) "
+        "WHERE v IS NOT NULL GROUP BY ALL"
+    )
+
+
 # --- cells ---------------------------------------------------------------------------------------
 
 
 def wide(rows: Rows, column: str, feature_id: int, cell: str) -> str:
-    """Return the query of the cells of a column: row, entity_id, feature_id, v; those that are missing left out."""
+    """Return the query of the cells of a column: row, entity_id, feature_id, v; missing ones too."""
     joined = rows.joined(column)
+    return f"SELECT row, entity_id, {int(feature_id)}::BIGINT AS feature_id, {cell} AS v FROM ({joined})"
+
+
+def long(rows: Rows, columns: tuple[str, str], name: str, features: Sequence[int], cell: str) -> str:
+    """Return the query of the cells of some features of a long input, missing ones too."""
+    joined = rows.joined(", ".join(columns))
+    ids = ", ".join(str(int(id_)) for id_ in features)
     return (
-        f"SELECT * FROM (SELECT row, entity_id, {int(feature_id)}::BIGINT AS feature_id, {cell} AS v FROM ({joined})) "
-        "WHERE v IS NOT NULL"
+        f"SELECT s.row, s.entity_id, f.feature_id, {cell} AS v FROM ({joined}) AS s "
+        f"JOIN {FEATURES} AS f ON f.name = {name} AND f.feature_id IN ({ids})"
     )
+
+
+def present(cells: str) -> str:
+    """Return the query of cells without missing ones."""
+    return f"SELECT * FROM ({cells}) WHERE v IS NOT NULL"
+
+
+def pairs_in(cells: str) -> str:
+    """Return the query of the pairs of feature and entity that cells are of."""
+    return f"SELECT DISTINCT feature_id, entity_id FROM ({cells})"
+
+
+def pairs_of_all(features: Sequence[int]) -> str:
+    """Return the query of the pairs of features and each entity of the input."""
+    ids = ", ".join(str(int(id_)) for id_ in features)
+    return (
+        f"SELECT f.feature_id, e.entity_id FROM (SELECT unnest([{ids}]::BIGINT[]) AS feature_id) AS f "
+        f"CROSS JOIN (SELECT DISTINCT entity_id FROM {ROWS}) AS e"
+    )
+
+
+_ITEMS = "CAST({column} -> '$[*]' AS JSON[])"
+_LISTS = "list_has_all(['ARRAY'], json_type({column}, '$[*]'))"
+
+
+def items(column: str, *, lists: bool) -> str:
+    """Return the expression that spreads a JSON array over several cells; with `lists` only one that holds arrays."""
+    spread = f"json_type({column}) = 'ARRAY'" + (f" AND {_LISTS.format(column=column)}" if lists else "")
+    return f"unnest(CASE WHEN {spread} THEN {_ITEMS.format(column=column)} ELSE [{column}] END)"
 
 
 @dataclass(frozen=True, slots=True)
@@ -196,9 +274,11 @@ class Cells:
 
     def asked(self, shown: str) -> str:
         """Return the query of the distinct cells that Python decides, each with the text `shown`."""
+        # Aggregates and DISTINCT ON take the sign from a zero inside a list.
         return (
-            f"SELECT row_number() OVER () AS n, key, v FROM (SELECT {self.key} AS key, any_value({shown}) AS v "
-            f"FROM ({self.raw}) WHERE {self._sql(self.conversion.undecided)} GROUP BY ALL)"
+            f"SELECT row_number() OVER () AS n, key, v FROM (SELECT {self.key} AS key, {shown} AS v "
+            f"FROM ({self.raw}) WHERE {self._sql(self.conversion.undecided)} "
+            "QUALIFY row_number() OVER (PARTITION BY key) = 1)"
         )
 
     def staged(self) -> str:
@@ -281,9 +361,9 @@ def span() -> str:
     return f"SELECT key, v FROM {ASKED} WHERE n > $low AND n <= $high"
 
 
-def few(cells: str, limit: int) -> str:
-    """Return the query of the first few of the refused cells."""
-    return f"SELECT row, feature_id, v, reason FROM ({cells}) ORDER BY row LIMIT {limit}"
+def few(cells: str, limit: int, shown: str) -> str:
+    """Return the query of the first few of the refused cells, each as it is shown."""
+    return f"SELECT row, feature_id, {shown} AS v, reason FROM ({cells}) ORDER BY row LIMIT {limit}"
 
 
 def texts(cells: str) -> str:
@@ -291,10 +371,10 @@ def texts(cells: str) -> str:
     return f"SELECT row, feature_id, v::VARCHAR, reason FROM ({cells})"
 
 
-def decided(columns: Mapping[str, str]) -> str:
-    """Return the statement that makes the table of what Python decided."""
-    listed = ", ".join(f"{name} {type_}" for name, type_ in columns.items())
-    return f"CREATE OR REPLACE TEMP TABLE {DECIDED} ({listed})"
+def empty(name: str, columns: Mapping[str, str]) -> str:
+    """Return the statement that makes a temporary table."""
+    listed = ", ".join(f"{column} {type_}" for column, type_ in columns.items())
+    return f"CREATE OR REPLACE TEMP TABLE {name} ({listed})"
 
 
 # --- values --------------------------------------------------------------------------------------
@@ -358,8 +438,14 @@ def names(part: Part, table: Table, fields: Sequence[str], typed: str | None) ->
 
 
 def unnamed() -> str:
-    """Return the query of the number of names that are nobody's."""
-    return f"SELECT count(*) FROM {NAMES} WHERE id IS NULL"
+    """Return the query of the names that are nobody's."""
+    return f"SELECT x FROM {NAMES} WHERE id IS NULL ORDER BY x"
+
+
+def name_more() -> str:
+    """Return the statement that gives names the ids of the records they turned out to mean."""
+    given = "SELECT unnest($names::VARCHAR[]) AS x, unnest($ids::BIGINT[]) AS id"
+    return f"UPDATE {NAMES} SET id = n.id FROM ({given}) AS n WHERE {NAMES}.x = n.x"
 
 
 def named_cells(part: Part) -> str:
@@ -386,11 +472,6 @@ _PAIR = "n.feature_id = o.feature_id AND n.entity_id = o.entity_id"
 def everything(staged: str) -> str:
     """Return the query of all that is staged."""
     return f"SELECT * FROM {staged}"
-
-
-def pairs_of(feature_id: int) -> str:
-    """Return the query of the pairs of a feature and each entity of the input."""
-    return f"SELECT DISTINCT {int(feature_id)}::BIGINT AS feature_id, entity_id FROM {ROWS}"
 
 
 def once(wanted: str) -> str:

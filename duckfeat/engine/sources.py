@@ -8,6 +8,7 @@ are copied once into a temporary table, which spills to disk.
 from __future__ import annotations
 
 import math
+import re
 import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
@@ -21,10 +22,10 @@ import duckdb
 
 from duckfeat.engine.base import Engine
 from duckfeat.engine.failures import translated
-from duckfeat.errors import InvalidArgument, MissingFile, QueryError, ValidationError
+from duckfeat.errors import IntegrityError, InvalidArgument, MissingFile, QueryError, ValidationError
 from duckfeat.model.canonical import NotJson, dumps
 from duckfeat.model.dtypes import is_missing
-from duckfeat.model.sql_types import JSON, NULL, RAW, Column, SqlType
+from duckfeat.model.sql_types import JSON, NDJSON, NULL, RAW, Column, SqlType
 from duckfeat.model.statement import Statement
 
 if TYPE_CHECKING:
@@ -299,9 +300,26 @@ def _literal(path: str) -> str:
     return "".join(f"[{letter}]" if letter in "[*?" else letter for letter in path)
 
 
-def _parquet(engine: Engine, files: list[str], _stack: ExitStack) -> Source:
+def _plain(path: str) -> str:
+    """Return the path that `_literal` was made of.
+
+    >>> _plain(_literal("a[1]*.csv"))
+    'a[1]*.csv'
+    """
+    return re.sub(r"\[([\[*?])\]", r"\1", path)
+
+
+def _parquet(engine: Engine, files: list[str], stack: ExitStack) -> Source:
+    declared = f"SELECT name, logical_type FROM parquet_schema({_FILES}) WHERE logical_type IS NOT NULL"
+    types: dict[str, str] = dict(engine.rows(Statement(declared, {"files": files})))
+    if any("isAdjustedToUTC=1" in type_ and "NanoSeconds" in type_ for type_ in types.values()):
+        # Not every DuckDB tells the nanoseconds of an instant.
+        return _parquet_by_arrow(engine, files, stack)
     plain = f"SELECT * FROM read_parquet({_FILES})"
-    columns = _described(engine, plain, None, {}, {"files": files})
+    columns = tuple(
+        replace(column, type=NULL) if types.get(column.name, "").startswith("Null") else column
+        for column in _described(engine, plain, None, {}, {"files": files})
+    )
     sizes = f"SELECT num_rows FROM parquet_file_metadata({_FILES})"
     counts = [count for (count,) in engine.rows(Statement(sizes, {"files": files}))] if len(files) > 1 else [0]
     offsets = [sum(counts[:position]) for position in range(len(counts))]
@@ -312,6 +330,13 @@ def _parquet(engine: Engine, files: list[str], _stack: ExitStack) -> Source:
     return Source(sql, columns, params)
 
 
+def _parquet_by_arrow(engine: Engine, files: list[str], stack: ExitStack) -> Source:
+    import pyarrow.dataset
+
+    dataset = pyarrow.dataset.dataset([_plain(file) for file in files], format="parquet")
+    return _reader(engine, dataset.scanner().to_reader(), stack)
+
+
 def _csv(engine: Engine, files: list[str], stack: ExitStack) -> Source:
     # Every cell is read as the text it is: a feature's dtype decides what it means, not its looks.
     read = f"read_csv({_FILES}, all_varchar = true, header = true, allow_quoted_nulls = false)"
@@ -320,7 +345,7 @@ def _csv(engine: Engine, files: list[str], stack: ExitStack) -> Source:
 
 def _ndjson(engine: Engine, files: list[str], stack: ExitStack) -> Source:
     read = f"read_json({_FILES}, format = 'newline_delimited', maximum_depth = 1, sample_size = -1)"
-    return _text_file(engine, read, files, JSON, stack)
+    return _text_file(engine, read, files, NDJSON, stack)
 
 
 def _text_file(engine: Engine, read: str, files: list[str], type_: SqlType, stack: ExitStack) -> Source:
@@ -357,7 +382,7 @@ def dropped(engine: Engine, *tables: str) -> None:
     for table in tables:
         try:
             engine.write(f"DROP TABLE IF EXISTS temp.{table}")
-        except QueryError:
+        except (QueryError, IntegrityError):
             return  # the transaction has failed: it takes its tables with it
 
 
@@ -383,7 +408,8 @@ def sql_type(type_: Any) -> SqlType:
     if text == "JSON":
         return JSON
     if type_.id == "decimal":
-        return SqlType("decimal", text, scale=dict(type_.children)["scale"])
+        sizes = dict(type_.children)
+        return SqlType("decimal", text, scale=sizes["scale"], width=sizes["precision"])
     if type_.id not in {"list", "array", "struct", "map"}:
         return SqlType(type_.id, text)
     children = [(name, sql_type(child)) for name, child in type_.children if not isinstance(child, int)]

@@ -12,6 +12,7 @@ import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
+from decimal import Decimal
 from os import PathLike, fspath
 from types import GenericAlias, MappingProxyType
 from typing import Any, NamedTuple, get_args, get_origin
@@ -47,14 +48,27 @@ def plain(value: Any) -> Any:
         return _numpy(value)
     if module == "pandas" and hasattr(value, "to_pydatetime"):
         if value.nanosecond:
-            raise Refused(_TOO_FINE)
+            raise Refused(TOO_FINE)
         return value.to_pydatetime()
     if module in {"pandas", "polars"} and hasattr(value, "to_list"):
         return value.to_list()
     return value
 
 
-_TOO_FINE = "has a part below the microsecond, which would be lost"
+def _number(value: Decimal, coerce: bool) -> int | float | Decimal:
+    """Return a decimal as the number it stands for: an int if it has no decimals, else the float that reads alike.
+
+    One that no float reads alike stays what it is, unless it may be converted with loss.
+    """
+    if value.is_finite() and value.as_tuple().exponent >= 0:  # type: ignore[operator]  # a number, as it is finite
+        return int(value)
+    near = float(value)
+    exact = not value.is_finite() or Decimal(repr(near)) == value
+    return near if exact or coerce else value
+
+
+TOO_FINE = "has a part below the microsecond, which would be lost"
+_TOO_LONG = "has more digits than a float keeps"
 
 
 def _numpy(value: Any) -> Any:
@@ -67,7 +81,7 @@ def _numpy(value: Any) -> Any:
         return value
     exact = value if value.dtype.str[3:] in _WHOLE_DAYS else value.astype("datetime64[us]")
     if exact != value:
-        raise Refused(_TOO_FINE)
+        raise Refused(TOO_FINE)
     moment = exact.tolist()
     if not isinstance(moment, date):
         raise Refused("is outside the years 1 to 9999")
@@ -104,7 +118,7 @@ def _int(value: Any) -> Typed:
         if not value.is_integer():
             raise Refused("is not a whole number")
         return Typed("int", _in_range(int(value)))
-    raise Refused("is not an int")
+    raise Refused(_TOO_LONG if isinstance(value, Decimal) else "is not an int")
 
 
 def _float(value: Any) -> Typed:
@@ -118,7 +132,7 @@ def _float(value: Any) -> Typed:
         if int(exact) != value:
             raise Refused("has no exact float")
         return Typed("float", exact)
-    raise Refused("is not a float")
+    raise Refused(_TOO_LONG if isinstance(value, Decimal) else "is not a float")
 
 
 def _num(value: Any) -> Typed:
@@ -126,7 +140,7 @@ def _num(value: Any) -> Typed:
         return Typed("float", float(value))
     if isinstance(value, int) and not isinstance(value, bool):
         return Typed("int", _in_range(int(value)))
-    raise Refused("is not a number")
+    raise Refused(_TOO_LONG if isinstance(value, Decimal) else "is not a number")
 
 
 def _valid_text(value: str) -> str:
@@ -344,6 +358,8 @@ class Dtype:
         duckfeat.model.dtypes.Refused: is not an int
         """
         value = plain(value)
+        if isinstance(value, Decimal):
+            value = _number(value, coerce)
         if self.item:
             value = self._items(value, coerce)
         return self.base.encode(self.base.coerce(value) if coerce else value)

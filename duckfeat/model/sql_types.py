@@ -22,7 +22,7 @@ _FAMILIES: Mapping[str, tuple[str, ...]] = MappingProxyType(
         "timestamp_ns": ("timestamp_ns",),
         "instant": ("timestamp with time zone",),
         "instant_ns": ("timestamptz_ns",),
-        "json": ("json",),
+        "json": ("json", "ndjson"),
         "raw": ("raw",),
         "list": ("list", "array"),
         "struct": ("struct",),
@@ -37,8 +37,9 @@ _BY_ID = {id_: family for family, ids in _FAMILIES.items() for id_ in ids}
 class SqlType:
     """A column's type: `id` names it, `text` is how SQL writes it, `children` are its parts by name.
 
-    `id` is the engine's own word in lower case, with two more: `json`, and `raw` for the cells of a text file,
-    which have no type yet. `scale` is that of a decimal.
+    `id` is the engine's own word in lower case, with three more: `json`, `ndjson` for the values of a JSON file,
+    where moments can only be text, and `raw` for the cells of a text file, which have no type yet. `width` and
+    `scale` are those of a decimal.
 
     >>> SqlType("smallint", "SMALLINT").family
     'integer'
@@ -48,6 +49,7 @@ class SqlType:
     text: str
     children: tuple[tuple[str, SqlType], ...] = ()
     scale: int = 0
+    width: int = 0
 
     @property
     def family(self) -> str:
@@ -71,4 +73,5 @@ class Column:
 
 RAW = SqlType("raw", "VARCHAR")
 JSON = SqlType("json", "JSON")
+NDJSON = SqlType("ndjson", "JSON")
 NULL = SqlType("null", "VARCHAR")

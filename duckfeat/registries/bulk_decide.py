@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping
+from datetime import UTC, datetime, timedelta, tzinfo
 from decimal import Decimal
 from typing import Any
 
 from duckfeat.compile import staging
 from duckfeat.compile.conversions import columns_of
 from duckfeat.compile.staging import Cells
-from duckfeat.model.dtypes import Dtype, Refused, is_missing
+from duckfeat.model.dtypes import DTYPES, TOO_FINE, Dtype, Refused, is_missing
 from duckfeat.model.feature_info import FeatureInfo
 from duckfeat.model.kinds import KINDS, VALUE_COLUMNS
 from duckfeat.model.sql_types import SqlType
@@ -31,16 +32,16 @@ class Decider:
         """Put what becomes of the undecided cells into a temporary table: kind and value, or a reason."""
         columns = {"key": "VARCHAR", "kind": "VARCHAR", "reason": "VARCHAR"}
         columns |= {column: VALUE_COLUMNS[column] for column in columns_of(info.dtype)}
-        self._engine.write(staging.decided(columns))
+        self._engine.write(staging.empty(staging.DECIDED, columns))
         sql = staging.temporary(staging.ASKED, cells.asked(shown(type_)))
         self._engine.write(sql, self._params)
         total = self._engine.rows(Statement(staging.counted(staging.ASKED), {}))[0][0]
-        read, coerce = reader(type_, info.dtype), info.coerce or type_.family == "raw"
+        read = reader(type_, info.dtype)
         for start in range(0, total, _BATCH):
             span = {"low": start, "high": start + _BATCH}
             found = self._engine.arrow(Statement(staging.span(), span))
             rows = [
-                [key, *_decided(info.dtype, read, value, list(columns)[3:], coerce)]
+                [key, *_decided(info.dtype, read, value, list(columns)[3:], info.coerce)]
                 for key, value in zip(found["key"].to_pylist(), found["v"].to_pylist(), strict=True)
             ]
             self._engine.insert(staging.DECIDED, columns, rows)
@@ -73,8 +74,10 @@ def _name(value: Any) -> str:
 
 def reader(type_: SqlType, dtype: Dtype) -> Callable[[Any], Any]:
     """Return what makes the Python value of a cell that `shown` gave."""
-    if type_.family == "raw" and dtype.is_json:
-        return _json
+    if type_.id == "ndjson" and dtype.base.name in _MOMENTS:
+        return lambda text: _MOMENTS[dtype.base.name](_json(text))
+    if type_.family == "raw":
+        return _json if dtype.is_json else _AS_TEXT.get(dtype.base.name, _as_is)
     return _READERS.get(type_.family, _as_is)
 
 
@@ -85,17 +88,54 @@ def _json(text: str) -> Any:
         raise Refused("is no JSON") from None
 
 
-def _map(value: Any) -> Any:
-    return dict(value) if isinstance(value, list) else value
-
-
 def _as_is(value: Any) -> Any:
     return value
 
 
-_READERS: Mapping[str, Callable[[Any], Any]] = {"json": _json, "big": int, "decimal": Decimal, "map": _map}
+# In a file every moment is text, and in a CSV file every number, too. A text of digits is a whole number.
+_MOMENTS = {name: DTYPES[name.partition("[")[0]].coerce for name in ("date", "datetime", "datetime[UTC]")}
+_AS_TEXT: Mapping[str, Callable[[Any], Any]] = {
+    "bool": DTYPES["bool"].coerce,
+    "int": DTYPES["num"].coerce,
+    "num": DTYPES["num"].coerce,
+    "float": DTYPES["float"].coerce,
+    **_MOMENTS,
+}
+
+
+_NS = {"timestamp_ns": None, "instant_ns": UTC}
+_EPOCH = datetime(1970, 1, 1)
+
+
+def _moment(zone: tzinfo | None) -> Callable[[int], datetime]:
+    """Return what makes the moment of nanoseconds since 1970."""
+
+    def read(nanoseconds: int) -> datetime:
+        if nanoseconds % 1000:
+            raise Refused(TOO_FINE)
+        return (_EPOCH + timedelta(microseconds=nanoseconds // 1000)).replace(tzinfo=zone)
+
+    return read
+
+
+_READERS: Mapping[str, Callable[[Any], Any]] = {
+    "json": _json,
+    "big": int,
+    "decimal": Decimal,
+    "map": dict,
+    **{family: _moment(zone) for family, zone in _NS.items()},
+}
 
 
 def shown(type_: SqlType) -> str:
     """Return the expression that hands a cell to Python."""
+    if type_.family in _NS:
+        return "epoch_ns(v)"
     return "v::VARCHAR" if type_.family in {"big", "decimal", "json"} else "v"
+
+
+def told(type_: SqlType) -> tuple[str, Callable[[Any], Any]]:
+    """Return the expression that hands a refused cell to an error, and what reads it."""
+    if type_.family in _NS:
+        return "v::VARCHAR", _as_is
+    return shown(type_), _READERS.get(type_.family, _as_is)

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any
 
+from duckfeat.compile import staging
 from duckfeat.engine.sources import Source
 from duckfeat.errors import FieldError, InvalidArgument, ValidationError, hint
 from duckfeat.model.feature_info import FeatureInfo
 from duckfeat.model.sql_types import Column, SqlType
+from duckfeat.model.statement import Statement
 from duckfeat.model.tables import ENTITIES, Table
 from duckfeat.query.session import Session
 from duckfeat.registries.features import unknown_features
@@ -41,12 +43,26 @@ class Options:
 
 
 @dataclass(frozen=True, slots=True)
+class Long:
+    """A long input: the column of feature names, that of values, and the features by name; `skipped` have none."""
+
+    name: Column
+    value: Column
+    features: tuple[tuple[str, FeatureInfo], ...]
+    skipped: tuple[tuple[int, str], ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Plan:
-    """The columns of an input by what they are: the entity's key, and features with their columns."""
+    """The columns of an input by what they are: the entity's key, and features with their columns.
+
+    Of a long input every feature has the one column of values.
+    """
 
     source: Source
     key: Column
-    features: tuple[tuple[FeatureInfo, Column], ...]
+    columns: tuple[tuple[FeatureInfo, Column], ...]
+    long: Long | None = None
 
 
 def checked_options(session: Session, **given: Any) -> Options:
@@ -106,14 +122,20 @@ def plan(session: Session, source: Source, options: Options) -> Plan:
     Raises `InvalidArgument` for a column that is not there, `ValidationError` for unknown features.
     """
     by_name = {column.name: column for column in source.columns}
-    on = options.on or options.key
+    on = options.on or (options.key if options.key in by_name or "entity" not in by_name else "entity")
     key = _column(by_name, on, f"the {options.table.name}'s {options.key}")
+    if _is_long(session, by_name, key, options):
+        return _long(session, source, options, key, by_name)
     if options.features is None:
         chosen: list[Any] = [column.name for column in source.columns if column is not key]
     else:
         chosen = list(options.features)
     columns = {_name(feature): _column(by_name, _name(feature), "a feature") for feature in chosen}
-    infos = _known(session, chosen, columns, options)
+
+    def guessed(names: Sequence[str]) -> dict[str, str | None]:
+        return {name: _guessed(session, source, columns[name]) for name in names}
+
+    infos = _known(session, chosen, guessed, options)
     return Plan(source, key, tuple((info, columns[_name(feature)]) for feature, info in infos))
 
 
@@ -129,35 +151,147 @@ def _column(by_name: Mapping[str, Column], name: str, what: str) -> Column:
     return by_name[name]
 
 
+# --- long ----------------------------------------------------------------------------------------
+
+_LONG = frozenset({"feature", "value"})
+
+
+def _is_long(session: Session, by_name: Mapping[str, Column], key: Column, options: Options) -> bool:
+    """Tell whether the input is long: the key, `feature` and `value`, which are no features themselves."""
+    if set(by_name) - {key.name} != _LONG or key.name in _LONG:
+        return False
+    asked = {_name(feature) for feature in options.features or ()}
+    return not _LONG & asked and not all(session.features.find(name) for name in _LONG)
+
+
+def _long(session: Session, source: Source, options: Options, key: Column, by_name: Mapping[str, Column]) -> Plan:
+    column, value = by_name["feature"], by_name["value"]
+    text = name_sql(column)
+    sql = staging.feature_names(source.sql, text)
+    given: list[Any] = [name for (name,) in session.engine.rows(Statement(sql, dict(source.params)))]
+    skipped = _nameless(session, source, text, value, options)
+    if options.features is not None:
+        chosen = {_name(feature): feature for feature in options.features}
+        given = [chosen[name] for name in given if name in chosen]
+
+    def guessed(names: Sequence[str]) -> dict[str, str | None]:
+        return _guessed_long(session, source, names, text, value)
+
+    found = _known(session, given, guessed, options)
+    long = Long(column, value, tuple((_name(feature), info) for feature, info in found), skipped)
+    return Plan(source, key, tuple((info, value) for _, info in found), long)
+
+
+def name_sql(column: Column) -> str:
+    """Return the expression of a feature's name in a long input."""
+    expression = {"text": "{}::VARCHAR", "raw": "{}", "json": "({} ->> '$')", "null": "{}"}.get(column.type.family)
+    if expression is None:
+        raise ValidationError(
+            f"column {column.name!r} holds the names of features, which are text, not {column.type.text}",
+            column=column.name,
+        )
+    return expression.format(column.id)
+
+
+def _nameless(
+    session: Session, source: Source, name: str, value: Column, options: Options
+) -> tuple[tuple[int, str], ...]:
+    sql = staging.nameless(source.sql, name, value.id)
+    rows = [row for (row,) in session.engine.rows(Statement(sql, dict(source.params)))]
+    if rows and not options.skip:
+        raise ValidationError(f"row {rows[0]} has a value and no feature ({len(rows)} in all)", row=rows[0])
+    return tuple((row, "has no feature") for row in rows)
+
+
+def _guessed_long(
+    session: Session, source: Source, names: Sequence[str], name: str, value: Column
+) -> dict[str, str | None]:
+    if value.type.family not in _INFERRED:
+        return dict.fromkeys(names, guessed_dtype(value.type))
+    sql = staging.inferred(source.sql, name, value.id, value.type.family)
+    rows = session.engine.rows(Statement(sql, dict(source.params)))
+    return {row[0]: _INFERRED[value.type.family](row[1:]) for row in rows}
+
+
+# --- features ------------------------------------------------------------------------------------
+
+
 def _known(
-    session: Session, chosen: Sequence[Any], columns: Mapping[str, Column], options: Options
+    session: Session,
+    chosen: Sequence[Any],
+    guessed: Callable[[Sequence[str]], Mapping[str, str | None]],
+    options: Options,
 ) -> list[tuple[Any, FeatureInfo]]:
     """Return the features that were chosen; those that are not registered are, if that was asked for."""
-    missing = [feature for feature in chosen if session.features.find(feature) is None]
-    if missing and not options.create_features:
-        guessed = [(_name(feature), guessed_dtype(columns[_name(feature)].type) or "str") for feature in missing]
-        raise unknown_features(guessed, session.features.names())
-    register(session, {_name(feature): columns[_name(feature)] for feature in missing}, options.run)
+    missing = [_name(feature) for feature in chosen if session.features.find(feature) is None]
+    if missing:
+        dtypes = guessed(missing)
+        if not options.create_features:
+            raise unknown_features([(name, dtypes.get(name) or "str") for name in missing], session.features.names())
+        _register(session, {name: dtypes.get(name) for name in missing}, options.run)
     found = [(feature, session.features.find(feature)) for feature in chosen]
     return [(feature, info) for feature, info in found if info is not None]
 
 
-def register(session: Session, columns: Mapping[str, Column], run: Any) -> None:
-    """Register a feature per column, with the column's type."""
-    if not columns:
-        return
+def _register(session: Session, dtypes: Mapping[str, str | None], run: Any) -> None:
+    """Register a feature per name; one that has no value has no dtype, and is passed over."""
     feature, new = session.registries["Feature"], []
-    for name, column in columns.items():
-        dtype = guessed_dtype(column.type)
-        if dtype is None:
+    for name, dtype in dtypes.items():
+        if dtype == NO_DTYPE:
             raise ValidationError(
-                f"column {name!r} has type {column.type.text}, which is no feature's: register the feature first",
+                f"column {name!r} holds values of a type or of several kinds that no dtype covers: register the "
+                f"feature first, such as Feature(name={name!r}, dtype=...).save()",
                 feature=name,
             )
-        new.append(feature(name=name, dtype=dtype, run=run))
+        if dtype is None:
+            _log.warning("column %r has no value to tell a dtype by: no feature is registered for it", name)
+        else:
+            new.append(feature(name=name, dtype=dtype, run=run))
     session.writer.save(new)
 
 
+NO_DTYPE = ""
+
+
+def _guessed(session: Session, source: Source, column: Column) -> str | None:
+    """Return the dtype of a column: by its type, where that says it, else by what all of its cells are."""
+    family = column.type.family
+    if family not in _INFERRED:
+        return guessed_dtype(column.type)
+    sql = staging.inferred(source.sql, "''", column.id, family)
+    rows = session.engine.rows(Statement(sql, dict(source.params)))
+    return _INFERRED[family](rows[0][1:]) if rows else None
+
+
+def _of_raw(facts: Sequence[bool]) -> str:
+    """Return the first dtype that all texts read as."""
+    return next((dtype for dtype, fits in zip(staging.RAW_DTYPES, facts, strict=True) if fits), "str")
+
+
+def _of_json(facts: Sequence[Any]) -> str | None:
+    """Return the dtype of what the JSON values are: `NO_DTYPE` for several that have none in common."""
+    dtypes = {_JSON_DTYPES[type_] for type_ in facts[0]} - {None}
+    if dtypes == {"int", "float"}:
+        return "num"
+    if len(dtypes) > 1:
+        return NO_DTYPE
+    return dtypes.pop() if dtypes else None
+
+
+_INFERRED: Mapping[str, Callable[[Sequence[Any]], str | None]] = MappingProxyType({"raw": _of_raw, "json": _of_json})
+_JSON_DTYPES: Mapping[str, str | None] = MappingProxyType(
+    {
+        "BOOLEAN": "bool",
+        "BIGINT": "int",
+        "UBIGINT": "int",
+        "HUGEINT": "int",
+        "DOUBLE": "float",
+        "VARCHAR": "str",
+        "OBJECT": "dict",
+        "ARRAY": "list",
+        "NULL": None,
+    }
+)
 _DTYPES: Mapping[str, str] = MappingProxyType(
     {
         "bool": "bool",
@@ -173,25 +307,21 @@ _DTYPES: Mapping[str, str] = MappingProxyType(
         "instant_ns": "datetime[UTC]",
         "struct": "dict",
         "map": "dict",
-        "raw": "str",
     }
 )
 
 
 def guessed_dtype(type_: SqlType) -> str | None:
-    """Return the dtype that a column's type is registered as; None if there is none.
+    """Return the dtype that a column's type is registered as; `NO_DTYPE` if there is none, None if it has no type.
 
     >>> guessed_dtype(SqlType("smallint", "SMALLINT")), guessed_dtype(SqlType("interval", "INTERVAL"))
-    ('int', None)
+    ('int', '')
     """
+    if type_.family == "null":
+        return None
     if type_.family == "decimal":
         return "float" if type_.scale else "int"
     if type_.family == "list":
         item = guessed_dtype(type_.item) if type_.item else None
-        return "list" if item is None or item.startswith("list") else f"list[{item}]"
-    return _DTYPES.get(type_.family)
-
-
-def names_of(features: Iterable[FeatureInfo]) -> list[str]:
-    """Return the names of features."""
-    return [info.name for info in features]
+        return "list" if not item or item.startswith("list") else f"list[{item}]"
+    return _DTYPES.get(type_.family, NO_DTYPE)

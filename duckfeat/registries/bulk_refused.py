@@ -2,28 +2,35 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from duckfeat.compile import staging
-from duckfeat.compile.staging import Cells, Part
+from duckfeat.compile.staging import Part
 from duckfeat.errors import ValidationError
 from duckfeat.model.feature_info import FeatureInfo
 from duckfeat.model.sql_types import SqlType
 from duckfeat.model.statement import Statement
 from duckfeat.query.session import Session
-from duckfeat.registries.bulk_decide import reader
+from duckfeat.registries.bulk_decide import told
 from duckfeat.registries.bulk_plan import Options
+from duckfeat.registries.categories import nearest
 
 if TYPE_CHECKING:
     import polars as pl
 
 _SHOWN = 5
+_EXPLAINED = 50
+"""For so many unknown names the nearest known ones are searched."""
 _SECOND = "is a second value of a feature that takes one: an earlier row gives another"
 _BESIDE = (
     "is a second value of a feature that takes one, and a different one is there: replace it with mode='update' or "
     "'set', or register the feature with multiple=True"
 )
+
+
+_Telling = tuple[str, Callable[[Any], Any]]
+_AS_TOLD: _Telling = ("v", lambda value: value)
 
 
 class Refusals:
@@ -38,6 +45,7 @@ class Refusals:
         self._facts: dict[str, Any] = {}
         self._count = 0
         self._untouched = False
+        self._explained: Callable[[str], str] | None = None
 
     @property
     def failed(self) -> bool:
@@ -72,24 +80,26 @@ class Refusals:
         """Add rows that have no entity."""
         self._keep([(row, None, None, reason) for row, reason in rows])
 
-    def add(self, cells: Cells, infos: Sequence[FeatureInfo], type_: SqlType) -> None:
+    def add(self, infos: Sequence[FeatureInfo], type_: SqlType) -> None:
         """Add the staged cells that are refused."""
-        self._refuse(staging.refused(), infos, reader(type_, cells.dtype))
+        self._refuse(staging.refused(), infos, told(type_))
 
     def add_unnamed(self, infos: Sequence[FeatureInfo], part: Part, params: Mapping[str, Any]) -> int:
         """Add the cells whose names are nobody's, and return how many there are."""
         before = self._count
-        self._refuse(staging.unnamed_cells(part), infos, str, params)
+        self._explained = self._explain(infos[0])
+        self._refuse(staging.unnamed_cells(part), infos, _AS_TOLD, params)
+        self._explained = None
         return self._count - before
 
     def add_second(self, infos: Sequence[FeatureInfo]) -> bool:
         """Add the staged second values of entities, and tell whether there are any."""
         before = self._count
-        self._refuse(staging.second_cells(_SECOND, _BESIDE), infos, _as_text)
+        self._refuse(staging.second_cells(_SECOND, _BESIDE), infos, _AS_TOLD)
         return self._count > before
 
     def _refuse(
-        self, sql: str, infos: Sequence[FeatureInfo], read: Any, params: Mapping[str, Any] | None = None
+        self, sql: str, infos: Sequence[FeatureInfo], telling: _Telling, params: Mapping[str, Any] | None = None
     ) -> None:
         """Add the cells of a query of row, entity_id, feature_id, v and reason."""
         given = dict(params or {})
@@ -99,15 +109,37 @@ class Refusals:
             return
         by_id = {info.id: info for info in infos}
         if not self._skip:
-            found = self._engine.arrow(Statement(staging.few(sql, _SHOWN), given)).to_pylist()
+            found = self._engine.arrow(Statement(staging.few(sql, _SHOWN, telling[0]), given)).to_pylist()
             for cell in found[: _SHOWN - len(self._lines)]:
-                self._note(by_id[cell["feature_id"]], _read(read, cell["v"]), cell["row"], cell["reason"])
+                reason = cell["reason"] or self._reason(cell["v"])
+                self._note(by_id[cell["feature_id"]], _read(telling[1], cell["v"]), cell["row"], reason)
             return
         self._engine.write(staging.untouched(sql, again=self._untouched), given)
         self._untouched = True
         self._keep(
-            [(row, by_id[id_].name, value, reason) for row, id_, value, reason in self._rows(staging.texts(sql), given)]
+            [
+                (row, by_id[id_].name, value, reason or self._reason(value))
+                for row, id_, value, reason in self._rows(staging.texts(sql), given)
+            ]
         )
+
+    def _reason(self, value: str) -> str:
+        return self._explained(value) if self._explained else ""
+
+    def _explain(self, info: FeatureInfo) -> Callable[[str], str]:
+        """Return what says why a name is nobody's, with the nearest there are for the first different ones."""
+        table = self._session.catalog[info.dtype.registry or ""]
+        typed = f" of type {info.dtype.registry_type!r}" if info.dtype.registry_type else ""
+        known: dict[str, str] = {}
+
+        def explained(value: str) -> str:
+            if value not in known:
+                near = nearest(self._session, table, value) if len(known) < _EXPLAINED else []
+                meant = f" (did you mean {', '.join(map(repr, near))}?)" if near else ""
+                known[value] = f"is no {table.name}{typed}{meant}"
+            return known[value]
+
+        return explained
 
     def _note(self, info: FeatureInfo, value: Any, row: int, reason: str) -> None:
         shown = repr(value) if len(repr(value)) <= 80 else repr(value)[:77] + "..."
@@ -137,12 +169,8 @@ class Refusals:
         return staging.but_untouched(named) if self._untouched else named
 
 
-def _read(read: Any, value: Any) -> Any:
+def _read(read: Callable[[Any], Any], value: Any) -> Any:
     try:
         return read(value)
     except ValueError:
         return value
-
-
-def _as_text(value: Any) -> Any:
-    return value

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from duckfeat.compile import staging
-from duckfeat.compile.conversions import conversion
+from duckfeat.compile.conversions import SEVERAL, conversion
 from duckfeat.compile.staging import Cells, Part
 from duckfeat.model.feature_info import FeatureInfo
 from duckfeat.model.sql_types import Column, SqlType
@@ -15,9 +15,9 @@ from duckfeat.model.statement import Statement
 from duckfeat.query.session import Session
 from duckfeat.registries.bulk_decide import Decider
 from duckfeat.registries.bulk_entities import Entities
-from duckfeat.registries.bulk_plan import Options, Plan
+from duckfeat.registries.bulk_plan import Long, Options, Plan, name_sql
 from duckfeat.registries.bulk_refused import Refusals
-from duckfeat.registries.categories import naming_fields
+from duckfeat.registries.categories import ids_by_name, naming_fields
 
 _PROVENANCE = {
     "created_at": "TIMESTAMP WITH TIME ZONE",
@@ -73,12 +73,12 @@ class Annotator:
         """Write every feature's values and annotations, and the change they belong to."""
         self._annotated = self._features_in(f"{self._entity}_annotations")
         self._valued = self._features_in("typed_values")
-        self.refusals.add_rows(self._entities.skipped)
+        self.refusals.add_rows((*(self._plan.long.skipped if self._plan.long else ()), *self._entities.skipped))
         for group in self._groups():
             self._write(group)
         self.refusals.raise_any()
         if self._options.mode == "set" and not self._entities.all_new:
-            ids = [info.id for info, _ in self._plan.features]
+            ids = [info.id for info, _ in self._plan.columns]
             self.removed += self._store(staging.remove(self._entity, staging.ended_others(self._entity)), features=ids)
         if self.links or self.removed:
             self._note_change()
@@ -95,15 +95,30 @@ class Annotator:
     # --- groups ----------------------------------------------------------------------------------
 
     def _groups(self) -> list[Group]:
-        return [self._wide(info, column) for info, column in self._plan.features]
+        long = self._plan.long
+        if long is None:
+            return [self._group((info,), column, self._wide(info, column)) for info, column in self._plan.columns]
+        columns = {"name": "VARCHAR", "feature_id": "BIGINT"}
+        self._engine.write(staging.empty(staging.FEATURES, columns))
+        self._engine.insert(staging.FEATURES, columns, [(name, info.id) for name, info in long.features])
+        alike: dict[Any, list[FeatureInfo]] = {}
+        for _, info in long.features:
+            alike.setdefault((info.dtype, info.coerce, info.multiple), []).append(info)
+        return [self._group(tuple(infos), long.value, self._long(long, infos)) for infos in alike.values()]
 
-    def _wide(self, info: FeatureInfo, column: Column) -> Group:
-        type_, cell, rows = column.type, column.id, self._entities.rows
-        spread = info.multiple and type_.item is not None and _spreads(info, type_)
-        if spread and type_.item is not None:
-            type_, cell = type_.item, f"unnest({column.id})"
-        raw = staging.wide(rows, column.id, info.id, cell)
-        return Group((info,), type_, raw, staging.pairs_of(info.id), spread)
+    def _wide(self, info: FeatureInfo, column: Column) -> Callable[[str], str]:
+        return lambda cell: staging.wide(self._entities.rows, column.id, info.id, cell)
+
+    def _long(self, long: Long, infos: Sequence[FeatureInfo]) -> Callable[[str], str]:
+        columns, name, ids = (long.name.id, long.value.id), name_sql(long.name), [info.id for info in infos]
+        return lambda cell: staging.long(self._entities.rows, columns, name, ids, cell)
+
+    def _group(self, infos: tuple[FeatureInfo, ...], column: Column, cells: Callable[[str], str]) -> Group:
+        spread = _spread(infos[0], column) if infos[0].multiple else None
+        type_, cell = spread or (column.type, column.id)
+        whole = self._plan.long is None or self._options.mode == "set"
+        named = staging.pairs_of_all([info.id for info in infos]) if whole else staging.pairs_in(cells(column.id))
+        return Group(infos, type_, staging.present(cells(cell)), named, spread is not None)
 
     # --- one group -------------------------------------------------------------------------------
 
@@ -125,7 +140,7 @@ class Annotator:
     def _parts(self, group: Group) -> list[Part]:
         """Return the cells by the kind they are stored as; what is refused is left out, or raises."""
         info = group.first
-        taken = conversion(group.type, info.dtype, coerce=info.coerce)
+        taken = SEVERAL if _is_several(group) else conversion(group.type, info.dtype, coerce=info.coerce)
         cells = Cells(group.raw, info.dtype, taken, _key_of(group.type))
         count, asked, refused = self._rows(cells.counted(), self._plan.source.params)[0]
         if not count:
@@ -135,7 +150,7 @@ class Annotator:
             return [cells.direct()]
         self._decider.decide(cells, group.type, info)
         self._temporary(staging.CELLS, cells.staged(), self._plan.source.params)
-        self.refusals.add(cells, group.infos, group.type)
+        self.refusals.add(group.infos, group.type)
         kinds = self._rows(staging.taken())
         self.values += sum(times for _, times in kinds)
         return [staging.staged_part(kind) for kind, _ in kinds]
@@ -173,7 +188,12 @@ class Annotator:
         sql = staging.names(part, table, naming_fields(table), dtype.registry_type)
         params = self._scanned(sql) | ({"type": dtype.registry_type} if dtype.registry_type else {})
         self._temporary(staging.NAMES, sql, params)
-        if self._rows(staging.unnamed())[0][0]:
+        unnamed = [name for (name,) in self._rows(staging.unnamed())]
+        if unnamed and group.first.coerce:
+            ids = ids_by_name(self._session, group.first, unnamed)
+            self._engine.write(staging.name_more(), {"names": list(ids), "ids": list(ids.values())})
+            unnamed = [name for name in unnamed if name not in ids]
+        if unnamed:
             self.values -= self.refusals.add_unnamed(group.infos, part, self._scanned(part.sql))
         return staging.named_cells(part)
 
@@ -227,9 +247,21 @@ class Annotator:
         return self._engine.write(sql, params)
 
 
-def _spreads(info: FeatureInfo, type_: SqlType) -> bool:
-    """Tell whether a list holds several values of a feature: of one whose values are lists it must hold lists."""
-    return info.dtype.base.name != "list" or (type_.item is not None and type_.item.family == "list")
+def _spread(info: FeatureInfo, column: Column) -> tuple[SqlType, str] | None:
+    """Return the type and the expression of the values in a cell that may hold several; None if it holds one."""
+    lists = info.dtype.base.name == "list"
+    if column.type.family == "json":
+        return column.type, staging.items(column.id, lists=lists)
+    item = column.type.item
+    # Of a feature whose values are lists, a cell of several values holds lists.
+    if item is None or (lists and item.family != "list"):
+        return None
+    return item, f"unnest({column.id})"
+
+
+def _is_several(group: Group) -> bool:
+    """Tell whether cells hold lists, and the features take one value that is none."""
+    return group.type.family == "list" and not group.first.multiple and group.first.dtype.base.name != "list"
 
 
 def _key_of(type_: SqlType) -> str:

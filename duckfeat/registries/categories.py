@@ -29,7 +29,20 @@ def resolve(session: Session, info: FeatureInfo, values: Sequence[Any]) -> list[
 
 
 def ids_by_name(session: Session, info: FeatureInfo, names: Sequence[str]) -> dict[str, int]:
-    """Return the ids of the records of a feature's registry that have these names or ontology ids."""
+    """Return the ids of the records of a feature's registry that have these names or ontology ids.
+
+    A feature that coerces takes synonyms, too.
+    """
+    found = _ids_by_name(session, info, names)
+    missing = [name for name in dict.fromkeys(names) if name not in found] if info.coerce else []
+    if missing:
+        meant = session.registries[info.dtype.registry or ""].standardize(missing)
+        ids = _ids_by_name(session, info, meant)
+        found |= {name: ids[other] for name, other in zip(missing, meant, strict=True) if other in ids}
+    return found
+
+
+def _ids_by_name(session: Session, info: FeatureInfo, names: Sequence[str]) -> dict[str, int]:
     table = session.catalog[info.dtype.registry or ""]
     found: dict[str, int] = {}
     for field in reversed(naming_fields(table)):
@@ -51,11 +64,16 @@ def _one(session: Session, info: FeatureInfo, table: Table, value: Any, by_name:
     raise _unknown(session, info, table, value)
 
 
+def nearest(session: Session, table: Table, value: Any) -> list[str]:
+    """Return the names of a registry that are nearest to a value that is none."""
+    if not isinstance(value, str):
+        return []
+    records = session.registries[table.name].search(value, field=table.label, limit=3)
+    return [record.__dict__[table.label] for record in records]
+
+
 def _unknown(session: Session, info: FeatureInfo, table: Table, value: Any) -> ValidationError:
-    near: list[str] = []
-    if isinstance(value, str):
-        records = session.registries[table.name].search(value, field=table.label, limit=3)
-        near = [record.__dict__[table.label] for record in records]
+    near = nearest(session, table, value)
     meant = f" (did you mean {', '.join(map(repr, near))}?)" if near else ""
     typed = f" of type {info.dtype.registry_type!r}" if info.dtype.registry_type else ""
     create = f"; to create it: {table.name}({table.label}={value!r}).save()" if isinstance(value, str) else ""
