@@ -50,7 +50,7 @@ def read_flights(folder: Path) -> pl.DataFrame:
     """
     with zipfile.ZipFile(folder / "flights.csv.zip") as archive:
         text = archive.read("flights.csv")
-    flights = pl.read_csv(text, null_values="NA", infer_schema_length=None, try_parse_dates=True)
+    flights = pl.read_csv(text, null_values="NA", infer_schema_length=10_000, try_parse_dates=True)
     named = pl.format("{}{} {}", "carrier", "flight", pl.col("time_hour").dt.strftime("%Y-%m-%d %H:%M"))
     return flights.with_columns(named.alias(KEY))
 
@@ -104,15 +104,19 @@ def compare(flights: pl.DataFrame) -> None:
 def show_provenance() -> None:
     """Print where one value comes from."""
     record = dft.Record.filter(dep_delay__gt=1300).one()
-    history = record.features.history("dep_delay")
-    print(f"   {record.name}: {history.select('feature', 'value', 'run_name', 'created_by', 'created_at').rows()[0]}")
+    fact = record.features.history("dep_delay").row(0, named=True)
+    print(
+        f"   {record.name}: {fact['feature']} = {fact['value']}, {fact['action']} by {fact['created_by']} "
+        f"in {fact['run_name']} (run {fact['run']}) on {fact['created_at']:%Y-%m-%d %H:%M:%S %Z}"
+    )
 
 
 def search() -> None:
     """Print what is found under misspelt names."""
     for typed in ("Chicgao Ohare", "Jonh F Kenedy", "LAX"):
         found = dft.ULabel.search(typed, limit=2).pl().select("name", "synonyms", "score")
-        print(f"   {typed!r} -> {found.rows()}")
+        hits = ", ".join(f"{name} ({code}, score {score:.1f})" for name, code, score in found.rows())
+        print(f"   {typed!r} -> {hits}")
 
 
 def run(path: Path) -> None:
@@ -120,9 +124,8 @@ def run(path: Path) -> None:
     folder = data_folder()
     with step("read the CSV"):
         flights = read_flights(folder)
-        print(
-            f"   {flights.height:,} rows x {flights.width - 1} columns, {flights.null_count().sum_horizontal().item():,} missing"
-        )
+        missing = flights.null_count().sum_horizontal().item()
+        print(f"   {flights.height:,} rows x {flights.width - 1} columns, {missing:,} missing")
     with step("connect"):
         store = dft.connect(path)
         print(f"   {store}")
