@@ -131,6 +131,7 @@ def _started(place: str, config: Path) -> tuple[subprocess.Popen[bytes], dict[st
         str(Path(sysconfig.get_path("scripts")) / "weed"),
         *("server", f"-dir={place}", "-ip=127.0.0.1", "-ip.bind=127.0.0.1", "-filer", "-s3", f"-s3.config={config}"),
         *(f"-{name}.port={port}" for name, port in ports.items()),
+        *("-s3.port.iceberg=0", "-s3.port.lance=0"),  # catalogs that no one asks, on ports that others may have
         *("-master.volumeSizeLimitMB=64", "-volume.max=0", "-volume.preStopSeconds=0"),
     ]
     with (Path(place) / "log").open("wb") as log:
