@@ -7,10 +7,11 @@ import os
 from collections.abc import Iterable, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, Self
 
 from duckfeat.engine.base import Tracer
+from duckfeat.engine.duck import DuckEngine
 from duckfeat.engine.opening import MEMORY, address, open_engine
 from duckfeat.engine.resources import checks
 from duckfeat.errors import DoesNotExist, InvalidArgument, StoreClosed, StoreLocked, hint
@@ -39,6 +40,7 @@ if TYPE_CHECKING:
     import polars as pl
 
 _CATALOG = catalog_of(CORE)
+_SECRET = {"password", "s3"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,8 +82,10 @@ class Store:
     Branch: type[_Branch]
     Space: type[_Space]
 
-    def __init__(self, url: str | PathLike[str] = MEMORY, *, name: str | None = None, **options: Any) -> None:
-        engine = open_engine(url, **options)
+    def __init__(
+        self, url: str | PathLike[str] | DuckEngine = MEMORY, *, name: str | None = None, **options: Any
+    ) -> None:
+        engine: Any = url if isinstance(url, DuckEngine) else open_engine(url, **options)
         self._session = Session(engine, _CATALOG)
         self._session.store = self
         self._options = options
@@ -239,6 +243,46 @@ class Store:
         """Have `tracer(sql, params)` called with every statement that runs inside the block."""
         return self._session.engine.trace(tracer)
 
+    # --- the past, and upkeep --------------------------------------------------------------------
+
+    def at(self, *, version: int | None = None, timestamp: datetime | None = None) -> Store:
+        """Return a store for reading a lake as it was at a version, or at a moment (in UTC unless it says otherwise).
+
+        Close it when done. Raises `InvalidArgument` where no snapshots are kept (a file has none), and for one that
+        the lake no longer has.
+
+        >>> import duckfeat as dft
+        >>> dft.connect().at(version=1)
+        Traceback (most recent call last):
+        duckfeat.errors.InvalidArgument: :memory: has no snapshots: only a lake keeps what was there before ...
+        """
+        moment = version if timestamp is None else timestamp
+        if moment is None or (version is not None and timestamp is not None):
+            raise InvalidArgument("at() takes a version or a timestamp", version=version, timestamp=timestamp)
+        engine: Any = self._session.engine.at(moment)
+        past = Store(engine)
+        past._session.branch_id, past._session.space_id = self._session.branch_id, self._session.space_id
+        return past
+
+    def versions(self) -> pl.DataFrame:
+        """Return the versions of a lake that `at` reads, as a frame of `version` and `created_at` (UTC).
+
+        Raises `InvalidArgument` where no snapshots are kept.
+        """
+        return frames.to_polars(self._session.engine.versions())
+
+    def compact(self, *, expire: timedelta | None = None, grace: timedelta | None = None) -> None:
+        """Make the store small and quick to read again; others may work meanwhile.
+
+        A file gets what is still in its log. A lake merges small files and flushes rows that its catalog holds;
+        versions older than `expire` are forgotten (all stay unless told), and files that no version needs are
+        removed `grace` after that (an hour unless told, for who is still reading them).
+
+        >>> import duckfeat as dft
+        >>> dft.connect().compact()
+        """
+        self._session.engine.compact(expire=expire, grace=grace)
+
     # --- closing ---------------------------------------------------------------------------------
 
     def close(self) -> None:
@@ -346,12 +390,17 @@ def _open_already(url: str | PathLike[str], options: Mapping[str, Any]) -> Store
     store: Store = session.store
     if _given(store._options) != _given(options):
         raise StoreLocked(
-            f"{store.url} is open in this process with other options: {_given(store._options) or 'none'}; "
+            f"{store.url} is open in this process with other options: {_shown(store._options) or 'none'}; "
             "close it first, or ask for the same",
             path=store.url,
-            options=store._options,
+            options=_shown(store._options),
         )
     return store
+
+
+def _shown(options: Mapping[str, Any]) -> dict[str, Any]:
+    """Return options as they may be seen."""
+    return {name: "..." if name in _SECRET else value for name, value in _given(options).items()}
 
 
 def _given(options: Mapping[str, Any]) -> dict[str, Any]:

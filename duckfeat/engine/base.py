@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, Protocol
 
 from duckfeat.model.statement import Statement
@@ -81,6 +82,21 @@ class Engine(Protocol):
 
     def checkpoint(self) -> None:
         """Write what is in the log into the store's file."""
+
+    def compact(self, *, expire: timedelta | None = None, grace: timedelta | None = None) -> None:
+        """Make the store small and quick to read again; see `Store.compact`."""
+
+    def at(self, moment: int | datetime) -> Engine:
+        """Return an engine that reads the store as it was.
+
+        Raises `InvalidArgument` where the past is not kept.
+        """
+
+    def versions(self) -> pa.Table:
+        """Return the snapshots that can be read: `version`, `created_at`.
+
+        Raises `InvalidArgument` where the past is not kept.
+        """
 
     def close(self) -> None:
         """Give the store back; whatever was committed stays."""

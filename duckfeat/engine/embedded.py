@@ -3,11 +3,18 @@
 from __future__ import annotations
 
 import shutil
+from datetime import datetime, timedelta
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
+from duckfeat.engine.base import Engine
 from duckfeat.engine.duck import DuckEngine
 from duckfeat.engine.failures import translated
 from duckfeat.engine.migrations import migrate
+from duckfeat.errors import InvalidArgument
+
+if TYPE_CHECKING:
+    import pyarrow as pa
 
 STORAGE_VERSION = "v1.5.0"
 """The storage format of new files, which every supported DuckDB opens."""
@@ -47,7 +54,26 @@ class EmbeddedEngine(DuckEngine):
         """Take the file again after `detach`."""
         self._attach()
 
+    def compact(self, *, expire: timedelta | None = None, grace: timedelta | None = None) -> None:
+        """Write what is in the log into the file."""
+        if expire is not None or grace is not None:
+            raise _no_past(self.url)
+        self.checkpoint()
+
+    def at(self, moment: int | datetime) -> Engine:
+        """Raise `InvalidArgument`: a file has no snapshots."""
+        raise _no_past(self.url, moment=moment)
+
+    def versions(self) -> pa.Table:
+        """Raise `InvalidArgument`: a file has no snapshots."""
+        raise _no_past(self.url)
+
     def checkpoint(self) -> None:
         """Write what is in the log into the store's file."""
         with self._writer, self._held(), translated(self.url):
             self._cursor.execute("CHECKPOINT store")
+
+
+def _no_past(url: str, **facts: Any) -> InvalidArgument:
+    message = f"{url} has no snapshots: only a lake keeps what was there before (`features.history` works everywhere)"
+    return InvalidArgument(message, path=url, **facts)

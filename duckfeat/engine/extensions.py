@@ -25,7 +25,7 @@ def load(connection: duckdb.DuckDBPyConnection, names: Iterable[str]) -> None:
         except (ImportError, duckdb.Error) as error:
             raise MissingExtra(
                 f"a lake needs duckdb {_RELEASE} with its packages of extensions; here is duckdb {duckdb.__version__}, "
-                f'and extension {name!r} cannot be loaded ({str(error).splitlines()[0]}): '
+                f"and extension {name!r} cannot be loaded ({str(error).splitlines()[0]}): "
                 '`pip install "duckfeat[lake]"` brings what works together',
                 library=f"duckdb_extension_{name}",
                 extra="lake",

@@ -9,24 +9,37 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from datetime import datetime
+from datetime import datetime, timedelta
 from os import PathLike
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import duckdb
 
 from duckfeat.engine import extensions
 from duckfeat.engine.duck import DuckEngine
 from duckfeat.engine.failures import translated
-from duckfeat.engine.lake_places import LakePlace, attach_sql, catalog_secret, data_folder, data_secret, lake_place
+from duckfeat.engine.lake_places import (
+    LakePlace,
+    attach_sql,
+    catalog_secret,
+    data_folder,
+    data_secret,
+    lake_place,
+    upkeep_sql,
+)
 from duckfeat.engine.migrations import migrate
 from duckfeat.engine.turns import FileTurns, PostgresTurns, Turns
-from duckfeat.errors import InvalidArgument, MissingFile
+from duckfeat.errors import InvalidArgument, MissingFile, ReadOnlyStore
+
+if TYPE_CHECKING:
+    import pyarrow as pa
 
 INLINE = 200
 """So many new rows of a table at most go to the catalog; a file of fewer costs more to read than it holds."""
 
+_GRACE = timedelta(hours=1)
+_VERSIONS = "SELECT snapshot_id AS version, snapshot_time AS created_at FROM store.snapshots() ORDER BY version"
 _SNAPSHOT = "SELECT id FROM store.current_snapshot()"
 _COMMITTED = "SELECT id FROM store.last_committed_snapshot()"
 
@@ -57,6 +70,7 @@ class LakeEngine(DuckEngine):
         self._data_path = None if data_path is None else data_folder(data_path)
         self._s3 = s3
         self._at = at
+        self._settings = settings
         self._lock_timeout = float(lock_timeout)
         self._snapshot = -1
         self._look_lock = threading.Lock()
@@ -133,7 +147,13 @@ class LakeEngine(DuckEngine):
         return str(self._root.execute("SELECT data_path FROM ducklake_settings('store')").fetchall()[0][0])
 
     def _prepare(self) -> None:
-        migrate(self)
+        try:
+            migrate(self)
+        except ReadOnlyStore as error:
+            if self._at is None:
+                raise
+            message = f"{self.url} had another schema at {self._at}: read it with the duckfeat of that time"
+            raise InvalidArgument(message, path=self.url, at=self._at) from error
         self._look()
 
     def back_up(self, version: int) -> None:
@@ -169,6 +189,32 @@ class LakeEngine(DuckEngine):
     def _asked(self, sql: str) -> int:
         found = self._cursor.execute(sql).fetchone()
         return int(found[0]) if found and found[0] is not None else -1
+
+    # --- the past, and the files -----------------------------------------------------------------
+
+    def at(self, moment: int | datetime) -> LakeEngine:
+        """Return an engine that reads the lake as it was: at a snapshot's number, or at a moment."""
+        return LakeEngine(
+            self.url, s3=self._s3, password=self._place.password, at=moment, read_only=True, **self._settings
+        )
+
+    def versions(self) -> pa.Table:
+        """Return the snapshots that can be read: `version`, `created_at`."""
+        return self.select(_VERSIONS)
+
+    def compact(self, *, expire: timedelta | None = None, grace: timedelta | None = None) -> None:
+        """Flush inlined rows, forget snapshots, merge small files, drop files that no snapshot needs.
+
+        It takes the turn to write. Who reads meanwhile goes on with the files of his snapshot, which stay for
+        `grace` (an hour unless told).
+        """
+        if self.read_only:
+            raise ReadOnlyStore(f"{self.url} is open for reading only", path=self.url)
+        if self.in_transaction:
+            raise InvalidArgument("the store cannot be compacted inside a transaction", path=self.url)
+        with self._writer, self._held(), self._turn(), translated(self.url):
+            for sql in upkeep_sql(expire=expire, grace=_GRACE if grace is None else grace):
+                self._cursor.execute(sql).fetchall()
 
     # --- the rest --------------------------------------------------------------------------------
 

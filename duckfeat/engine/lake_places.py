@@ -15,7 +15,7 @@ import os
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qsl, unquote, urlsplit
@@ -30,6 +30,8 @@ _ORDER = ("dbname", "host", "hostaddr", "port", "user")
 # A key word of libpq that holds a secret and has no place in CREATE SECRET.
 _REFUSED = ("sslpassword", "oauth_client_secret")
 _PAIR = re.compile(r"\s*(?P<key>\w+)\s*=\s*(?:'(?P<quoted>(?:[^'\\]|\\.)*)'|(?P<plain>(?:[^\s'\\]|\\.)*))(?=\s|$)")
+
+_TICK = timedelta(microseconds=1)
 
 # The options of an S3 store: what CREATE SECRET calls them, and the variables they are in otherwise.
 _S3: Mapping[str, tuple[str, ...]] = {
@@ -189,6 +191,30 @@ def _snapshot(at: int | datetime | None) -> dict[str, str | None]:
         moment = at.astimezone(UTC) if at.tzinfo else at
         return {"SNAPSHOT_TIME": text_sql(f"{moment.replace(tzinfo=None).isoformat(sep=' ')}+00")}
     return {"SNAPSHOT_VERSION": str(int(at))}
+
+
+def upkeep_sql(*, expire: timedelta | None, grace: timedelta) -> list[str]:
+    """Return the statements that make a lake small and quick to read again, in their order.
+
+    Snapshots older than `expire` are forgotten (None: all stay), files that no snapshot needs go after `grace`.
+
+    >>> upkeep_sql(expire=timedelta(days=30), grace=timedelta(hours=1))[1]
+    "CALL ducklake_expire_snapshots('store', older_than => now() - to_microseconds(2592000000000))"
+    """
+    given: dict[str, Any] = {"expire": expire, "grace": grace}
+    for name, span in given.items():
+        if span is not None and (not isinstance(span, timedelta) or span < timedelta(0)):
+            raise InvalidArgument(f"{name} is a timedelta, how long to keep what is old, not {span!r}", **{name: span})
+    older = [None if span is None else f"now() - to_microseconds({span // _TICK})" for span in (expire, grace)]
+    calls = [
+        ("flush_inlined_data", None),
+        *([("expire_snapshots", older[0])] if older[0] else []),
+        ("rewrite_data_files", None),
+        ("merge_adjacent_files", None),
+        ("cleanup_old_files", older[1]),
+        ("delete_orphaned_files", older[1]),
+    ]
+    return [f"CALL ducklake_{name}('store'" + (f", older_than => {age})" if age else ")") for name, age in calls]
 
 
 def text_sql(text: str) -> str:

@@ -2,6 +2,16 @@
 
 from __future__ import annotations
 
+import time
+import traceback
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import polars as pl
+import pytest
+
+from duckfeat.errors import InvalidArgument, MissingFile, QueryError, ReadOnlyStore, StoreLocked, Unreachable
+from duckfeat.store import Store
 from tests.servers import Lake
 
 
@@ -14,3 +24,115 @@ def test_a_lake_is_a_store(lake: Lake) -> None:
         assert store.check().ok
     with lake.connect(read_only=True) as store:
         assert store.Record.get(name="r").features.get_values() == {"dose": 1.5}
+
+
+def newest(store: Store) -> int:
+    return int(store.versions()["version"].to_list()[-1])
+
+
+def test_the_past_can_be_read(lake: Lake) -> None:
+    with lake.connect() as store:
+        store.Feature(name="dose", dtype=float).save()
+        record = store.Record(name="r").save()
+        record.features.add_values({"dose": 1.5})
+        first = newest(store)
+        time.sleep(0.01)
+        moment = datetime.now(UTC)
+        time.sleep(0.01)
+        record.features.update_values({"dose": 2.5})
+        store.Record(name="later").save()
+        for past in (store.at(version=first), store.at(timestamp=moment)):
+            with past:
+                assert past.Record.all().to_list("name") == ["r"]
+                assert past.Record.get(name="r").features.get_values() == {"dose": 1.5}
+                with pytest.raises(ReadOnlyStore):
+                    past.Record(name="x").save()
+        assert sorted(store.Record.all().to_list("name")) == ["later", "r"]
+
+
+def test_a_past_that_is_not_there(lake: Lake) -> None:
+    with lake.connect() as store:
+        with pytest.raises(InvalidArgument, match="version or a timestamp"):
+            store.at()
+        with pytest.raises(InvalidArgument, match="no such version"):
+            store.at(version=10**6)
+        with pytest.raises(InvalidArgument, match="no such version"):
+            store.at(timestamp=datetime(2001, 1, 1))
+        with pytest.raises(InvalidArgument, match="another schema"):
+            store.at(version=1)
+
+
+def test_compacting_keeps_everything(lake: Lake) -> None:
+    with lake.connect() as store:
+        store.Feature(name="dose", dtype=int, multiple=True).save()
+        for start in range(3):
+            names = [f"r{at}" for at in range(300)]
+            frame = pl.DataFrame({"name": names, "dose": [at + start for at in range(300)]})
+            store.annotate(frame, key="name", create=True)
+        before = store.Record.all().pl(features=True).sort("name")
+        versions = store.versions()
+        with store.at(version=newest(store)) as past:
+            store.compact()
+            assert past.Record.count() == 300
+        assert store.Record.all().pl(features=True).sort("name").equals(before)
+        store.compact(expire=timedelta(0), grace=timedelta(0))
+        assert store.Record.all().pl(features=True).sort("name").equals(before)
+        assert len(store.versions()) < len(versions)
+        assert store.check().ok
+        with pytest.raises(InvalidArgument, match="expire is a timedelta"):
+            store.compact(expire=3)  # type: ignore[arg-type]
+        with store.transaction(), pytest.raises(InvalidArgument, match="inside a transaction"):
+            store.compact()
+
+
+def test_two_stores_notice_each_other(lake: Lake) -> None:
+    with lake.connect() as store, Store(lake.url, **lake.options) as other:
+        store.Feature(name="dose", dtype=float).save()
+        dose = other.Feature.get(name="dose")
+        value, created = other.FeatureValue.get_or_create(dose, 1.5)
+        assert created
+        mine, created = store.FeatureValue.get_or_create(store.Feature.get(name="dose"), 1.5)
+        assert (mine.id, created) == (value.id, False)
+        other.Record(name="sample one").save()
+        assert store.Record.search("sample").to_list("name") == ["sample one"]
+        other.Record(name="sample two").save()
+        assert set(store.Record.search("sample").to_list("name")) == {"sample one", "sample two"}
+        dose.name = "amount"
+        dose.save()
+        store.Record.get(name="sample one").features.add_values({"amount": 1.5})
+        assert other.Record.filter(amount=1.5).to_list("name") == ["sample one"]
+        other.FeatureValue.get(value.id).delete(permanent=True)
+        again, created = store.FeatureValue.get_or_create(store.Feature.get(name="amount"), 1.5)
+        assert created
+        assert again.id != value.id
+        assert store.check().ok
+
+
+def test_a_lake_that_is_not_there(lake: Lake, tmp_path: Path) -> None:
+    with pytest.raises(MissingFile, match="no lake"):
+        Lake(f"ducklake:sqlite:{tmp_path}/none.sqlite", {}).connect(read_only=True)
+    with lake.connect():
+        pass
+    with pytest.raises(InvalidArgument, match="keeps its files in"):
+        Lake(lake.url, {**lake.options, "data_path": str(tmp_path)}).connect()
+
+
+def test_secrets_are_in_no_text(lake: Lake, caplog: pytest.LogCaptureFixture) -> None:
+    hidden = [str(lake.options.get("password")), *map(str, lake.options.get("s3", {}).values())]
+    texts: list[str] = []
+    with lake.connect() as store, store.trace(lambda sql, params: texts.append(f"{sql} {params}")):
+        store.ULabel(name="a").save()
+        with pytest.raises(StoreLocked) as caught:
+            lake.connect(threads=1)
+        texts += [repr(store), store.url, str(caught.value), repr(caught.value.facts)]
+        texts += [str(store.sql(f"FROM {view}()").rows()) for view in ("duckdb_secrets", "duckdb_databases")]
+        with pytest.raises(QueryError) as refused:
+            store.sql("SELECT * FROM nowhere")
+        texts.append(str(refused.value))
+    wrong = Lake(lake.url.replace("dbname=", "dbname=no"), lake.options)
+    if wrong != lake:
+        with pytest.raises(Unreachable) as unreachable:
+            wrong.connect()
+        texts += traceback.format_exception(unreachable.value)
+    seen = "\n".join([*texts, caplog.text])
+    assert not [secret for secret in hidden if secret not in {"None", "lake", "us-east-1"} and secret in seen]

@@ -17,10 +17,10 @@ from typing import Any
 import pytest
 
 import duckfeat as dft
-from duckfeat.errors import StoreLocked
+from duckfeat.errors import StoreLocked, TransactionConflict
 from duckfeat.store import Store
 from tests.lake import worker
-from tests.servers import Lake
+from tests.servers import Lake, Postgres
 
 WRITERS = 8
 STATE = """
@@ -100,3 +100,79 @@ def test_many_writers_end_where_one_after_another_does(lake: Lake, store: Store)
             assert [said(process) for process in processes] == ["done"] * WRITERS
         assert state(shared) == state(store)
         assert shared.check().ok
+
+
+def test_a_killed_writer_leaves_nothing_and_blocks_nobody(lake: Lake) -> None:
+    with lake.connect(lock_timeout=20) as store:
+        worker.prepare(store)
+        with writers(lake, 1) as (killed,):
+            go(killed)
+            while not store.ULabel.count():
+                time.sleep(0.01)
+            # In the middle of whatever it does; and once more with the turn in its hand.
+            killed.send_signal(signal.SIGKILL)
+        holder = subprocess.Popen(
+            [sys.executable, "-c", HOLDING, lake.url, json.dumps(lake.options)],
+            stdout=subprocess.PIPE,
+            text=True,
+            env={**os.environ, "PYTHONPATH": str(Path(dft.__file__).parents[1])},
+        )
+        try:
+            assert said(holder) == "holding"
+            assert store.ULabel.get_or_none(name="never") is None
+            started = time.monotonic()
+            holder.send_signal(signal.SIGKILL)
+            store.ULabel(name="after").save()
+            waited = time.monotonic() - started
+        finally:
+            holder.kill()
+            holder.communicate()
+        assert waited < 10
+        assert store.ULabel.get_or_none(name="never") is None
+        assert store.check().ok
+        for number in range(2):
+            worker.work(store, number, rounds=1)
+        assert store.check().ok
+
+
+HOLDING = """
+import json, sys, time
+import duckfeat as dft
+with dft.connect(sys.argv[1], **json.loads(sys.argv[2])) as store, store.transaction():
+    store.ULabel(name="never").save()
+    store.save([store.Record(name=f"never {at}") for at in range(500)])
+    print("holding", flush=True)
+    time.sleep(600)
+"""
+
+
+def test_who_waits_too_long_is_told_who_has_the_turn(lake: Lake) -> None:
+    with lake.connect() as store, Store(lake.url, **lake.options, lock_timeout=0.2) as other:
+        with store.transaction():
+            store.ULabel(name="a").save()
+            # Readers never wait.
+            assert other.ULabel.count() == 0
+            with pytest.raises(StoreLocked, match=f"process {os.getpid()}"):
+                other.ULabel(name="b").save()
+        assert other.ULabel.all().to_list("name") == ["a"]
+        other.ULabel(name="b").save()
+        assert store.ULabel.count() == 2
+
+
+def test_a_lost_turn_keeps_nothing(lake: Lake, request: pytest.FixtureRequest) -> None:
+    def write_and_lose_the_turn(store: Store) -> None:
+        with store.transaction():
+            store.ULabel(name="a").save()
+            if lake.url.startswith("ducklake:sqlite:"):
+                Path(f"{lake.url.removeprefix('ducklake:sqlite:')}.turn").unlink()
+                return
+            server: Postgres = request.getfixturevalue("postgres")
+            server.sql("SELECT pg_terminate_backend(pid) FROM pg_locks WHERE locktype = 'advisory'")
+
+    with lake.connect() as store:
+        with pytest.raises(TransactionConflict, match=r"taken away|was lost"):
+            write_and_lose_the_turn(store)
+        assert store.ULabel.count() == 0
+        store.ULabel(name="b").save()
+        assert store.ULabel.all().to_list("name") == ["b"]
+        assert store.check().ok
