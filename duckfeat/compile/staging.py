@@ -14,23 +14,9 @@ from duckfeat.model.dtypes import Dtype
 from duckfeat.model.kinds import KINDS
 from duckfeat.model.tables import Table
 
-TEMPORARY = tuple(
-    f"bulk_{name}"
-    for name in (
-        "keys",
-        "rows",
-        "cells",
-        "decided",
-        "asked",
-        "fresh",
-        "wanted",
-        "features",
-        "names",
-        "second",
-        "untouched",
-    )
-)
-KEYS, ROWS, CELLS, DECIDED, ASKED, FRESH, WANTED, FEATURES, NAMES, SECOND, UNTOUCHED = TEMPORARY
+_NAMES = "keys rows cells decided asked fresh wanted features names second untouched pending"
+TEMPORARY = tuple(f"bulk_{name}" for name in _NAMES.split())
+KEYS, ROWS, CELLS, DECIDED, ASKED, FRESH, WANTED, FEATURES, NAMES, SECOND, UNTOUCHED, PENDING = TEMPORARY
 TRASH = -1
 NOTHING = "SELECT 0::BIGINT AS feature_id, 0::BIGINT AS entity_id, 0::BIGINT AS value_id, 0::BIGINT AS row WHERE FALSE"
 """The query of no annotation."""
@@ -44,105 +30,6 @@ def counted(rows: str) -> str:
 def temporary(name: str, sql: str) -> str:
     """Return the statement that keeps a result in a temporary table."""
     return f"CREATE OR REPLACE TEMP TABLE {name} AS {sql}"
-
-
-# --- entities ------------------------------------------------------------------------------------
-
-
-def keys(source: str, key: str) -> str:
-    """Return the query of the distinct keys of an input, each with its first row."""
-    return (
-        f"SELECT key, min(row) AS row, count(*) AS times FROM (SELECT {key} AS key, row FROM {source}) "
-        "WHERE key IS NOT NULL GROUP BY ALL"
-    )
-
-
-def keys_counted() -> str:
-    """Return the query of the number of rows that have a key, and of keys."""
-    return f"SELECT coalesce(sum(times), 0)::BIGINT, count(*) FROM {KEYS}"
-
-
-def matched() -> str:
-    """Return the query of the number of records found, and of keys that found one."""
-    return f"SELECT count(*), count(DISTINCT row) FROM {ROWS}"
-
-
-def without_key(source: str, key: str) -> str:
-    """Return the query of the rows that have no key."""
-    return f"SELECT row FROM {source} WHERE ({key}) IS NULL ORDER BY row"
-
-
-def named(table: Table, field: str) -> str:
-    """Return the query of the records that the keys name; those in the trash do not count."""
-    latest = " AND r.is_latest" if field == "key" and "is_latest" in table.fields else ""
-    return (
-        f"SELECT k.row, k.key, r.id AS entity_id FROM {KEYS} AS k JOIN {table.rows} AS r ON r.{field} = k.key "
-        f"WHERE r.branch_id <> {TRASH}{latest}"
-    )
-
-
-def ambiguous() -> str:
-    """Return the query of the keys that name several records."""
-    return f"SELECT key, min(row), count(*) FROM {ROWS} GROUP BY key HAVING count(*) > 1 ORDER BY ALL"
-
-
-def unknown() -> str:
-    """Return the query of the keys that name no record, in the order of their first rows."""
-    return f"SELECT row, key FROM {KEYS} AS k ANTI JOIN {ROWS} AS r ON k.row = r.row ORDER BY row"
-
-
-def in_trash(table: Table) -> str:
-    """Return the query of the keys that are uids of records in the trash."""
-    return f"SELECT k.key, k.row FROM {KEYS} AS k JOIN {table.rows} AS r ON r.uid = k.key WHERE r.branch_id = {TRASH}"
-
-
-def new_uid(length: int) -> str:
-    """Return the expression of a random uid: `secret` is random for the statement, `entity_id` tells rows apart.
-
-    The digits of the digest in base 64, with its two marks written as a digit and a letter.
-    """
-    digest = "to_base64(unhex(md5($secret::VARCHAR || entity_id::VARCHAR)))"
-    return f"left(translate({digest}, '+/', '0a'), {int(length)})"
-
-
-def numbered(first: str) -> str:
-    """Return the query of the unknown keys with new ids."""
-    return f"SELECT row, key, {first} - 1 + row_number() OVER (ORDER BY row) AS entity_id FROM ({unknown()})"
-
-
-def new_rows(source: str, key: str) -> str:
-    """Return the query of all rows of an input with new ids, in their order."""
-    return f"SELECT row, {key} AS key, row + $first::BIGINT AS entity_id FROM {source}"
-
-
-def newly_numbered() -> str:
-    """Return the statement that gives the unknown keys their ids, from `first` on."""
-    return f"INSERT INTO {ROWS} {numbered('$first::BIGINT')}"
-
-
-def made() -> str:
-    """Return the query of the keys whose records are to be made."""
-    return f"SELECT * FROM {ROWS} WHERE entity_id >= $first"
-
-
-def make(table: Table, columns: Mapping[str, str], rows: str) -> str:
-    """Return the statement that makes records; `columns` maps columns to expressions."""
-    return f"INSERT INTO {table.rows} ({', '.join(columns)}) SELECT {', '.join(columns.values())} FROM ({rows}) AS n"
-
-
-def uids_twice(table: Table) -> str:
-    """Return the query that counts uids of new records that another record has."""
-    return (
-        f"SELECT count(*) FROM (SELECT uid FROM {table.rows} WHERE id >= $first GROUP BY uid HAVING count(*) > 1 "
-        f"UNION ALL SELECT n.uid FROM {table.rows} AS n SEMI JOIN (SELECT uid FROM {table.rows} WHERE id < $first) "
-        "AS o ON n.uid = o.uid WHERE n.id >= $first)"
-    )
-
-
-def rows_of_keys(source: str, key: str) -> str:
-    """Return the query of the entity of every row, where several rows are of one."""
-    keyed = f"SELECT row, {key} AS key FROM {source}"
-    return f"SELECT s.row, r.entity_id FROM ({keyed}) AS s JOIN {ROWS} AS r ON s.key = r.key"
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,48 +47,6 @@ class Rows:
             f"SELECT s.*, r.entity_id FROM (SELECT row, {columns} FROM {self.source}) AS s "
             f"JOIN {ROWS} AS r ON s.row = r.row"
         )
-
-
-# --- features ------------------------------------------------------------------------------------
-
-
-def feature_names(source: str, name: str) -> str:
-    """Return the query of the names of features in a long input, in the order of their first rows."""
-    return f"SELECT {name} AS name FROM {source} WHERE {name} IS NOT NULL GROUP BY ALL ORDER BY min(row)"
-
-
-def nameless(source: str, name: str, value: str) -> str:
-    """Return the query of the rows of a long input that have a value and no feature."""
-    return f"SELECT row FROM {source} WHERE ({name}) IS NULL AND {value} IS NOT NULL ORDER BY row"
-
-
-_NUMBER = "-?(0|[1-9][0-9]*)([.][0-9]+)?([eE][+-]?[0-9]+)?"
-_DAY = "[0-9]{4}-[0-9]{2}-[0-9]{2}"
-_MOMENT = f"{_DAY}[ T][0-9]{{2}}:[0-9]{{2}}(:[0-9]{{2}}([.][0-9]{{1,6}})?)?"
-_LOOKS: Mapping[str, str] = {
-    "bool": "lower(v) IN ('true', 'false')",
-    "int": "regexp_full_match(v, '-?(0|[1-9][0-9]{0,17})')",
-    "float": f"regexp_full_match(v, '{_NUMBER}') OR lower(v) IN ('nan', 'inf', '-inf')",
-    "date": f"regexp_full_match(v, '{_DAY}') AND try_cast(v AS DATE) IS NOT NULL",
-    "datetime": f"regexp_full_match(v, '{_MOMENT}') AND try_cast(v AS TIMESTAMP) IS NOT NULL",
-    "datetime[UTC]": (
-        f"regexp_full_match(v, '{_MOMENT}(Z|[+-][0-9]{{2}}:?[0-9]{{2}})') "
-        "AND try_cast(v AS TIMESTAMP WITH TIME ZONE) IS NOT NULL"
-    ),
-}
-RAW_DTYPES = tuple(_LOOKS)
-"""The dtypes that the cells of a text file may look like, the first that all of them do counts."""
-
-
-def inferred(source: str, name: str, value: str, family: str) -> str:
-    """Return the query of what all cells are, by name: flags for `RAW_DTYPES`, or the list of JSON types."""
-    facts = "list(DISTINCT json_type(v))"
-    if family == "raw":
-        facts = ", ".join(f"bool_and({looks})" for looks in _LOOKS.values())
-    return (
-        f"SELECT name, {facts} FROM (SELECT {name} AS name, {value} AS v FROM {source}) "
-        "WHERE v IS NOT NULL GROUP BY ALL"
-    )
 
 
 # --- cells ---------------------------------------------------------------------------------------
@@ -263,14 +108,21 @@ class Cells:
     dtype: Dtype
     conversion: Conversion
     key: str
+    features: tuple[int, ...]
+
+    def counts(self, cell: str = "v") -> str:
+        """Return the expressions that count the cells, those Python decides, those refused, and minus zeros."""
+        conversion = self.conversion
+        refused = " OR ".join(f"({condition})" for condition, _ in conversion.refusals) or "FALSE"
+        minus = _minus(conversion.value) if conversion.kind == "float" else "FALSE"
+        return ", ".join(
+            f"count({cell}) FILTER (WHERE {filled(condition, cell)})"
+            for condition in (f"NOT ({conversion.missing})", conversion.undecided, refused, minus)
+        )
 
     def counted(self) -> str:
-        """Return the query that counts the cells, those to be asked for, and those that are refused."""
-        refused = " OR ".join(f"({condition})" for condition, _ in self.conversion.refusals) or "FALSE"
-        return (
-            f"SELECT count(*), count(*) FILTER (WHERE {self._sql(self.conversion.undecided)}), "
-            f"count(*) FILTER (WHERE {self._sql(refused)}) FROM ({self.raw}) WHERE NOT ({self.conversion.missing})"
-        )
+        """Return the query of the counts."""
+        return f"SELECT {self.counts()} FROM ({self.raw})"
 
     def asked(self, shown: str) -> str:
         """Return the query of the distinct cells that Python decides, each with the text `shown`."""
@@ -300,13 +152,31 @@ class Cells:
             "WHERE kind IS NOT NULL OR reason IS NOT NULL"
         )
 
-    def direct(self) -> Part:
+    def direct(self, *, signed: bool) -> Part:
         """Return the cells as one part, where every cell is taken."""
         sql = f"SELECT row, entity_id, feature_id, {self._sql(self.conversion.value)} AS x FROM ({self.raw})"
-        return Part(self.conversion.kind, sql)
+        return Part(self.conversion.kind, sql, self.features, signed)
+
+    def parts(self, kinds: Sequence[str]) -> list[Part]:
+        """Return the staged cells by the kind they are stored as."""
+        return [
+            Part(
+                kind,
+                f"SELECT row, entity_id, feature_id, {KINDS[kind].column} AS x FROM {CELLS} "
+                f"WHERE kind = '{kind}' AND reason IS NULL",
+                self.features,
+                kind == "float",
+            )
+            for kind in kinds
+        ]
 
     def _sql(self, text: str) -> str:
         return filled(text, "v")
+
+
+def counted_together(source: str, counts: Sequence[str]) -> str:
+    """Return the query of the counts of several columns of an input."""
+    return f"SELECT {', '.join(counts)} FROM {source}"
 
 
 def _text(value: str) -> str:
@@ -315,24 +185,39 @@ def _text(value: str) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """The cells that are stored as one kind: `sql` has row, entity_id, feature_id and the stored value `x`."""
+    """The cells that are stored as one kind: `sql` has row, entity_id, feature_id and the stored value `x`.
+
+    `signed` tells that there may be minus zeros, which are equal to zero and yet another value.
+    """
 
     kind: str
     sql: str
+    features: tuple[int, ...]
+    signed: bool
 
     @property
     def column(self) -> str:
         """The column of `typed_values` the values stand in."""
         return KINDS[self.kind].column
 
+    @property
+    def keys(self) -> list[str]:
+        """The columns that tell two values apart."""
+        return [*(["feature_id"] if len(self.features) > 1 else []), "x", *(["minus"] if self.signed else [])]
 
-def staged_part(kind: str) -> Part:
-    """Return the part of the staged cells that are stored as a kind."""
-    column = KINDS[kind].column
-    return Part(
-        kind,
-        f"SELECT row, entity_id, feature_id, {column} AS x FROM {CELLS} WHERE kind = '{kind}' AND reason IS NULL",
-    )
+    @property
+    def feature(self) -> str:
+        """The expression of the feature's id beside the keys."""
+        return "feature_id" if len(self.features) > 1 else f"{self.features[0]}::BIGINT AS feature_id"
+
+    def keyed(self) -> str:
+        """Return the query of the cells with all keys."""
+        minus = f", {_minus('x')} AS minus" if self.signed else ""
+        return f"SELECT *{minus} FROM ({self.sql})"
+
+    def same(self, left: str, right: str) -> str:
+        """Return the condition that two rows are of one value."""
+        return " AND ".join(f"{left}.{name} = {right}.{name}" for name in self.keys)
 
 
 def refused() -> str:
@@ -387,34 +272,54 @@ def _minus(value: str) -> str:
 
 def new_values(part: Part, provenance: Mapping[str, str], *, known: bool) -> str:
     """Return the statement that adds the values that do not exist; `known` says that some may exist."""
-    signed = f", {_minus('x')} AS minus" if part.kind == "float" else ""
-    distinct = f"SELECT DISTINCT feature_id, x{signed} FROM ({part.sql})"
+    distinct = f"SELECT DISTINCT {', '.join(part.keys)} FROM ({part.keyed()})"
     if known:
-        names = ["feature_id", "x", *(["minus"] if signed else [])]
-        same = " AND ".join(f"n.{name} = o.{name}" for name in names)
-        distinct = f"SELECT n.* FROM ({distinct}) AS n ANTI JOIN ({_stored(part)}) AS o ON {same}"
+        distinct = f"SELECT n.* FROM ({distinct}) AS n ANTI JOIN ({_stored(part)}) AS o ON {part.same('n', 'o')}"
     return (
         f"INSERT INTO typed_values (id, feature_id, kind, {part.column}, {', '.join(provenance)}) "
-        f"SELECT $first::BIGINT - 1 + row_number() OVER (), feature_id, '{part.kind}', x, "
+        f"SELECT $first::BIGINT - 1 + row_number() OVER (), {part.feature}, '{part.kind}', x, "
         f"{', '.join(provenance.values())} FROM ({distinct})"
     )
 
 
 def _stored(part: Part) -> str:
-    signed = f", {_minus(part.column)} AS minus" if part.kind == "float" else ""
+    signed = f", {_minus(part.column)} AS minus" if part.signed else ""
     return (
         f"SELECT id, feature_id, {part.column} AS x{signed} FROM typed_values "
-        f"WHERE kind = '{part.kind}' AND feature_id IN (SELECT unnest($features::BIGINT[]))"
+        f"WHERE kind = '{part.kind}' AND {_within(part.features)}"
     )
+
+
+def _within(features: Sequence[int]) -> str:
+    """Return the condition that a row is of some features, which prunes what is read where it is one."""
+    if len(features) == 1:
+        return f"feature_id = {int(features[0])}"
+    return "feature_id IN (SELECT unnest($features::BIGINT[]))"
 
 
 def annotated(part: Part) -> str:
     """Return the query of the annotations that cells mean: feature_id, entity_id, value_id, row."""
-    signed = f" AND {_minus('c.x')} = t.minus" if part.kind == "float" else ""
     return (
-        f"SELECT c.feature_id, c.entity_id, t.id AS value_id, c.row FROM ({part.sql}) AS c "
-        f"JOIN ({_stored(part)}) AS t ON c.feature_id = t.feature_id AND c.x = t.x{signed}"
+        f"SELECT c.feature_id, c.entity_id, t.id AS value_id, c.row FROM ({part.keyed()}) AS c "
+        f"JOIN ({_stored(part)}) AS t ON {part.same('c', 't')}"
     )
+
+
+def pending(part: Part, entity: str) -> str:
+    """Return the query of the cells whose entities do not have their values yet."""
+    held = (
+        f"SELECT a.entity_id, t.* EXCLUDE (id) FROM ({current(entity, part.features)}) AS a "
+        f"JOIN ({_stored(part)}) AS t ON a.value_id = t.id AND a.feature_id = t.feature_id"
+    )
+    return (
+        f"SELECT n.row, n.entity_id, n.feature_id, n.x FROM ({part.keyed()}) AS n "
+        f"ANTI JOIN ({held}) AS o ON n.entity_id = o.entity_id AND {part.same('n', 'o')}"
+    )
+
+
+def minus_zeros() -> str:
+    """Return the query of the features that have minus zero as a value."""
+    return f"SELECT DISTINCT feature_id FROM typed_values WHERE {_minus('float_value')}"
 
 
 # --- categories ----------------------------------------------------------------------------------
@@ -479,17 +384,17 @@ def once(wanted: str) -> str:
     return f"SELECT feature_id, entity_id, value_id, min(row) AS row FROM ({wanted}) GROUP BY ALL"
 
 
-def current(entity: str) -> str:
-    """Return the query of what holds now of the `features`."""
-    return (
-        f"SELECT feature_id, entity_id, value_id FROM current_{entity}_annotations "
-        "WHERE feature_id IN (SELECT unnest($features::BIGINT[]))"
-    )
+def current(entity: str, features: Sequence[int]) -> str:
+    """Return the query of what holds now of some features."""
+    return f"SELECT feature_id, entity_id, value_id FROM current_{entity}_annotations WHERE {_within(features)}"
 
 
-def fresh(wanted: str, entity: str) -> str:
+def fresh(wanted: str, entity: str, features: Sequence[int]) -> str:
     """Return the query of wanted annotations that do not hold yet."""
-    return f"SELECT n.* FROM ({wanted}) AS n ANTI JOIN ({current(entity)}) AS o ON {_PAIR} AND n.value_id = o.value_id"
+    return (
+        f"SELECT n.* FROM ({wanted}) AS n ANTI JOIN ({current(entity, features)}) AS o "
+        f"ON {_PAIR} AND n.value_id = o.value_id"
+    )
 
 
 def add(entity: str, rows: str) -> str:
@@ -508,7 +413,7 @@ def remove(entity: str, rows: str) -> str:
     )
 
 
-def second(entity: str, staged: str, *, beside: bool) -> str:
+def second(entity: str, staged: str, features: Sequence[int], *, beside: bool) -> str:
     """Return the query of staged annotations that would be a second value of their entity.
 
     The first row keeps its value; with `beside` what holds now counts, too.
@@ -519,7 +424,7 @@ def second(entity: str, staged: str, *, beside: bool) -> str:
     )
     if not beside:
         return f"SELECT feature_id, entity_id, value_id, row, FALSE AS beside FROM ({ranked}) WHERE later"
-    there = f"SELECT DISTINCT feature_id, entity_id, TRUE AS there FROM ({current(entity)})"
+    there = f"SELECT DISTINCT feature_id, entity_id, TRUE AS there FROM ({current(entity, features)})"
     return (
         f"SELECT n.feature_id, n.entity_id, n.value_id, n.row, o.there IS NOT NULL AS beside FROM ({ranked}) AS n "
         f"LEFT JOIN ({there}) AS o ON {_PAIR} WHERE n.later OR o.there"
@@ -540,12 +445,10 @@ def without(staged: str, losers: str) -> str:
     return f"SELECT n.* FROM {staged} AS n ANTI JOIN {losers} AS o ON {_PAIR} AND n.value_id = o.value_id"
 
 
-def ended(entity: str, within: str, kept: str) -> str:
+def ended(entity: str, within: str, kept: str, features: Sequence[int]) -> str:
     """Return the query of what holds now of pairs of feature and entity, and is not kept."""
-    return (
-        f"SELECT n.* FROM (SELECT n.* FROM ({current(entity)}) AS n SEMI JOIN ({within}) AS o ON {_PAIR}) AS n "
-        f"ANTI JOIN ({kept}) AS o ON {_PAIR} AND n.value_id = o.value_id"
-    )
+    now = f"SELECT n.* FROM ({current(entity, features)}) AS n SEMI JOIN ({within}) AS o ON {_PAIR}"
+    return f"SELECT n.* FROM ({now}) AS n ANTI JOIN ({kept}) AS o ON {_PAIR} AND n.value_id = o.value_id"
 
 
 def ended_others(entity: str) -> str:

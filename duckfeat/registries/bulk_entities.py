@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from duckfeat.compile import staging
+from duckfeat.compile import staging, staging_keys
 from duckfeat.errors import IntegrityError, InvalidArgument, ValidationError
 from duckfeat.model.fields import Field
 from duckfeat.model.kinds import KINDS
@@ -61,12 +61,12 @@ class _Finder:
 
     def find(self) -> Entities:
         """Match keys with records, make what is missing, and tell which entity each row is."""
-        self._temporary(staging.KEYS, staging.keys(self._source.sql, self._key), self._source.params)
+        self._temporary(staging.KEYS, staging_keys.keys(self._source.sql, self._key), self._source.params)
         total = self._rows(staging.counted(self._source.sql), self._source.params)[0][0]
-        given, distinct = self._rows(staging.keys_counted())[0]
+        given, distinct = self._rows(staging_keys.keys_counted())[0]
         skipped = self._without_key() if given < total else ()
-        self._temporary(staging.ROWS, staging.named(self._table, self._field.column))
-        known = self._rows(staging.matched())[0]
+        self._temporary(staging.ROWS, staging_keys.named(self._table, self._field.column))
+        known = self._rows(staging_keys.matched())[0]
         if known[0] > known[1]:
             raise self._ambiguous()
         missing = distinct - known[1]
@@ -77,12 +77,12 @@ class _Finder:
             self._check_makable()
             first = self._engine.next_ids(self._table.rows, missing)
             if unique and missing == total:
-                self._make(staging.new_rows(self._source.sql, self._key), first, missing, self._source.params)
+                self._make(staging_keys.new_rows(self._source.sql, self._key), first, missing, self._source.params)
                 return Entities(staging.Rows(self._source.sql, first), total, missing, distinct=True, all_new=True)
-            self._engine.write(staging.newly_numbered(), {"first": first})
-            self._make(staging.made(), first, missing, {})
+            self._engine.write(staging_keys.newly_numbered(), {"first": first})
+            self._make(staging_keys.made(), first, missing, {})
         if given > distinct:
-            rows = staging.rows_of_keys(self._source.sql, self._key)
+            rows = staging_keys.rows_of_keys(self._source.sql, self._key)
             self._temporary(staging.ROWS, rows, self._source.params)
         return Entities(staging.Rows(self._source.sql), total, missing, distinct == given, missing == distinct, skipped)
 
@@ -91,15 +91,10 @@ class _Finder:
     def _make(self, rows: str, first: int, count: int, params: Mapping[str, Any]) -> None:
         """Make records of rows of key and entity_id, with provenance, and check that no uid is there twice."""
         columns, values = self._columns()
-        self._engine.write(staging.make(self._table, columns, rows), {**params, **values, "first": first})
-        if "secret" in values and self._rows(staging.uids_twice(self._table), {"first": first})[0][0]:
+        self._engine.write(staging_keys.make(self._table, columns, rows), {**params, **values, "first": first})
+        if "secret" in values and self._rows(staging_keys.uids_twice(self._table), {"first": first})[0][0]:
             raise IntegrityError(f"a new {self._table.name} has the uid of another one", registry=self._table.name)
-        ids = range(first, first + count)
-        if count < _FORGOTTEN:
-            self._session.writer.touched(self._table, ids)
-        else:
-            self._session.search.clear()
-            self._engine.on_end(self._session.search.clear)
+        refresh_search(self._session, self._table.name, first, count)
 
     def _columns(self) -> tuple[dict[str, str], dict[str, Any]]:
         """Return the expressions of the columns of new records, and their parameters."""
@@ -119,7 +114,7 @@ class _Finder:
                 columns[field.column] = f"${field.column}::{KINDS[field.type].sql_type}"
                 values[field.column] = value
         if self._field.name != "uid":
-            columns["uid"], values["secret"] = staging.new_uid(self._table.uid_length), secrets.token_hex(16)
+            columns["uid"], values["secret"] = staging_keys.new_uid(self._table.uid_length), secrets.token_hex(16)
         columns[self._field.column] = "key"
         values.pop(self._field.column, None)
         return columns, values
@@ -132,7 +127,7 @@ class _Finder:
             )
         if self._field.name == "id":
             raise InvalidArgument("ids are given by the store: to make records name them by another key", key="id")
-        taken = self._rows(staging.in_trash(self._table)) if self._field.name == "uid" else []
+        taken = self._rows(staging_keys.in_trash(self._table)) if self._field.name == "uid" else []
         if taken:
             uid, row = taken[0]
             raise IntegrityError(
@@ -146,7 +141,7 @@ class _Finder:
 
     def _without_key(self) -> tuple[tuple[int, str], ...]:
         reason = f"has no {self._options.table.name} {self._field.name}"
-        sql = staging.without_key(self._source.sql, self._key)
+        sql = staging_keys.without_key(self._source.sql, self._key)
         rows = [row for (row,) in self._rows(sql, self._source.params)]
         if self._options.skip:
             return tuple((row, reason) for row in rows)
@@ -156,7 +151,7 @@ class _Finder:
         )
 
     def _ambiguous(self) -> ValidationError:
-        key, row, count = self._rows(staging.ambiguous())[0]
+        key, row, count = self._rows(staging_keys.ambiguous())[0]
         name = self._table.name
         return ValidationError(
             f"{count} {name}s have the {self._field.name} {key!r} (row {row}): name them by uid",
@@ -167,7 +162,7 @@ class _Finder:
 
     def _unknown(self, count: int) -> ValidationError:
         name, field = self._table.name, self._field.name
-        rows = self._rows(f"{staging.unknown()} LIMIT {_SHOWN}")
+        rows = self._rows(f"{staging_keys.unknown()} LIMIT {_SHOWN}")
         shown = ", ".join(f"{key!r} (row {row})" for row, key in rows)
         more = f", ... {count - len(rows)} more" if count > len(rows) else ""
         return ValidationError(
@@ -186,6 +181,19 @@ class _Finder:
 
     def _temporary(self, name: str, sql: str, params: Mapping[str, Any] | None = None) -> None:
         self._engine.write(staging.temporary(name, sql), params)
+
+
+def refresh_search(session: Session, registry: str, first: int, count: int) -> None:
+    """Have new records found by search from now on, and no longer if they are rolled back."""
+
+    def touch() -> None:
+        if count < _FORGOTTEN:
+            session.search.touched(registry, range(first, first + count))
+        else:
+            session.search.clear()
+
+    touch()
+    session.engine.on_end(touch)
 
 
 def key_sql(table: Table, field: Field[Any], column: Column) -> str:

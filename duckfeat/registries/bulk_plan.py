@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any
 
-from duckfeat.compile import staging
+from duckfeat.compile import staging_keys
 from duckfeat.engine.sources import Source
 from duckfeat.errors import FieldError, InvalidArgument, ValidationError, hint
 from duckfeat.model.feature_info import FeatureInfo
@@ -167,7 +167,7 @@ def _is_long(session: Session, by_name: Mapping[str, Column], key: Column, optio
 def _long(session: Session, source: Source, options: Options, key: Column, by_name: Mapping[str, Column]) -> Plan:
     column, value = by_name["feature"], by_name["value"]
     text = name_sql(column)
-    sql = staging.feature_names(source.sql, text)
+    sql = staging_keys.feature_names(source.sql, text)
     given: list[Any] = [name for (name,) in session.engine.rows(Statement(sql, dict(source.params)))]
     skipped = _nameless(session, source, text, value, options)
     if options.features is not None:
@@ -196,7 +196,7 @@ def name_sql(column: Column) -> str:
 def _nameless(
     session: Session, source: Source, name: str, value: Column, options: Options
 ) -> tuple[tuple[int, str], ...]:
-    sql = staging.nameless(source.sql, name, value.id)
+    sql = staging_keys.nameless(source.sql, name, value.id)
     rows = [row for (row,) in session.engine.rows(Statement(sql, dict(source.params)))]
     if rows and not options.skip:
         raise ValidationError(f"row {rows[0]} has a value and no feature ({len(rows)} in all)", row=rows[0])
@@ -208,7 +208,7 @@ def _guessed_long(
 ) -> dict[str, str | None]:
     if value.type.family not in _INFERRED:
         return dict.fromkeys(names, guessed_dtype(value.type))
-    sql = staging.inferred(source.sql, name, value.id, value.type.family)
+    sql = staging_keys.inferred(source.sql, name, value.id, value.type.family)
     rows = session.engine.rows(Statement(sql, dict(source.params)))
     return {row[0]: _INFERRED[value.type.family](row[1:]) for row in rows}
 
@@ -229,8 +229,13 @@ def _known(
         if not options.create_features:
             raise unknown_features([(name, dtypes.get(name) or "str") for name in missing], session.features.names())
         _register(session, {name: dtypes.get(name) for name in missing}, options.run)
-    found = [(feature, session.features.find(feature)) for feature in chosen]
-    return [(feature, info) for feature, info in found if info is not None]
+    found = [(feature, info) for feature in chosen if (info := session.features.find(feature)) is not None]
+    ids = [info.id for _, info in found]
+    twice = [(feature, info) for feature, info in found if ids.count(info.id) > 1]
+    if twice:
+        names = " and ".join(repr(_name(feature)) for feature, _ in twice)
+        raise InvalidArgument(f"{names} mean one feature, {twice[0][1].name!r}", feature=twice[0][1].name)
+    return found
 
 
 def _register(session: Session, dtypes: Mapping[str, str | None], run: Any) -> None:
@@ -258,14 +263,14 @@ def _guessed(session: Session, source: Source, column: Column) -> str | None:
     family = column.type.family
     if family not in _INFERRED:
         return guessed_dtype(column.type)
-    sql = staging.inferred(source.sql, "''", column.id, family)
+    sql = staging_keys.inferred(source.sql, "''", column.id, family)
     rows = session.engine.rows(Statement(sql, dict(source.params)))
     return _INFERRED[family](rows[0][1:]) if rows else None
 
 
 def _of_raw(facts: Sequence[bool]) -> str:
     """Return the first dtype that all texts read as."""
-    return next((dtype for dtype, fits in zip(staging.RAW_DTYPES, facts, strict=True) if fits), "str")
+    return next((dtype for dtype, fits in zip(staging_keys.RAW_DTYPES, facts, strict=True) if fits), "str")
 
 
 def _of_json(facts: Sequence[Any]) -> str | None:

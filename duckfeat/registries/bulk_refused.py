@@ -92,11 +92,9 @@ class Refusals:
         self._explained = None
         return self._count - before
 
-    def add_second(self, infos: Sequence[FeatureInfo]) -> bool:
-        """Add the staged second values of entities, and tell whether there are any."""
-        before = self._count
+    def add_second(self, infos: Sequence[FeatureInfo]) -> None:
+        """Add the staged second values of entities."""
         self._refuse(staging.second_cells(_SECOND, _BESIDE), infos, _AS_TOLD)
-        return self._count > before
 
     def _refuse(
         self, sql: str, infos: Sequence[FeatureInfo], telling: _Telling, params: Mapping[str, Any] | None = None
