@@ -49,8 +49,8 @@ class Engine(Protocol):
     def run(self, name: str, entity: str | None, /, **params: Any) -> Rows:
         """Run a named statement of `sql/queries` and return its rows."""
 
-    def select(self, query: str, params: Any = None) -> pa.Table:
-        """Run one SELECT that somebody wrote by hand and return its result."""
+    def select(self, query: str, params: Any = None, *, trusted: bool = False) -> pa.Table:
+        """Run one SELECT that somebody wrote by hand, reading this store only unless it is trusted."""
 
     def write(self, sql: str, params: Mapping[str, Any] | None = None) -> int:
         """Run a writing statement inside a transaction and return the number of rows it changed."""

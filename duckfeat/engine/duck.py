@@ -21,6 +21,7 @@ import duckdb
 from duckfeat.engine.base import Rows, Tracer
 from duckfeat.engine.binding import arrow_list, arrow_rows, bindable
 from duckfeat.engine.failures import translate, translated
+from duckfeat.engine.reading import Known, check_reading, check_select
 from duckfeat.engine.resources import session, statement, writes
 from duckfeat.engine.transactions import Transactions
 from duckfeat.errors import InvalidArgument, StoreClosed
@@ -53,6 +54,7 @@ class DuckEngine(Transactions):
         self._ids_outside = 0
         self._tracers: list[Tracer] = []
         self._macros: set[str] = set()
+        self._known: Known | None = None
         self._closed = False
         with translated(url):
             self._root = duckdb.connect(":memory:", config=_config(settings))
@@ -167,18 +169,45 @@ class DuckEngine(Transactions):
                     aside.execute(session(name))
                 self._macros.add(name)
 
-    def select(self, query: str, params: Any = None) -> pa.Table:
+    def select(self, query: str, params: Any = None, *, trusted: bool = False) -> pa.Table:
         """Run one SELECT that somebody wrote by hand and return its result.
 
-        Raises `InvalidArgument` for several statements, or one that does more than read.
+        Raises `InvalidArgument` for several statements, for one that does more than read, and, unless it is
+        `trusted`, for one that reads anything but the store.
         """
         with translated(self.url):
-            found = duckdb.extract_statements(query)
-        if len(found) != 1 or found[0].type != duckdb.StatementType.SELECT:
-            raise InvalidArgument("sql() takes one SELECT; to write, use the registries", query=query)
+            check_select(query)
+            if not trusted:
+                with self.aside() as aside:
+                    self._known = self._known or Known.of(aside)
+                    check_reading(aside, query, self._known)
         given = dict(params) if isinstance(params, Mapping) else list(params or [])
         traced = given if isinstance(given, dict) else {}
-        return self._execute(query, traced, lambda cursor: cursor.sql(query, params=given or None).to_arrow_table())
+
+        def read(cursor: duckdb.DuckDBPyConnection) -> pa.Table:
+            with self._only_reading(cursor):
+                return cursor.sql(query, params=given or None).to_arrow_table()
+
+        return self._execute(query, traced, read)
+
+    @contextmanager
+    def _only_reading(self, cursor: duckdb.DuckDBPyConnection) -> Iterator[None]:
+        """Have DuckDB refuse every write in the block; inside a transaction it shows what that has written."""
+        if self.in_transaction:
+            yield
+            return
+        cursor.execute("BEGIN TRANSACTION READ ONLY")
+        try:
+            yield
+        finally:
+            cursor.execute("ROLLBACK")
+
+    @contextmanager
+    def aside(self) -> Iterator[duckdb.DuckDBPyConnection]:
+        """Give a connection of its own, outside every transaction, while the block runs."""
+        self._check_usable()
+        with self._held(), self._root.cursor() as cursor:
+            yield cursor
 
     def rows(self, statement: Statement) -> Rows:
         """Run a statement and return its rows as tuples."""
@@ -347,6 +376,7 @@ def _config(settings: Mapping[str, Any]) -> dict[str, Any]:
         raise InvalidArgument(f"unknown setting {min(unknown)!r}; there are: {', '.join(_SETTINGS)}")
     config: dict[str, Any] = {
         "preserve_insertion_order": "false",
+        "allow_community_extensions": "false",
         "autoinstall_known_extensions": "false",
         "python_enable_replacements": "false",
     }
