@@ -55,6 +55,16 @@ def forget_trashed() -> str:
     return f"DELETE FROM trashed WHERE table_name = $table AND record_id IN ({IDS})"
 
 
+def on_branch(table: Table) -> str:
+    """Return the statement that finds the ids of the records on `branch`."""
+    return f"SELECT id FROM {table.rows} WHERE branch_id = $branch ORDER BY id"
+
+
+def move_trashed() -> str:
+    """Return the statement that has what was moved from `branch` to the trash be restored to main."""
+    return f"UPDATE trashed SET branch_id = {MAIN} WHERE branch_id = $branch"
+
+
 def twins(table: Table, columns: Sequence[str]) -> str:
     """Return the statement that finds a record of `ids` whose columns another one outside the trash has, too."""
     same = " AND ".join(f"a.{column} IS NOT DISTINCT FROM b.{column}" for column in columns)

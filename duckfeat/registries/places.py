@@ -6,6 +6,7 @@ from typing import Any
 
 from duckfeat.model.fields import Field
 from duckfeat.registries.base import TracksUpdates
+from duckfeat.registries.merging import merge
 
 
 class Branch(TracksUpdates, rows="branches", uid_length=12):
@@ -25,6 +26,22 @@ class Branch(TracksUpdates, rows="branches", uid_length=12):
 
     def __init__(self, name: str | None = None, **values: Any) -> None:
         super().__init__(**values if name is None else {"name": name, **values})
+
+    def merge(self) -> dict[str, int]:
+        """Move every record of the branch to main, all or nothing, and return how many there were, by registry.
+
+        The branch stays, empty. Raises `IntegrityError` for main, archive and trash, and for a name that another
+        record has.
+
+        >>> import duckfeat as dft
+        >>> store = dft.connect()
+        >>> draft = dft.Branch(name="draft").save()
+        >>> _ = dft.ULabel(name="new", branch=draft).save()
+        >>> draft.merge()
+        {'ULabel': 1}
+        """
+        self._require_saved("merge")
+        return merge(self._bound, self)
 
 
 class Space(TracksUpdates, rows="spaces", uid_length=12):
