@@ -24,7 +24,7 @@ from duckfeat.registries import (
     ULabel,
     User,
 )
-from duckfeat.store import Store, connect, save, settings, view
+from duckfeat.store import Store, connect, import_, restore, save, settings, view
 
 __version__ = "0.1.0"
 
@@ -43,7 +43,9 @@ __all__ = [
     "User",
     "connect",
     "errors",
+    "import_",
     "models",
+    "restore",
     "save",
     "settings",
     "view",

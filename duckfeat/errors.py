@@ -95,6 +95,14 @@ class NotAStore(DuckfeatError, OSError):
     """The file is no DuckDB database, is damaged, or holds something other than a duckfeat store."""
 
 
+class DamagedStore(NotAStore):
+    """The store's file or its log is damaged; a log that does not replay was set aside, as `log`."""
+
+
+class DiskFull(DuckfeatError, OSError):
+    """There is no room left to write: nothing of the operation was kept."""
+
+
 class QueryError(DuckfeatError, RuntimeError):
     """The engine refused a statement; carries the engine's own words as `reason`."""
 

@@ -16,6 +16,7 @@ from duckfeat.engine.opening import MEMORY, address, open_engine
 from duckfeat.engine.resources import checks
 from duckfeat.errors import DoesNotExist, InvalidArgument, StoreClosed, StoreLocked, hint
 from duckfeat.frame import frames
+from duckfeat.keeping import Keeping, from_backup, from_export, make
 from duckfeat.model.statement import Statement
 from duckfeat.query.finding import SearchIndexes
 from duckfeat.query.session import INSTANCES, Session
@@ -60,7 +61,7 @@ class CheckReport:
         return "<check: " + "; ".join(f"{name}: {len(rows)} rows" for name, rows in self.failures.items()) + ">"
 
 
-class Store:
+class Store(Keeping):
     """An open store: its registries, and what is done to it as a whole. `connect` makes one.
 
     `store.Feature`, `store.Artifact`, ... are the registries bound to this store.
@@ -213,17 +214,21 @@ class Store:
             return typed_view(self._session, df)
         return overview(self._session, limit)
 
-    def sql(self, query: str, params: Mapping[str, Any] | Iterable[Any] | None = None) -> pl.DataFrame:
-        """Run one reading SQL statement and return its rows as a Polars DataFrame.
+    def sql(
+        self, query: str, params: Mapping[str, Any] | Iterable[Any] | None = None, *, trusted: bool = False
+    ) -> pl.DataFrame:
+        """Run one SELECT and return its rows as a Polars DataFrame.
 
-        Parameters are `$name` with a mapping, or `?` with a sequence. Raises `InvalidArgument` for anything but
-        one SELECT.
+        Parameters are `$name` with a mapping, or `?` with a sequence. The query reads this store and nothing else:
+        no file, no other database, no extension. With `trusted=True` it may; it never writes.
+
+        Raises `InvalidArgument` for what it may not do, and for anything but one SELECT.
 
         >>> import duckfeat as dft
         >>> dft.connect().sql("SELECT $a::INTEGER + 1 AS b", {"a": 1})["b"].to_list()
         [2]
         """
-        return frames.to_polars(self._session.engine.select(query, params))
+        return frames.to_polars(self._session.engine.select(query, params, trusted=trusted))
 
     def check(self) -> CheckReport:
         """Run every integrity check and return a report: `.ok`, and the failing rows as frames.
@@ -358,8 +363,10 @@ def connect(
     """Open a store, creating or migrating it as needed; it becomes the default of the module-level registries.
 
     `url` is a path or `:memory:`. `name` ("account/name") is what `using` finds it by. Options: `read_only`,
-    `memory_limit` ("2GB"), `temp_directory`, `threads`. A file that this process has open already is not opened
-    twice: the open store is returned, and `close()` on it closes it for all who have it.
+    `memory_limit` ("2GB"), `temp_directory`, `threads`; for a file `lock_timeout` (seconds to wait for another
+    process that has it, 10) and `idle_release` (seconds without use until it is given back, 2; None keeps it).
+    A file that this process has open already is not opened twice: the open store is returned, and `close()` on it
+    closes it for all who have it.
 
     Raises `StoreLocked` when another process has it, or this one with other options, `NotAStore` for a file that
     is none, `SchemaVersionError` for a store of a newer duckfeat, `MissingFile` for a folder that does not exist.
@@ -376,6 +383,47 @@ def connect(
             INSTANCES.by_name[key] = store._session
     if default:
         INSTANCES.default = store._session
+    return store
+
+
+def restore(
+    backup: str | PathLike[str], path: str | PathLike[str] = MEMORY, *, overwrite: bool = False, **options: Any
+) -> Store:
+    """Make a store of a backup, check it, and return it opened as `connect` does; in memory unless a path is given.
+
+    Raises `MissingFile` and `NotAStore` for what is no backup, `InvalidArgument` for a path that exists, unless it
+    shall be replaced, and `StoreLocked` for one that is in use.
+
+    >>> import duckfeat as dft, tempfile, os
+    >>> store = dft.connect()
+    >>> _ = store.ULabel(name="a").save()
+    >>> backup = store.backup(os.path.join(tempfile.mkdtemp(), "backup.duckdb"))
+    >>> dft.restore(backup).ULabel.all().to_list("name")
+    ['a']
+    """
+    write = from_backup(backup, overwrite=overwrite)
+    store: Store = make(path, write, lambda: connect(path, **options), overwrite=overwrite)
+    return store
+
+
+def import_(
+    folder: str | PathLike[str], path: str | PathLike[str] = MEMORY, *, overwrite: bool = False, **options: Any
+) -> Store:
+    """Make a store of a folder that `Store.export` wrote, check it, and return it opened as `connect` does.
+
+    Raises `MissingFile` and `NotAStore` for a folder that is no whole export, `SchemaVersionError` for one of a
+    newer duckfeat, `InvalidArgument` for a path that exists, unless it shall be replaced.
+
+    >>> import duckfeat as dft, tempfile, os
+    >>> store = dft.connect()
+    >>> _ = store.ULabel(name="a").save()
+    >>> folder = os.path.join(tempfile.mkdtemp(), "export")
+    >>> _ = store.export(folder)
+    >>> dft.import_(folder).ULabel.all().to_list("name")
+    ['a']
+    """
+    write = from_export(folder, overwrite=overwrite)
+    store: Store = make(path, write, lambda: connect(path, **options), overwrite=overwrite)
     return store
 
 

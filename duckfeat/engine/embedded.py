@@ -1,58 +1,174 @@
-"""The embedded engine: one DuckDB file, or memory."""
+"""The embedded engine: one DuckDB file, or memory.
+
+One process at a time has a file open for writing. This one gives it back when it is idle or when another one
+waits, and takes it again at its next use; what others wrote in between is noticed.
+"""
 
 from __future__ import annotations
 
-import shutil
+import logging
+import os
+import time
+from contextlib import AbstractContextManager, nullcontext
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import duckdb
+
+from duckfeat.engine import backups
 from duckfeat.engine.base import Engine
 from duckfeat.engine.duck import DuckEngine
-from duckfeat.engine.failures import translated
+from duckfeat.engine.failures import is_locked, locked, translated
+from duckfeat.engine.lease import Lease, State, state
 from duckfeat.engine.migrations import migrate
-from duckfeat.errors import InvalidArgument
+from duckfeat.engine.owner import forget_owner, note_owner
+from duckfeat.engine.paths import STORAGE_VERSION, named, quoted
+from duckfeat.engine.recovery import check_beginning, check_orphan, log_of, replay_failed
+from duckfeat.engine.resources import migrations
+from duckfeat.errors import InvalidArgument, MissingFile, StoreClosed
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
-STORAGE_VERSION = "v1.5.0"
-"""The storage format of new files, which every supported DuckDB opens."""
+_log = logging.getLogger("duckfeat")
+
+LOCK_TIMEOUT = 10.0
+"""How many seconds a store that another process has is waited for, unless told."""
+IDLE_RELEASE = 2.0
+"""After how many seconds without use a file is given back, unless told."""
 
 
 class EmbeddedEngine(DuckEngine):
     """A store in a DuckDB file or in memory."""
 
+    def __init__(
+        self,
+        path: str,
+        *,
+        read_only: bool = False,
+        lock_timeout: float | None = None,
+        idle_release: float | None = IDLE_RELEASE,
+        **settings: Any,
+    ) -> None:
+        self._timeout = _seconds("lock_timeout", LOCK_TIMEOUT if lock_timeout is None else lock_timeout)
+        idle = None if idle_release is None else _seconds("idle_release", idle_release)
+        self._in_file = path != ":memory:"
+        self._left: State | None = None
+        self._refusal: duckdb.Error | None = None
+        self._lease = Lease(path, self._take, self._release, idle)
+        try:
+            super().__init__(path, read_only=read_only, **settings)
+        except BaseException:
+            if self._lease.taken:
+                self._lease.taken = False  # the connection is closed already, and with it the file
+                forget_owner(path)
+            raise
+
+    # --- the file --------------------------------------------------------------------------------
+
     def _attach(self) -> None:
-        path = Path(self.url)
-        existed = self.url != ":memory:" and path.exists() and path.stat().st_size > 0
-        options = ["READ_ONLY"] if self.read_only else []
-        if not existed:
-            options.append(f"STORAGE_VERSION '{STORAGE_VERSION}'")
-        place = self.url.replace("'", "''")
-        listed = f" ({', '.join(options)})" if options else ""
-        self._root.execute(f"ATTACH '{place}' AS store{listed}")
         self._root.execute("SET GLOBAL TimeZone = 'UTC'")
-        self._root.execute("USE store")
+        with self._held():
+            if not self._in_file:
+                self._root.execute("ATTACH ':memory:' AS store")
+            self._root.execute("USE store")
 
     def _prepare(self) -> None:
         migrate(self)
 
+    def _held(self) -> AbstractContextManager[object]:
+        return self._lease if self._in_file else nullcontext()
+
+    def _take(self) -> None:
+        """Attach the file, waiting for another process that has it, and see whether it was written to."""
+        if self._left is not None and not Path(self.url).exists():
+            raise MissingFile(f"{self.url} was moved or removed while it was not in use", path=self.url)
+        with translated(self.url):
+            if not self._lease.wait(self._attached, self._timeout):
+                raise locked(self.url, self._refusal, self._timeout) from self._refusal
+        if not self.read_only:
+            note_owner(self.url)
+        if self._left is not None and self._left != state(self.url):
+            self._notice()
+            self._check_schema()
+
+    def _attached(self) -> bool:
+        """Attach the file, made first if there is none; False while another process has it."""
+        if not Path(self.url).exists():
+            self._create()
+        mode = ", READ_ONLY" if self.read_only else ""
+        with self._root.cursor() as aside:
+            try:
+                aside.execute(f"ATTACH {quoted(self.url)} AS store (TYPE duckdb{mode})")
+            except duckdb.Error as error:
+                if not is_locked(error):
+                    raise replay_failed(self.url, error, read_only=self.read_only) or error from error
+                self._refusal = error
+                return False
+            try:
+                check_beginning(self.url, read_only=self.read_only)
+            except BaseException:
+                aside.execute("DETACH store")
+                raise
+        return True
+
+    def _create(self) -> None:
+        """Make an empty database file under another name, so that whoever is killed meanwhile leaves no half of one."""
+        check_orphan(self.url)
+        partial = Path(f"{self.url}.{os.getpid()}.partial")
+        partial.unlink(missing_ok=True)
+        try:
+            with self._root.cursor() as aside:
+                aside.execute(
+                    f"ATTACH {quoted(str(partial))} AS made (TYPE duckdb, STORAGE_VERSION '{STORAGE_VERSION}')"
+                )
+                aside.execute("DETACH made")
+            named(partial, Path(self.url))
+        finally:
+            partial.unlink(missing_ok=True)
+
+    def _check_schema(self) -> None:
+        """Refuse a file that was replaced, or migrated by another duckfeat, while it was not in use."""
+        with self._root.cursor() as aside:
+            try:
+                found = aside.execute("SELECT count(*), max(version) FROM store.schema_migrations").fetchall()[0]
+            except duckdb.CatalogException:
+                found = (0, None)
+            if found != (len(migrations()), migrations()[-1].version):
+                aside.execute("DETACH store")
+                message = f"{self.url} was replaced or migrated by another program: connect to it again"
+                raise StoreClosed(message, path=self.url)
+
+    def _release(self) -> None:
+        """Detach the file and remember how it was; DuckDB detaches it even if its last checkpoint fails."""
+        with self._root.cursor() as aside:
+            try:
+                if not self.read_only and log_of(self.url).exists():
+                    aside.execute("CHECKPOINT store")
+                self._left = self._marked()
+            except (duckdb.Error, OSError) as error:
+                self._left = ()
+                _log.warning("%s keeps its log for now: %s", self.url, str(error).splitlines()[0])
+            if not self.read_only:
+                forget_owner(self.url)
+            try:
+                aside.execute("DETACH store")
+            except duckdb.Error as error:
+                _log.warning("%s keeps its log for now: %s", self.url, str(error).splitlines()[0])
+
+    def _marked(self) -> State:
+        """Return the state of the file, with a time of writing so exact that no later one is the same."""
+        now = time.time_ns()
+        if not self.read_only:
+            os.utime(self.url, ns=(now, now))
+        return state(self.url)
+
+    # --- as a whole ------------------------------------------------------------------------------
+
     def back_up(self, version: int) -> None:
         """Leave a copy of the file beside it, as before a migration."""
-        self.checkpoint()
-        self.detach()
-        shutil.copy2(self.url, f"{self.url}.schema{version}.backup")
-        self.attach()
-
-    def detach(self) -> None:
-        """Let go of the file for a moment, as a backup copy needs."""
-        self._root.execute("USE memory")
-        self._root.execute("DETACH store")
-
-    def attach(self) -> None:
-        """Take the file again after `detach`."""
-        self._attach()
+        backups.write_backup(self, f"{self.url}.schema{version}.backup", overwrite=True)
 
     def compact(self, *, expire: timedelta | None = None, grace: timedelta | None = None) -> None:
         """Write what is in the log into the file."""
@@ -72,6 +188,22 @@ class EmbeddedEngine(DuckEngine):
         """Write what is in the log into the store's file."""
         with self._writer, self._held(), translated(self.url):
             self._cursor.execute("CHECKPOINT store")
+
+    def close(self) -> None:
+        """Give the store back; whatever was committed stays. A transaction of another thread is waited for.
+
+        Raises `InvalidArgument` inside a transaction.
+        """
+        if not (self._closed or self.forked or self.in_transaction):
+            with self._writer:
+                self._lease.end()
+        super().close()
+
+
+def _seconds(name: str, value: Any) -> float:
+    if isinstance(value, bool) or not isinstance(value, int | float) or not value >= 0:
+        raise InvalidArgument(f"{name} is a number of seconds, not {value!r}", value=value)
+    return float(value)
 
 
 def _no_past(url: str, **facts: Any) -> InvalidArgument:

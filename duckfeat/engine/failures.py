@@ -8,7 +8,10 @@ from contextlib import contextmanager
 
 import duckdb
 
+from duckfeat.engine.owner import owner
 from duckfeat.errors import (
+    DamagedStore,
+    DiskFull,
     DuckfeatError,
     InvalidArgument,
     NotAStore,
@@ -23,6 +26,13 @@ _OWNER = re.compile(r"Conflicting lock is held in (?P<program>.*?) \(PID (?P<pid
 
 # Text in DuckDB's message, the error it means, and what to say.
 _KNOWN: tuple[tuple[str, type[DuckfeatError], str], ...] = (
+    ("No space left on device", DiskFull, "the disk is full, nothing of this was kept"),
+    ("File too large", DiskFull, "the file may not grow further, nothing of this was kept"),
+    ("Disk quota exceeded", DiskFull, "the disk quota is used up, nothing of this was kept"),
+    ("Corrupt database file", DamagedStore, "the file is damaged; restore a backup"),
+    ("Could not read enough bytes from file", DamagedStore, "the file is damaged or cut short; restore a backup"),
+    ("Read-only file system", ReadOnlyStore, "the place cannot be written to; read_only=True reads a store there"),
+    ("Permission denied", ReadOnlyStore, "this user may not write here; read_only=True reads a store"),
     ("Unique file handle conflict", StoreLocked, "the store is open in this process, or in the one it was forked from"),
     ("Unable to connect to Postgres", Unreachable, "the catalog of the lake cannot be reached"),
     ("server closed the connection", Unreachable, "the catalog of the lake has ended the connection"),
@@ -42,19 +52,36 @@ _KNOWN: tuple[tuple[str, type[DuckfeatError], str], ...] = (
 )
 
 
-def locked(path: str, error: Exception) -> StoreLocked:
-    """Return the error for a store that another process holds, with its owner where DuckDB tells it."""
-    owner = _OWNER.search(str(error))
-    pid = int(owner["pid"]) if owner else None
-    who = f"process {pid} ({owner['program']})" if owner else "another process"
-    message = f"{path} is in use by {who}; close the store there, or open it with read_only=True in both"
-    return StoreLocked(message, path=path, pid=pid, program=owner["program"] if owner else None, reason=str(error))
+def is_locked(error: duckdb.Error) -> bool:
+    """Tell whether an error means that another process has the file."""
+    text = str(error)
+    return "Could not set lock" in text or "Conflicting lock" in text
+
+
+def locked(path: str, error: Exception | None, waited: float = 0.0) -> StoreLocked:
+    """Return the error for a store that another process holds, with its owner: pid, host, program, since when."""
+    told, noted = _OWNER.search(str(error)), owner(path)
+    pid = int(told["pid"]) if told else None
+    if pid is not None and noted.get("pid") != pid:
+        noted = {
+            "pid": pid,
+            "program": told["program"] if told else None,
+        }  # the note is an old one, of a killed process
+    facts = {name: noted.get(name) for name in ("pid", "host", "program", "since")}
+    who = f"process {facts['pid']} ({facts['program']})" if facts["pid"] else "another process"
+    where = f" on {facts['host']}" if facts["host"] else ""
+    since = f" since {facts['since']}" if facts["since"] else ""
+    message = (
+        f"{path} is in use by {who}{where}{since}, and was not given back within {waited:g} s. Wait longer with "
+        "connect(..., lock_timeout=60), close the store there, or open it with read_only=True in both"
+    )
+    return StoreLocked(message, path=path, reason=str(error), **facts)
 
 
 def translate(error: duckdb.Error, path: str) -> DuckfeatError:
     """Return the duckfeat error that a DuckDB error means."""
     text = str(error)
-    if "Could not set lock" in text or "Conflicting lock" in text:
+    if is_locked(error):
         return locked(path, error)
     for part, kind, message in _KNOWN:
         if part in text:

@@ -9,7 +9,7 @@ from duckfeat.engine.resources import Migration, migrations
 from duckfeat.errors import NotAStore, ReadOnlyStore, SchemaVersionError
 from duckfeat.model.statement import Statement
 
-_RECORDS = """
+RECORDS = """
 CREATE TABLE schema_migrations (
     version BIGINT NOT NULL,
     name VARCHAR NOT NULL,
@@ -93,7 +93,7 @@ def _apply(engine: Migrated, migration: Migration) -> None:
         if migration.version in applied:
             return
         if not applied:
-            engine.write(_RECORDS)
+            engine.write(RECORDS)
         engine.write(migration.sql)
         engine.write(
             "INSERT INTO schema_migrations VALUES ($version, $name, $checksum, now())",

@@ -10,6 +10,7 @@ from duckfeat.engine.base import Engine
 from duckfeat.engine.embedded import EmbeddedEngine
 from duckfeat.engine.lake import LakeEngine
 from duckfeat.engine.lake_places import PREFIX, lake_place
+from duckfeat.engine.places import warn_of_place
 from duckfeat.errors import InvalidArgument, MissingFile
 
 MEMORY = ":memory:"
@@ -49,4 +50,5 @@ def open_engine(url: str | PathLike[str], *, read_only: bool = False, **settings
         raise MissingFile(f"there is no store {path} to read", path=str(path))
     if path.is_dir():
         raise InvalidArgument(f"{path} is a folder; a store is a file in one", path=str(path))
+    warn_of_place(str(path))
     return EmbeddedEngine(str(path), read_only=read_only, **settings)

@@ -1,0 +1,264 @@
+"""Copies of a whole store: a database file, or a folder of Parquet files with the schema; and the way back.
+
+A copy shows one moment: it is read in one transaction, while others go on writing. What is being written has a
+name of its own until it is whole. The way back leads over a plain database file too, so that an old copy is
+migrated as an old store is.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from collections.abc import Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, Protocol, cast
+
+import duckdb
+
+from duckfeat.engine.base import Engine
+from duckfeat.engine.failures import translated
+from duckfeat.engine.migrations import RECORDS
+from duckfeat.engine.paths import STORAGE_VERSION, literal, quoted
+from duckfeat.engine.recovery import exclusively
+from duckfeat.engine.resources import Migration, migrations
+from duckfeat.errors import IntegrityError, InvalidArgument, MissingFile, NotAStore, SchemaVersionError
+
+MANIFEST, SCHEMA = "manifest.json", "schema.sql"
+_FORMAT = "duckfeat-export-1"
+_RECORDED = "schema_migrations"
+_TABLES = "SELECT table_name FROM duckdb_tables() WHERE database_name = $database AND NOT internal ORDER BY table_name"
+_COLUMNS = (
+    "SELECT column_name FROM duckdb_columns() WHERE database_name = $database AND table_name = $table "
+    "ORDER BY column_index"
+)
+
+
+class Copied(Protocol):
+    """What a copy needs of an engine: a connection that is in no transaction."""
+
+    def aside(self) -> AbstractContextManager[duckdb.DuckDBPyConnection]:
+        """Return a connection of its own for the block."""
+
+
+class Noticing(Protocol):
+    """What an engine is told after its tables were filled from elsewhere."""
+
+    def _notice(self) -> None: ...
+
+
+# --- out -----------------------------------------------------------------------------------------
+
+
+def write_backup(engine: Engine, path: str, *, overwrite: bool) -> None:
+    """Write a copy of a store into a database file."""
+    with _whole(Path(path), overwrite=overwrite) as partial, translated(path), _aside(engine) as connection:
+        connection.execute(
+            f"ATTACH {quoted(str(partial))} AS copied (TYPE duckdb, STORAGE_VERSION '{STORAGE_VERSION}')"
+        )
+        try:
+            connection.execute("COPY FROM DATABASE store TO copied")
+        finally:
+            connection.execute("DETACH copied")
+
+
+def write_export(engine: Engine, folder: str) -> dict[str, int]:
+    """Write the tables of a store as Parquet files into a folder, with schema and manifest; return rows by table."""
+    with _whole(Path(folder), overwrite=False) as partial, translated(folder), _aside(engine) as connection:
+        partial.mkdir()
+        connection.execute("BEGIN")
+        counts = {}
+        for table in _tables(connection, "store"):
+            rows = connection.sql(f'FROM store."{table}"')
+            counts[table] = int(rows.count("*").fetchall()[0][0])
+            rows.write_parquet(str(partial / f"{table}.parquet"), compression="zstd")
+        applied = connection.execute(
+            f"SELECT version, name, checksum FROM store.{_RECORDED} ORDER BY version"
+        ).fetchall()
+        connection.execute("ROLLBACK")
+        listed = [dict(zip(("version", "name", "checksum"), row, strict=True)) for row in applied]
+        manifest = {
+            "format": _FORMAT,
+            "exported_at": datetime.now(UTC).isoformat(),
+            "migrations": listed,
+            "tables": counts,
+        }
+        (partial / MANIFEST).write_text(json.dumps(manifest, indent=2) + "\n", encoding="utf-8")
+        sql = "\n".join(migration.sql for migration in migrations())
+        (partial / SCHEMA).write_text(sql, encoding="utf-8")
+    return counts
+
+
+def _aside(engine: Engine) -> AbstractContextManager[duckdb.DuckDBPyConnection]:
+    return cast("Copied", engine).aside()
+
+
+def _tables(connection: duckdb.DuckDBPyConnection, database: str) -> list[str]:
+    return [name for (name,) in connection.execute(_TABLES, {"database": database}).fetchall()]
+
+
+@contextmanager
+def _whole(target: Path, *, overwrite: bool) -> Iterator[Path]:
+    """Give another name to write under, and put what was written in its place when all of it is there.
+
+    Raises `InvalidArgument` if the place is taken, `MissingFile` if there is no folder around it.
+    """
+    if not target.parent.is_dir():
+        raise MissingFile(f"there is no folder {target.parent}", path=str(target))
+    log = Path(f"{target}.wal")
+    if (target.exists() or log.exists()) and not overwrite:
+        taken = target if target.exists() else log
+        raise InvalidArgument(f"{taken} exists; nothing was overwritten", path=str(taken))
+    partial = target.with_name(f"{target.name}.{os.getpid()}.partial")
+    _remove(partial)
+    try:
+        yield partial
+        _synced(partial)
+        with exclusively(str(target)):
+            log.unlink(missing_ok=True)
+            partial.replace(target)
+    finally:
+        _remove(partial)
+
+
+def _remove(path: Path) -> None:
+    if path.is_dir():
+        shutil.rmtree(path)
+    path.unlink(missing_ok=True)
+    Path(f"{path}.wal").unlink(missing_ok=True)
+
+
+def _synced(path: Path) -> None:
+    """Have the disk take what was written before it gets its name."""
+    for file in sorted(path.iterdir()) if path.is_dir() else [path]:
+        with file.open("rb") as opened:
+            os.fsync(opened.fileno())
+
+
+# --- back ----------------------------------------------------------------------------------------
+
+
+def read_backup(backup: str, path: str, *, overwrite: bool) -> None:
+    """Write the store of a backup into a new database file.
+
+    Raises `MissingFile` if there is none and `NotAStore` if it is something else.
+    """
+    if not Path(backup).is_file():
+        raise MissingFile(f"there is no backup {backup}", path=backup)
+    with _whole(Path(path), overwrite=overwrite) as partial, translated(backup), _new(partial) as connection:
+        connection.execute(f"ATTACH {quoted(backup)} AS copied (TYPE duckdb, READ_ONLY)")
+        if _RECORDED not in _tables(connection, "copied"):
+            raise NotAStore(f"{backup} is a DuckDB database but no duckfeat store", path=backup)
+        connection.execute("COPY FROM DATABASE copied TO store")
+
+
+def read_export(folder: str, path: str, *, overwrite: bool) -> None:
+    """Write the store of an exported folder into a new database file, with the schema it had.
+
+    Raises `MissingFile` for a file that is not there, `NotAStore` for a folder that is no export,
+    `SchemaVersionError` for one of a newer duckfeat and `IntegrityError` for one whose rows are not all there.
+    """
+    manifest = _manifest(Path(folder))
+    with _whole(Path(path), overwrite=overwrite) as partial, translated(folder), _new(partial) as connection:
+        connection.execute("USE store")
+        connection.execute("BEGIN")
+        connection.execute(RECORDS)
+        for migration in _known(manifest, folder):
+            connection.execute(migration.sql)
+        for table, count in manifest["tables"].items():
+            _load(connection, Path(folder), table, int(count))
+        connection.execute("COMMIT")
+        connection.execute("USE memory")
+
+
+def _manifest(folder: Path) -> Mapping[str, Any]:
+    path = folder / MANIFEST
+    if not path.is_file():
+        raise MissingFile(f"there is no {path}: the folder is no export of a store", path=str(path))
+    try:
+        manifest = json.loads(path.read_text(encoding="utf-8"))
+        known = manifest["format"] == _FORMAT and all(int(m["version"]) for m in manifest["migrations"])
+        tables = {str(name): int(count) for name, count in manifest["tables"].items()}
+    except (ValueError, TypeError, KeyError, AttributeError):
+        known, tables = False, {}
+    if not known or not all(name.isidentifier() for name in tables):
+        raise NotAStore(f"{path} is no manifest of an export", path=str(path))
+    return cast("Mapping[str, Any]", manifest)
+
+
+def _known(manifest: Mapping[str, Any], folder: str) -> list[Migration]:
+    """Return the migrations that make the schema of an export."""
+    known = {(migration.version, migration.checksum): migration for migration in migrations()}
+    wanted = [(int(given["version"]), given.get("checksum")) for given in manifest["migrations"]]
+    for version, checksum in wanted:
+        if (version, checksum) not in known:
+            newest = max(version for version, _ in known)
+            raise SchemaVersionError(
+                f"{folder} was exported with schema {version}, which is not one this duckfeat carries (it knows "
+                f"{newest}): install a newer duckfeat",
+                path=folder,
+                version=version,
+                known=newest,
+            )
+    return [known[key] for key in sorted(wanted)]
+
+
+def _load(connection: duckdb.DuckDBPyConnection, folder: Path, table: str, count: int) -> None:
+    """Replace the rows of a table, which a migration may have begun to fill, by those of its Parquet file."""
+    file = folder / f"{table}.parquet"
+    if not file.is_file():
+        raise MissingFile(f"there is no {file}, which the manifest lists", path=str(file))
+    columns = [name for (name,) in connection.execute(_COLUMNS, {"database": "store", "table": table}).fetchall()]
+    found = connection.execute("SELECT * FROM read_parquet($file) LIMIT 0", {"file": literal(str(file))}).description
+    if sorted(columns) != sorted(name for name, *_ in found or []):
+        raise NotAStore(f"{file} has other columns than table {table}: {', '.join(columns)}", path=str(file))
+    names = ", ".join(f'"{name}"' for name in columns)
+    connection.execute(f'DELETE FROM store."{table}"')
+    given = {"file": literal(str(file))}
+    sql = f'INSERT INTO store."{table}" ({names}) SELECT {names} FROM read_parquet($file)'
+    rows = connection.execute(sql, given).fetchall()[0][0]
+    if rows != count:
+        message = f"{file} holds {rows:,} rows, the manifest says {count:,}"
+        raise IntegrityError(message, path=str(file), rows=rows, expected=count)
+
+
+@contextmanager
+def _new(path: Path) -> Iterator[duckdb.DuckDBPyConnection]:
+    """Open a DuckDB with a new, empty database file as `store`."""
+    with duckdb.connect(":memory:", config={"autoinstall_known_extensions": "false"}) as connection:
+        connection.execute("SET GLOBAL TimeZone = 'UTC'")
+        connection.execute(f"ATTACH {quoted(str(path))} AS store (TYPE duckdb, STORAGE_VERSION '{STORAGE_VERSION}')")
+        yield connection
+        connection.execute("DETACH store")
+
+
+def fill(engine: Engine, path: str) -> None:
+    """Replace every row of a store by those of a database file of the same schema, all or nothing.
+
+    Raises `InvalidArgument` if records of the store's own would be lost.
+    """
+    with _aside(engine) as connection, translated(engine.url):
+        connection.execute(f"ATTACH {quoted(path)} AS filled (TYPE duckdb, READ_ONLY)")
+        try:
+            _replace(engine, _tables(connection, "filled"), connection)
+            cast("Noticing", engine)._notice()
+        finally:
+            connection.execute("DETACH filled")
+
+
+_SEEDED = frozenset({"branches", "spaces", "users", "sources", _RECORDED})
+"""Tables that have rows in a store nobody has used yet."""
+
+
+def _replace(engine: Engine, tables: list[str], connection: duckdb.DuckDBPyConnection) -> None:
+    with engine.transaction():
+        for table in tables:
+            if table not in _SEEDED and connection.execute(f'SELECT 1 FROM store."{table}" LIMIT 1').fetchall():
+                raise InvalidArgument(f"the store is not empty: {table} has rows; import into a new one", table=table)
+        for table in tables:
+            columns = connection.execute(_COLUMNS, {"database": "filled", "table": table}).fetchall()
+            names = ", ".join(f'"{name}"' for (name,) in columns)
+            engine.write(f'DELETE FROM "{table}"')
+            engine.write(f'INSERT INTO "{table}" ({names}) SELECT {names} FROM filled."{table}"')

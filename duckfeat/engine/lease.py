@@ -1,0 +1,193 @@
+"""The lease of a file: taken at its use, given back when idle or when somebody waits, and noticed if it changed."""
+
+from __future__ import annotations
+
+import logging
+import os
+import threading
+import time
+import weakref
+from collections.abc import Callable
+from pathlib import Path
+from types import TracebackType
+
+from duckfeat.errors import DuckfeatError
+
+_log = logging.getLogger("duckfeat")
+
+# A file `<store>.waiting` that is no older than this many seconds is of somebody who waits now.
+_FRESH = 1.0
+# How many seconds a fork waits for a file that is being taken.
+_FORK_WAIT = 1.0
+# How often the holder looks for it, and how long it leaves the store to others then: several of their tries.
+_LOOK, _LEAVE = 0.05, 0.04
+
+
+_LEASES: weakref.WeakSet[Lease] = weakref.WeakSet()
+_FORKING: list[Lease] = []
+
+
+class Lease:
+    """Who of this process uses a store's file, so that it is given back when nobody does.
+
+    As a context manager it is a use. `take` and `release` attach and detach the file; both are called with no
+    other use going on.
+    """
+
+    def __init__(self, path: str, take: Callable[[], None], release: Callable[[], None], idle: float | None) -> None:
+        self._take, self._release, self._idle = take, release, idle
+        self._waiting = Path(f"{path}.waiting")
+        self._lock = threading.RLock()
+        self._users = 0
+        self._used = self._looked = time.monotonic()
+        self._ended = threading.Event()
+        self._watched = False
+        self.taken = False
+        self.damaged = False
+        _LEASES.add(self)
+
+    def __enter__(self) -> None:
+        with self._lock:
+            if not self.taken:
+                self._take()
+                self.taken = True
+            self._users += 1
+
+    def __exit__(self, _kind: type[BaseException] | None, error: BaseException | None, _: TracebackType | None) -> None:
+        with self._lock:
+            self._users -= 1
+            self._used = now = time.monotonic()
+            # DuckDB refuses a database whose checkpoint failed until it is attached again; its log has everything.
+            self.damaged = self.damaged or (error is not None and "has been invalidated" in str(error))
+            if self._users:
+                return
+            if self.damaged:
+                self.give_back()
+            elif self._idle is not None:
+                if now - self._looked > _LOOK:
+                    self._looked = now
+                    self._make_way()
+                self._watch()
+
+    def _make_way(self) -> None:
+        """Give the file to somebody who waits for it."""
+        if self.taken and _fresh(self._waiting):
+            self.give_back()
+            time.sleep(_LEAVE)
+
+    def give_back(self) -> bool:
+        """Release the file unless it is in use; return whether it is released."""
+        with self._lock:
+            if self._users == 0 and self.taken:
+                self.taken = self.damaged = False
+                self._release()
+            return not self.taken
+
+    def wait(self, attempt: Callable[[], bool], timeout: float) -> bool:
+        """Call `attempt` until it succeeds or the time is over, telling the holder that somebody waits."""
+        until, pause = time.monotonic() + timeout, 0.005
+        while not attempt():
+            if time.monotonic() >= until:
+                return False
+            _touch(self._waiting)
+            time.sleep(pause)
+            pause = min(pause * 1.5, 0.02)
+        return True
+
+    # --- idle ------------------------------------------------------------------------------------
+
+    def _watch(self) -> None:
+        """Have a thread release the file when nobody has used it for a while."""
+        if self._watched or not self.taken:
+            return
+        self._watched = True
+        threading.Thread(target=_watch, args=(weakref.ref(self),), name="duckfeat-lease", daemon=True).start()
+
+    def _look(self) -> float | None:
+        """Release the file if it is time; return after how many seconds to look again, None for never."""
+        with self._lock:
+            if self._ended.is_set() or not self.taken or self._idle is None:
+                self._watched = False
+                return None
+            left = self._used + self._idle - time.monotonic()
+            if self._users == 0 and (left <= 0 or _fresh(self._waiting)):
+                self.give_back()
+                self._watched = False
+                return None
+            return min(max(left, _LOOK), 4 * _LOOK)
+
+    def end(self) -> None:
+        """Give the file back for good, unless somebody still reads."""
+        self._ended.set()
+        self.give_back()
+
+
+def _before_fork() -> None:
+    """Give every file back, so that the child can open it, and have none taken until the fork is done."""
+    for lease in list(_LEASES):
+        if lease._lock.acquire(timeout=_FORK_WAIT):
+            _FORKING.append(lease)
+            lease.give_back()
+
+
+def _after_fork() -> None:
+    while _FORKING:
+        _FORKING.pop()._lock.release()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(before=_before_fork, after_in_parent=_after_fork, after_in_child=_after_fork)
+
+
+def _watch(watched: weakref.ref[Lease]) -> None:
+    pause: float | None = _LOOK
+    while pause is not None:
+        lease = watched()
+        if lease is None:
+            return
+        ended = lease._ended
+        del lease
+        ended.wait(pause)
+        lease = watched()
+        try:
+            pause = lease._look() if lease is not None else None
+        except (DuckfeatError, OSError):
+            _log.exception("a store could not be given back while idle")
+            return
+        del lease
+
+
+def _touch(path: Path) -> None:
+    try:
+        path.touch()
+    except OSError:
+        return  # a folder that cannot be written to: the holder is not told, and idles
+
+
+def _fresh(path: Path) -> bool:
+    try:
+        age = time.time() - path.stat().st_mtime
+    except OSError:
+        return False
+    return abs(age) < _FRESH
+
+
+# --- changes -------------------------------------------------------------------------------------
+
+State = tuple[object, ...]
+
+
+def state(path: str) -> State:
+    """Return what tells whether a store's file was written to: place, size and time of it and of its log.
+
+    Only the file system is asked: to open and close the file would end the lock that this process has on it.
+    """
+    found: list[object] = []
+    for name in (path, f"{path}.wal"):
+        try:
+            stat = os.stat(name)  # noqa: PTH116  # in the way of every use of a store that was given back
+        except OSError:
+            found.append(None)
+        else:
+            found.append((stat.st_ino, stat.st_size, stat.st_mtime_ns))
+    return tuple(found)

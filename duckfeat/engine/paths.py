@@ -1,0 +1,38 @@
+"""Paths in SQL: a path that a user gives is text between quotes, and no pattern."""
+
+from __future__ import annotations
+
+import os
+from contextlib import suppress
+from pathlib import Path
+
+STORAGE_VERSION = "v1.5.0"
+"""The storage format of new files, which every supported DuckDB opens."""
+
+
+def quoted(path: str) -> str:
+    """Return a path as an SQL text literal, for statements that take no parameter.
+
+    >>> quoted("it's.duckdb")
+    "'it''s.duckdb'"
+    """
+    return "'" + path.replace("'", "''") + "'"
+
+
+def literal(path: str) -> str:
+    """Return a file's path with what would be a pattern taken as it stands.
+
+    >>> literal("a[1]*.csv")
+    'a[[]1][*].csv'
+    """
+    return "".join(f"[{letter}]" if letter in "[*?" else letter for letter in path)
+
+
+def named(written: Path, name: Path) -> None:
+    """Give a file its name, unless another has it already."""
+    with suppress(FileExistsError):
+        try:
+            os.link(written, name)
+        except (PermissionError, NotImplementedError):  # a file system without links
+            if not name.exists():
+                written.rename(name)

@@ -1,0 +1,264 @@
+"""A file that cannot be opened is told apart from others, and nothing of it is overwritten."""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import duckdb
+import pytest
+
+import duckfeat as dft
+from duckfeat.errors import DamagedStore, DiskFull, DuckfeatError, NotAStore, ReadOnlyStore
+
+WORK = """
+import os, sys
+import duckfeat as dft
+store = dft.connect(sys.argv[1])
+store.ULabel(name="in the file").save()
+store._session.engine.checkpoint()
+for n in range(3):
+    store.ULabel(name=f"in the log {n}").save()
+os._exit(1)
+"""
+LOGGED = ["in the log 0", "in the log 1", "in the log 2"]
+
+
+@pytest.fixture(scope="module")
+def killed(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A store whose process ended without closing it, so that its last work is in its log."""
+    path = tmp_path_factory.mktemp("killed") / "features.duckdb"
+    subprocess.run([sys.executable, "-c", WORK, str(path)], check=False)
+    assert Path(f"{path}.wal").stat().st_size > 0
+    return path
+
+
+def copied(killed: Path, folder: Path) -> tuple[Path, Path]:
+    path = folder / "features.duckdb"
+    for suffix in ("", ".wal"):
+        Path(f"{path}{suffix}").write_bytes(Path(f"{killed}{suffix}").read_bytes())
+    return path, Path(f"{path}.wal")
+
+
+def labels(path: Path) -> list[str]:
+    with dft.connect(path) as store:
+        assert store.check().ok
+        found: list[str] = store.ULabel.all().order_by("id").to_list("name")
+        return found
+
+
+def test_a_log_is_replayed(killed: Path, tmp_path: Path) -> None:
+    path, _ = copied(killed, tmp_path)
+    with dft.connect(path, read_only=True) as store:
+        assert store.ULabel.count() == 4
+    assert labels(path) == ["in the file", *LOGGED]
+
+
+def _flip(log: bytes) -> bytes:
+    middle = len(log) // 2
+    return log[:middle] + bytes(255 - byte for byte in log[middle : middle + 8]) + log[middle + 8 :]
+
+
+@pytest.mark.parametrize(
+    ("damage", "kept"),
+    [
+        (_flip, None),
+        (lambda log: b"garbage" * 500, 0),
+        (lambda log: b"\xff" + log[1:], 0),
+        (lambda log: bytes(len(log)), 0),
+        (lambda log: log[:-40] + b"\xff" * 8 + log[-32:], None),
+    ],
+    ids=["flip", "garbage", "head", "zeros", "tail"],
+)
+def test_a_log_that_does_not_replay_is_set_aside(
+    killed: Path, tmp_path: Path, damage: Callable[[bytes], bytes], kept: int | None
+) -> None:
+    path, log = copied(killed, tmp_path)
+    broken = damage(log.read_bytes())
+    log.write_bytes(broken)
+    with pytest.raises(DamagedStore, match="open the store for writing once"):
+        dft.connect(path, read_only=True)
+    assert log.read_bytes() == broken
+    with pytest.raises(DamagedStore, match="Connect again") as caught:
+        dft.connect(path)
+    aside = Path(caught.value.facts["log"])
+    assert aside.read_bytes() == broken
+    found = labels(path)
+    assert found == ["in the file", *LOGGED][: len(found)]
+    assert kept is None or len(found) == 1 + kept
+    assert aside.read_bytes() == broken
+
+
+def test_a_log_without_its_store_is_not_removed(killed: Path, tmp_path: Path) -> None:
+    path, log = copied(killed, tmp_path)
+    path.rename(tmp_path / "moved.duckdb")
+    with pytest.raises(DamagedStore, match="there is no store"):
+        dft.connect(path)
+    assert log.read_bytes() == Path(f"{killed}.wal").read_bytes()
+    assert not path.exists()
+
+
+def test_a_log_of_another_store_is_set_aside(killed: Path, tmp_path: Path) -> None:
+    path, log = copied(killed, tmp_path)
+    path.unlink()
+    log.rename(tmp_path / "log")
+    dft.connect(path).close()
+    (tmp_path / "log").rename(log)
+    with pytest.raises(DamagedStore, match=r"does not match|did not replay"):
+        dft.connect(path)
+    assert labels(path) == []
+
+
+def _sqlite(path: Path) -> None:
+    with sqlite3.connect(path) as other:
+        other.execute("CREATE TABLE t (a)")
+    other.close()
+
+
+def _duckdb(path: Path) -> None:
+    duckdb.connect(str(path)).execute("CREATE TABLE t AS SELECT 1").close()
+
+
+FOREIGN: dict[str, tuple[Callable[[Path], object], str]] = {
+    "text": (lambda path: path.write_text("hello\n" * 5000), "no DuckDB database"),
+    "short": (lambda path: path.write_text("hi"), "no DuckDB database"),
+    "empty": (lambda path: path.touch(), "no DuckDB database"),
+    "sqlite": (_sqlite, "no DuckDB database"),
+    "duckdb": (_duckdb, "no duckfeat store"),
+}
+
+
+@pytest.mark.parametrize("read_only", [False, True])
+@pytest.mark.parametrize("kind", FOREIGN)
+def test_a_foreign_file_is_left_as_it_is(kind: str, read_only: bool, tmp_path: Path) -> None:
+    make, message = FOREIGN[kind]
+    path = tmp_path / "foreign.duckdb"
+    make(path)
+    before = path.read_bytes()
+    with pytest.raises(NotAStore, match=message):
+        dft.connect(path, read_only=read_only)
+    assert path.read_bytes() == before
+    assert [file.name for file in tmp_path.iterdir()] == ["foreign.duckdb"]
+
+
+@pytest.mark.parametrize("size", [100, 4096, 8192, 12_288, 0.5])
+def test_a_file_that_was_cut_short(size: float, tmp_path: Path) -> None:
+    path = tmp_path / "features.duckdb"
+    with dft.connect(path) as store:
+        store.save([store.ULabel(name=f"label {n}") for n in range(2000)])
+    whole = path.read_bytes()
+    cut = whole[: int(size if size > 1 else size * len(whole))]
+    path.write_bytes(cut)
+    with pytest.raises(DuckfeatError, match=r"cut short|no DuckDB|damaged"):
+        labels(path)
+    assert path.read_bytes() == cut
+
+
+def test_a_damaged_block_is_told(tmp_path: Path) -> None:
+    path = tmp_path / "features.duckdb"
+    with dft.connect(path) as store:
+        store.save([store.ULabel(name=f"label {n}") for n in range(2000)])
+    content = bytearray(path.read_bytes())
+    for position in range(12_288, len(content), 65_536):
+        content[position + 100] ^= 255
+    path.write_bytes(content)
+    with pytest.raises(NotAStore, match="damaged"):
+        dft.connect(path)
+    assert path.read_bytes() == content
+
+
+# --- no room, no right ---------------------------------------------------------------------------
+
+LIMITED = """
+import os, resource, sys
+import duckfeat as dft
+from duckfeat.errors import DiskFull
+store = dft.connect(sys.argv[1], idle_release=None)
+resource.setrlimit(resource.RLIMIT_FSIZE, (int(sys.argv[2]), resource.RLIM_INFINITY))
+saved = 0
+try:
+    while True:
+        store.save([store.ULabel(name=f"label {saved + n} " + "x" * 200) for n in range(500)])
+        saved += 500
+except DiskFull as error:
+    print("full", type(error).__name__, file=sys.stderr)
+assert store.ULabel.count() == saved, (store.ULabel.count(), saved)
+resource.setrlimit(resource.RLIMIT_FSIZE, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
+store.save([store.ULabel(name="after")])
+assert store.check().ok
+store.close()
+print(saved)
+"""
+
+
+def test_a_full_disk_is_told_and_nothing_is_lost(tmp_path: Path) -> None:
+    path = tmp_path / "features.duckdb"
+    done = subprocess.run(
+        [sys.executable, "-c", LIMITED, str(path), "1500000"], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    assert "full DiskFull" in done.stderr
+    with dft.connect(path) as store:
+        assert store.ULabel.count() == int(done.stdout) + 1
+        assert store.check().ok
+
+
+def test_no_room_for_a_new_store_leaves_nothing(tmp_path: Path) -> None:
+    code = (
+        "import resource, sys, duckfeat as dft\n"
+        "resource.setrlimit(resource.RLIMIT_FSIZE, (1000, resource.RLIM_INFINITY))\n"
+        "try:\n    dft.connect(sys.argv[1])\n"
+        "except dft.errors.DiskFull as error:\n    print('full')\n"
+    )
+    path = tmp_path / "features.duckdb"
+    done = subprocess.run([sys.executable, "-c", code, str(path)], capture_output=True, text=True, check=False)
+    assert done.stdout == "full\n", done.stderr
+    labels(path)
+
+
+READ_ONLY = """
+import os, sys
+import duckfeat as dft
+from pathlib import Path
+folder = Path(sys.argv[1])
+with dft.connect() as store:  # what is imported at first use may be out of reach for another user
+    store.ULabel(name="x").save()
+    store.ULabel.all().to_list("name")
+if os.getuid() == 0:
+    os.setgid(65534); os.setuid(65534)
+for path, options in ((folder / "new.duckdb", {}), (folder / "features.duckdb", {})):
+    try:
+        dft.connect(path, **options)
+    except dft.errors.ReadOnlyStore as error:
+        print(type(error).__name__)
+with dft.connect(folder / "features.duckdb", read_only=True) as store:
+    print(store.ULabel.all().to_list("name"))
+"""
+
+
+def test_a_folder_that_cannot_be_written_to(tmp_path: Path) -> None:
+    path = tmp_path / "features.duckdb"
+    with dft.connect(path) as store:
+        store.ULabel(name="a").save()
+    for parent in (tmp_path, *tmp_path.parents):
+        if parent.stat().st_uid == os.getuid() and parent.name.startswith(("pytest", "test_")):
+            parent.chmod(0o755)
+    path.chmod(0o444)
+    tmp_path.chmod(0o555)
+    try:
+        done = subprocess.run(
+            [sys.executable, "-c", READ_ONLY, str(tmp_path)], capture_output=True, text=True, check=False
+        )
+    finally:
+        tmp_path.chmod(0o755)
+    assert done.stdout == "ReadOnlyStore\nReadOnlyStore\n['a']\n", done.stderr
+
+
+def test_the_error_kinds_are_those_of_the_contract() -> None:
+    assert issubclass(DamagedStore, NotAStore)
+    assert issubclass(DiskFull, OSError)
+    assert issubclass(ReadOnlyStore, DuckfeatError)
