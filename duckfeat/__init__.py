@@ -12,6 +12,21 @@ from __future__ import annotations
 
 from duckfeat import errors, models
 from duckfeat.model.q import Q
+from duckfeat.ontology import (
+    CellLine,
+    CellType,
+    DevelopmentalStage,
+    Disease,
+    Ethnicity,
+    ExperimentalFactor,
+    Gene,
+    Organism,
+    Pathway,
+    Phenotype,
+    Protein,
+    Source,
+    Tissue,
+)
 from duckfeat.registries import (
     Artifact,
     Branch,
@@ -31,13 +46,26 @@ __version__ = "0.1.0"
 __all__ = [
     "Artifact",
     "Branch",
+    "CellLine",
+    "CellType",
+    "DevelopmentalStage",
+    "Disease",
+    "Ethnicity",
+    "ExperimentalFactor",
     "Feature",
     "FeatureValue",
+    "Gene",
+    "Organism",
+    "Pathway",
+    "Phenotype",
+    "Protein",
     "Q",
     "Record",
     "Run",
+    "Source",
     "Space",
     "Store",
+    "Tissue",
     "Transform",
     "ULabel",
     "User",

@@ -2,7 +2,24 @@
 
 from __future__ import annotations
 
+from duckfeat.ontology import (
+    ONTOLOGIES,
+    CellLine,
+    CellType,
+    DevelopmentalStage,
+    Disease,
+    Ethnicity,
+    ExperimentalFactor,
+    Gene,
+    Organism,
+    Pathway,
+    Phenotype,
+    Protein,
+    Source,
+    Tissue,
+)
 from duckfeat.registries import (
+    CORE,
     Artifact,
     Branch,
     Feature,
@@ -15,14 +32,31 @@ from duckfeat.registries import (
     User,
 )
 
+REGISTRIES = (*CORE, *ONTOLOGIES)
+"""All of them, the order in which an overview shows them."""
+
 __all__ = [
+    "REGISTRIES",
     "Artifact",
     "Branch",
+    "CellLine",
+    "CellType",
+    "DevelopmentalStage",
+    "Disease",
+    "Ethnicity",
+    "ExperimentalFactor",
     "Feature",
     "FeatureValue",
+    "Gene",
+    "Organism",
+    "Pathway",
+    "Phenotype",
+    "Protein",
     "Record",
     "Run",
+    "Source",
     "Space",
+    "Tissue",
     "Transform",
     "ULabel",
     "User",

@@ -18,9 +18,23 @@ from duckfeat.errors import DoesNotExist, InvalidArgument, StoreClosed, StoreLoc
 from duckfeat.frame import frames
 from duckfeat.keeping import Keeping, from_backup, from_export, make
 from duckfeat.model.statement import Statement
+from duckfeat.models import REGISTRIES
+from duckfeat.ontology import CellLine as _CellLine
+from duckfeat.ontology import CellType as _CellType
+from duckfeat.ontology import DevelopmentalStage as _DevelopmentalStage
+from duckfeat.ontology import Disease as _Disease
+from duckfeat.ontology import Ethnicity as _Ethnicity
+from duckfeat.ontology import ExperimentalFactor as _ExperimentalFactor
+from duckfeat.ontology import Gene as _Gene
+from duckfeat.ontology import Organism as _Organism
+from duckfeat.ontology import Pathway as _Pathway
+from duckfeat.ontology import Phenotype as _Phenotype
+from duckfeat.ontology import Protein as _Protein
+from duckfeat.ontology import Source as _Source
+from duckfeat.ontology import Tissue as _Tissue
+from duckfeat.ontology import set_organism
 from duckfeat.query.finding import SearchIndexes
 from duckfeat.query.session import INSTANCES, Session
-from duckfeat.registries import CORE, catalog_of
 from duckfeat.registries import Artifact as _Artifact
 from duckfeat.registries import Branch as _Branch
 from duckfeat.registries import Feature as _Feature
@@ -31,6 +45,7 @@ from duckfeat.registries import Space as _Space
 from duckfeat.registries import Transform as _Transform
 from duckfeat.registries import ULabel as _ULabel
 from duckfeat.registries import User as _User
+from duckfeat.registries import catalog_of
 from duckfeat.registries.bulk import Report, annotate
 from duckfeat.registries.viewing import View, overview, typed_view
 from duckfeat.registries.writer import Writer
@@ -40,7 +55,7 @@ if TYPE_CHECKING:
 
     import polars as pl
 
-_CATALOG = catalog_of(CORE)
+_CATALOG = catalog_of(REGISTRIES)
 _SECRET = {"password", "s3"}
 
 
@@ -82,6 +97,19 @@ class Store(Keeping):
     User: type[_User]
     Branch: type[_Branch]
     Space: type[_Space]
+    CellLine: type[_CellLine]
+    CellType: type[_CellType]
+    DevelopmentalStage: type[_DevelopmentalStage]
+    Disease: type[_Disease]
+    Ethnicity: type[_Ethnicity]
+    ExperimentalFactor: type[_ExperimentalFactor]
+    Gene: type[_Gene]
+    Organism: type[_Organism]
+    Pathway: type[_Pathway]
+    Phenotype: type[_Phenotype]
+    Protein: type[_Protein]
+    Source: type[_Source]
+    Tissue: type[_Tissue]
 
     def __init__(
         self, url: str | PathLike[str] | DuckEngine = MEMORY, *, name: str | None = None, **options: Any
@@ -92,7 +120,7 @@ class Store(Keeping):
         self._options = options
         self.name = name
         self.url = engine.url
-        bound = {cls.__name__: _bound(cls, self._session) for cls in CORE}
+        bound = {cls.__name__: _bound(cls, self._session) for cls in REGISTRIES}
         self._session.registries = bound
         self._session.writer = Writer(self._session)
         self._session.search = SearchIndexes(self._session)
@@ -488,7 +516,7 @@ def view(df: Any = None, *, limit: int = 7) -> View:
 
 
 class Settings:
-    """What holds for the default store from now on: the current branch and space.
+    """What holds for the default store from now on: the current branch and space, and the organism of genes.
 
     >>> import duckfeat as dft
     >>> store = dft.connect()
@@ -519,6 +547,23 @@ class Settings:
     def space(self, space: str | _Space) -> None:
         session = INSTANCES.current()
         session.space_id = _place(session, "Space", space).id
+
+    @property
+    def organism(self) -> _Organism | None:
+        """The organism that new genes and proteins are of, and whose sources are preferred; None unless set.
+
+        Set it to an Organism or any name of one ("human", "Mus musculus"); a well-known one is saved if it is not
+        there.
+        """
+        session = INSTANCES.current()
+        if session.organism_id is None:
+            return None
+        found: _Organism = session.registries["Organism"].get(session.organism_id)
+        return found
+
+    @organism.setter
+    def organism(self, organism: str | _Organism | None) -> None:
+        set_organism(INSTANCES.current(), organism)
 
 
 def _place(session: Session, registry: str, place: Any) -> Any:

@@ -78,6 +78,10 @@ class TermTable:
             "WHERE staged_terms.key = r.key AND staged_terms.position <> r.first"
         )
 
+    def nameless(self) -> str:
+        """Return the statement that counts the staged terms without a name."""
+        return f"SELECT count(*) FROM staged_terms WHERE {self.table.label} IS NULL"
+
     def match(self) -> str:
         """Return the statement that finds the staged terms that are saved already."""
         return (

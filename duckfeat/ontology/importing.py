@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -17,6 +18,7 @@ from duckfeat.registries.annotations import new_change
 if TYPE_CHECKING:
     import polars as pl
 
+_PARAMETER = re.compile(r"\$([a-z_]+)")
 _FOLLOWED = 100_000
 """Search follows up to this many changed records one by one; after more it reads the registry again."""
 
@@ -77,8 +79,7 @@ class Import:
         }
 
     def _write(self, sql: str, given: dict[str, Any]) -> int:
-        words = {word.strip(",;():") for word in sql.replace("::", " ").split()}
-        return self._engine.write(sql, {name: value for name, value in given.items() if f"${name}" in words})
+        return self._engine.write(sql, {name: given[name] for name in set(_PARAMETER.findall(sql))})
 
     def _count(self, sql: str, given: dict[str, Any] | None = None) -> int:
         return int(self._engine.rows(Statement(sql, given or {}))[0][0])
@@ -93,10 +94,9 @@ class Import:
             total += len(frame)
         self._engine.write(self._terms.drop_repeated())
         label = self._terms.table.label
-        if not self._terms.table.field(label).null:
-            nameless = self._count(f"SELECT count(*) FROM staged_terms WHERE {label} IS NULL")
-            if nameless:
-                raise InvalidArgument(f"{nameless:,} terms of the source have no {label}", field=label)
+        nameless = 0 if self._terms.table.field(label).null else self._count(self._terms.nameless())
+        if nameless:
+            raise InvalidArgument(f"{nameless:,} terms of the source have no {label}", field=label)
         return total
 
     def _relate(self, *, update: bool) -> tuple[int, int]:

@@ -38,14 +38,14 @@ def read_obo(path: Path, prefix: Sequence[str] | None) -> Iterator[pl.DataFrame]
 
 def _loaded(path: Path) -> dict[str, dict[str, Any]]:
     try:
-        import pronto
+        from pronto.ontology import Ontology
     except ImportError:
         raise missing_extra("pronto", "ontologies") from None
     with warnings.catch_warnings():
         # It warns of every construct that it passes over, which is of no use to whoever imports terms.
         warnings.simplefilter("ignore")
         try:
-            ontology = pronto.Ontology(str(path))
+            ontology = Ontology(str(path))
         except (ValueError, SyntaxError, TypeError, KeyError) as error:
             raise InvalidArgument(f"{path.name} cannot be read as an ontology: {error}", path=str(path)) from error
         return {

@@ -1,5 +1,4 @@
-"""The sources that are there without being added: releases that come with `cellxgene-ontology-guide`, and a table
-of well-known organisms.
+"""The sources that are there without being added: releases of `cellxgene-ontology-guide`, and well-known organisms.
 
 The package keeps a file per ontology and release, of every term with its ancestors and their distances.
 """
@@ -165,7 +164,7 @@ def _file(url: str) -> Path:
 def _batches(rows: Iterator[dict[str, Any]]) -> Iterator[pl.DataFrame]:
     import polars
 
-    schema = {
+    schema: dict[str, Any] = {
         "ontology_id": polars.String,
         "uniprotkb_id": polars.String,
         "name": polars.String,
@@ -274,15 +273,20 @@ def _entries(path: Path) -> Iterator[tuple[str, dict[str, Any]]]:
         text, position = decode(stream.read(_CHUNK)).lstrip().removeprefix("{"), 0
         while True:
             entry = _ENTRY.match(text, position)
-            try:
-                if entry is None:
-                    raise json.JSONDecodeError("no whole entry is here", text, position)
-                value, end = read_one(text, entry.end())
-            except json.JSONDecodeError:
-                more = stream.read(_CHUNK)
-                if not more:
-                    return
-                text, position = text[position:] + decode(more), 0
+            found = _whole(read_one, text, entry.end()) if entry else None
+            if entry and found:
+                yield entry["id"], found[0]
+                position = found[1]
                 continue
-            yield entry["id"], value
-            position = end
+            more = stream.read(_CHUNK)
+            if not more:
+                return
+            text, position = text[position:] + decode(more), 0
+
+
+def _whole(read_one: Callable[[str, int], tuple[Any, int]], text: str, start: int) -> tuple[Any, int] | None:
+    """Return the JSON value that starts at a place and where it ends, or None where not all of it is there yet."""
+    try:
+        return read_one(text, start)
+    except json.JSONDecodeError:
+        return None

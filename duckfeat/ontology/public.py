@@ -13,8 +13,8 @@ from duckfeat.query.search_index import SearchIndex
 from duckfeat.registries.naming import Inspection, _texts
 
 if TYPE_CHECKING:
-    import pandas as pd
-    import polars as pl
+    import pandas
+    import polars
 
 Make = Callable[[Mapping[str, Any]], Any]
 
@@ -22,7 +22,7 @@ Make = Callable[[Mapping[str, Any]], Any]
 class Terms:
     """The terms of a source in memory, with what finds them quickly."""
 
-    def __init__(self, frame: pl.DataFrame, label: str, identifier: str) -> None:
+    def __init__(self, frame: polars.DataFrame, label: str, identifier: str) -> None:
         self.frame = frame
         self.label = label
         self.identifier = identifier
@@ -112,11 +112,11 @@ class PublicOntology:
     def __repr__(self) -> str:
         return f"<PublicOntology {self.source.entity} {self.source}: {len(self):,} terms>"
 
-    def pl(self) -> pl.DataFrame:
+    def pl(self) -> polars.DataFrame:
         """Return the terms as a Polars DataFrame."""
         return self._terms.frame
 
-    def df(self) -> pd.DataFrame:
+    def df(self) -> pandas.DataFrame:
         """Return the terms as a pandas DataFrame."""
         return self._terms.frame.to_pandas()
 
@@ -124,7 +124,7 @@ class PublicOntology:
 
     def search(
         self, string: str, *, field: Any = None, limit: int | None = 20, case_sensitive: bool = False
-    ) -> pl.DataFrame:
+    ) -> polars.DataFrame:
         """Return the nearest terms as a Polars DataFrame, best first, with a `score` from 0 to 100."""
         import polars
 

@@ -135,7 +135,7 @@ def _cleaned(frame: pl.LazyFrame, field: str, column: str) -> pl.Expr:
     if listed:
         cells = cells.cast(polars.List(polars.String)).list.join("|")
     text = cells.cast(polars.String).str.strip_chars()
-    text = polars.when(text != "").then(text)  # type: ignore[assignment]  # without `otherwise` the rest is null
+    text = polars.when(text != "").then(text)  # without `otherwise` the rest is null
     if field != "parents":
         return text.alias(field)
     ids = text.str.replace_all(r"\s*[|;,]\s*", "|").str.split("|")

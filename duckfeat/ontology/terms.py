@@ -23,7 +23,7 @@ from duckfeat.query.queryset import QuerySet
 from duckfeat.query.session import Session
 from duckfeat.registries import naming
 from duckfeat.registries.base import TracksUpdates
-from duckfeat.registries.labels import add_synonym
+from duckfeat.registries.naming import add_synonym
 
 _log = logging.getLogger("duckfeat")
 _LABELLED = ("Artifact", "Run", "Record")
@@ -386,7 +386,7 @@ class Term(Sourced):
         >>> store = dft.connect()
         >>> t_cell = dft.CellType.from_source(name="T cell").save()
         >>> t_cell.query_parents().filter(name__endswith="cyte").order_by("name").to_list("name")
-        ['leukocyte', 'lymphocyte']
+        ['leukocyte', 'lymphocyte', 'mononuclear leukocyte']
         """
         return self._closure("parents")
 

@@ -121,7 +121,7 @@ class Session:
     """An open store as the registries see it.
 
     `registries` maps names to the classes bound to this store; `user_id`, `branch_id` and `space_id` go on what
-    is written.
+    is written, `organism_id` on genes and proteins. `sources` keeps the terms of ontologies that were read.
     """
 
     def __init__(self, engine: Engine, catalog: Catalog) -> None:
@@ -135,6 +135,8 @@ class Session:
         self.user_id: int | None = None
         self.branch_id = MAIN
         self.space_id = 1
+        self.organism_id: int | None = None
+        self.sources: dict[Any, Any] = {}
         self._runs: tuple[Any, ...] = ()
         self._thread_runs: ContextVar[tuple[Any, ...]] = ContextVar("runs", default=())
 

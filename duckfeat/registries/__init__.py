@@ -34,7 +34,8 @@ def catalog_of(registries: tuple[type[SQLRecord], ...]) -> Catalog:
     """Return the catalog of registries, with the relations that foreign keys give the other side.
 
     A foreign key whose other side names a relation itself (`Feature.values`) is left to it; the common ones make
-    `User.created_artifacts`, `Run.output_artifacts`, `Branch.artifacts`.
+    `User.created_artifacts`, `Run.output_artifacts`, `Branch.artifacts`. A direct relation that only its far side
+    declares ("artifacts.cell_types" on CellType) is known on the near side by its last word: `Artifact.cell_types`.
     """
     reverse: dict[str, dict[str, Relation]] = {registry.__name__: {} for registry in registries}
     for registry in registries:
@@ -45,6 +46,11 @@ def catalog_of(registries: tuple[type[SQLRecord], ...]) -> Catalog:
                 name = field.related.format(rows=rows)
                 found = Relation(name, field.target, table.name, "reverse", column=field.column)
                 reverse[field.target][name] = found
+        for relation in table.relations.values():
+            if relation.kind == "link" and not relation.forward:
+                name = relation.link.partition(".")[2]
+                near = Relation(name, relation.target, table.name, "link", link=relation.link)
+                reverse[relation.target].setdefault(name, near)
     return Catalog({registry.__name__: _completed(registry.__table__, reverse) for registry in registries})
 
 

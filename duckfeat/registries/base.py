@@ -263,7 +263,7 @@ class SQLRecord:
         """Do what new records that were just saved bring with them."""
 
     @classmethod
-    def _changing(cls, session: Session, ids: Sequence[int]) -> Callable[[], None]:
+    def _changing(cls, _session: Session, _ids: Sequence[int]) -> Callable[[], None]:
         """Return what is to be done after records of these ids were changed, moved or removed."""
         return lambda: None
 

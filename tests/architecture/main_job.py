@@ -52,7 +52,7 @@ def ask() -> dict[str, object]:
         "late": late.to_list("name"),
         "n_late": late.count(),
         "equal": wide.equals(FLIGHTS.sort("name")),
-        "typo": dft.Feature.search("tialnum").first().name,
+        "typo": dft.Feature.search("tialnum")[0].name,
     }
 
 
