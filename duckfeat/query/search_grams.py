@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     Array = NDArray[Any]
 
-__all__ = ["GramTable", "KeyTable"]
+__all__ = ["PAIRS_MOST", "GramTable", "KeyTable"]
 
 PAIRS_MOST = 12
 """Texts of this many characters at most are also found by their pairs of letters."""
@@ -100,13 +100,16 @@ class GramTable:
             found = texts if found is None else np.intersect1d(found, texts, assume_unique=True)
         return np.empty(0, np.uint32) if found is None else found
 
-    def weigh(self, normal: str, most: int | None = None) -> tuple[Array, int]:
-        """Return a weight for every text, the sum over the grams it shares with the query, and the most possible."""
+    def weigh(self, normal: str, most: int | None = None, *, short: bool = False) -> tuple[Array, int]:
+        """Return a weight for every text, the sum over the grams it shares with the query, and the most possible.
+
+        With `short` the pairs count as well, which only short texts have; without, texts of any length compare.
+        """
         import numpy as np
 
         if most is None:
             most = min(max(self.size, POSTINGS_LEAST), POSTINGS_MOST)
-        pairs = self.pairs([normal], short=PAIRS_MOST + 2)
+        pairs = self.pairs([normal], short=len(normal) if short else -1)
         grams = np.unique(pairs >> np.uint64(32 + self._shift)).astype(np.int64)
         starts, stops = self._starts[grams], self._starts[grams + 1]
         counts = stops - starts

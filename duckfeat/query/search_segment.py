@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from duckfeat.query.search import MAX_CHARS
-from duckfeat.query.search_grams import GramTable, KeyTable
+from duckfeat.query.search_grams import PAIRS_MOST, GramTable, KeyTable
 from duckfeat.query.search_text import GREEK_PIECES, compact, cut, normalise_rows
 
 if TYPE_CHECKING:
@@ -171,7 +171,8 @@ class Segment:
             keyed = self._keys.find(reading)
             proposed.update(dict.fromkeys((keyed if allowed is None else keyed[allowed[keyed]])[:most].tolist()))
         for reading in readings:
-            proposed.update(dict.fromkeys(self._likely(reading, most, allowed).tolist()))
+            for short in (True, False) if len(reading) <= PAIRS_MOST + 2 else (False,):
+                proposed.update(dict.fromkeys(self._likely(reading, most, allowed, short=short).tolist()))
         return np.fromiter(proposed, np.int64, len(proposed))
 
     def _allowed(self, within: Array | None) -> Array | None:
@@ -186,11 +187,11 @@ class Segment:
             allowed[self.numbers(within)] = True
         return allowed if self._gone is None else allowed & ~self._gone
 
-    def _likely(self, normal: str, most: int | None, allowed: Array | None) -> Array:
+    def _likely(self, normal: str, most: int | None, allowed: Array | None, *, short: bool) -> Array:
         """Return the texts that share the most telling grams with the query, best first."""
         import numpy as np
 
-        weights, total = self._grams.weigh(normal) if most else self._grams.weigh(normal, len(self) * len(normal))
+        weights, total = self._grams.weigh(normal, None if most else 2 * len(self) * len(normal), short=short)
         if allowed is not None:
             weights *= allowed
         # An integer, so that the comparison is one of small integers.

@@ -99,6 +99,13 @@ def test_a_short_name_one_error_away_is_always_proposed(name: str) -> None:
             assert name in found or score(typed, name) < CUTOFF
 
 
+def test_a_name_a_little_longer_than_short_ones_is_proposed_as_well() -> None:
+    # Short texts are found by their pairs of letters too, which must not hide the next longer ones.
+    others = [f"m{first}{second}or cell" for first in string.ascii_lowercase for second in string.ascii_lowercase]
+    index = SearchIndex.build(range(len(others) + 1), [[*others, "memory B cell"]])
+    assert best(index, "memor B cell") == "memory B cell"
+
+
 def test_ulabels() -> None:
     names = [f"ULabel{number}" for number in range(1, 9)]
     hits = SearchIndex.build(range(1, 9), [names]).search("ULabel7")
