@@ -132,7 +132,7 @@ class SearchIndex:
     ) -> list[Hit]:
         """Return the records nearest to `string`, best first, none under the cut-off (`search.CUTOFF`).
 
-        A record counts by its best text. Equal scores go by field, then by text (the string itself first), then
+        A record counts by its best text. Equal scores go by field, then the string as it is written first, then
         by id. `within` are the ids to look among; `limit=None` gives everything that was found.
 
         Raises InvalidArgument where `string` is no string or `limit` is negative.
@@ -152,8 +152,8 @@ class SearchIndex:
             best[record] = min(rank, best.get(record, rank))
             if limit and len(best) >= limit:
                 floor = -sorted(best.values())[limit - 1][0]
-        ranked = sorted((rank, record) for record, rank in best.items())[:limit]
-        return [Hit(record, -score, text, field) for (score, field, _, text), record in ranked]
+        ranked = sorted((*rank[:3], record, rank[3]) for record, rank in best.items())[:limit]
+        return [Hit(record, -score, text, field) for score, field, _, record, text in ranked]
 
     def __len__(self) -> int:
         with self._lock:

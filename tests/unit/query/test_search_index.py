@@ -114,7 +114,7 @@ def test_ulabels() -> None:
     assert len({hit.score for hit in hits[1:]}) == 1
 
 
-def test_ties_go_by_field_then_spelling_then_text_then_id() -> None:
+def test_ties_go_by_field_then_spelling_then_id() -> None:
     index = SearchIndex.build([5, 4, 3, 2, 1], [["tnf", "x1", "TNF", "TNF", "Tnf"], [None, "TNF", None, None, None]])
     hits = index.search("TNF")
     assert [(hit.id, hit.text, hit.field) for hit in hits[:5]] == [
