@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import logging
 import os
 import threading
@@ -11,13 +12,13 @@ from collections.abc import Callable
 from pathlib import Path
 from types import TracebackType
 
-from duckfeat.errors import DuckfeatError
+from duckfeat.errors import DuckfeatError, StoreClosed
 
 _log = logging.getLogger("duckfeat")
 
 # A file `<store>.waiting` that is no older than this many seconds is of somebody who waits now.
 _FRESH = 1.0
-# How many seconds a fork waits for a file that is being taken.
+# How many seconds a fork, or the end of the program, waits for a file that is being taken.
 _FORK_WAIT = 1.0
 # How often the holder looks for it, and how long it leaves the store to others then: several of their tries.
 _LOOK, _LEAVE = 0.05, 0.04
@@ -36,6 +37,7 @@ class Lease:
 
     def __init__(self, path: str, take: Callable[[], None], release: Callable[[], None], idle: float | None) -> None:
         self._take, self._release, self._idle = take, release, idle
+        self._path, self._process = path, os.getpid()
         self._waiting = Path(f"{path}.waiting")
         self._lock = threading.RLock()
         self._users = 0
@@ -48,6 +50,8 @@ class Lease:
 
     def __enter__(self) -> None:
         with self._lock:
+            if self._ended.is_set():
+                raise StoreClosed(f"the store {self._path} was closed; connect to it again", path=self._path)
             if not self.taken:
                 self._take()
                 self.taken = True
@@ -76,23 +80,28 @@ class Lease:
             time.sleep(_LEAVE)
 
     def give_back(self) -> bool:
-        """Release the file unless it is in use; return whether it is released."""
+        """Release the file unless it is in use; return whether it is released. A forked child leaves it alone."""
         with self._lock:
-            if self._users == 0 and self.taken:
+            if self._users == 0 and self.taken and self._process == os.getpid():
                 self.taken = self.damaged = False
                 self._release()
             return not self.taken
 
     def wait(self, attempt: Callable[[], bool], timeout: float) -> bool:
         """Call `attempt` until it succeeds or the time is over, telling the holder that somebody waits."""
-        until, pause = time.monotonic() + timeout, 0.005
-        while not attempt():
-            if time.monotonic() >= until:
-                return False
-            _touch(self._waiting)
-            time.sleep(pause)
-            pause = min(pause * 1.5, 0.02)
-        return True
+        until, pause, waited = time.monotonic() + timeout, 0.005, False
+        try:
+            while not attempt():
+                if time.monotonic() >= until:
+                    return False
+                _touch(self._waiting)
+                waited = True
+                time.sleep(pause)
+                pause = min(pause * 1.5, 0.02)
+            return True
+        finally:
+            if waited:  # others who wait will note so again, long before anybody looks
+                _removed(self._waiting)
 
     # --- idle ------------------------------------------------------------------------------------
 
@@ -135,6 +144,15 @@ def _after_fork() -> None:
         _FORKING.pop()._lock.release()
 
 
+def _at_exit() -> None:
+    """Give every file back that was not closed, before the interpreter is taken apart."""
+    for lease in list(_LEASES):
+        if lease._lock.acquire(timeout=_FORK_WAIT):
+            lease.give_back()
+            lease._lock.release()
+
+
+atexit.register(_at_exit)
 if hasattr(os, "register_at_fork"):
     os.register_at_fork(before=_before_fork, after_in_parent=_after_fork, after_in_child=_after_fork)
 
@@ -162,6 +180,13 @@ def _touch(path: Path) -> None:
         path.touch()
     except OSError:
         return  # a folder that cannot be written to: the holder is not told, and idles
+
+
+def _removed(path: Path) -> None:
+    try:
+        path.unlink(missing_ok=True)
+    except OSError:
+        return  # as above; it is out of date soon
 
 
 def _fresh(path: Path) -> bool:
