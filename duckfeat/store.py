@@ -17,6 +17,7 @@ from duckfeat.engine.resources import checks
 from duckfeat.errors import DoesNotExist, InvalidArgument, StoreClosed, StoreLocked, hint
 from duckfeat.frame import frames
 from duckfeat.keeping import Keeping, from_backup, from_export, make
+from duckfeat.model.arguments import several, text
 from duckfeat.model.statement import Statement
 from duckfeat.models import REGISTRIES
 from duckfeat.ontology import CellLine as _CellLine
@@ -370,7 +371,7 @@ def _end(session: Session, run: Any, error: BaseException | None = None) -> None
 
 
 def _listed(records: Any) -> list[Any]:
-    return [records] if hasattr(type(records), "__registry__") else list(records)
+    return [records] if hasattr(type(records), "__registry__") else several(records, "records")
 
 
 def _bound(cls: type[Any], session: Session) -> type[Any]:
@@ -404,6 +405,7 @@ def connect(
     >>> dft.Feature.count()
     0
     """
+    name = None if name is None else text(name, "the name of a store")
     store = _open_already(url, options) or Store(url, **options)
     store.name = name or store.name
     for key in (store.name, store.url if store.url != MEMORY else None):

@@ -25,6 +25,7 @@ from duckfeat.engine.reading import Known, check_reading, check_select
 from duckfeat.engine.resources import session, statement, writes
 from duckfeat.engine.transactions import Transactions
 from duckfeat.errors import InvalidArgument, StoreClosed
+from duckfeat.model.arguments import several, text
 from duckfeat.model.statement import BigList, Statement
 
 if TYPE_CHECKING:
@@ -175,13 +176,14 @@ class DuckEngine(Transactions):
         Raises `InvalidArgument` for several statements, for one that does more than read, and, unless it is
         `trusted`, for one that reads anything but the store.
         """
+        query = text(query, "what sql() takes")
         with translated(self.url):
             check_select(query)
             if not trusted:
                 with self.aside() as aside:
                     self._known = self._known or Known.of(aside)
                     check_reading(aside, query, self._known)
-        given = dict(params) if isinstance(params, Mapping) else list(params or [])
+        given = dict(params) if isinstance(params, Mapping) else several([] if params is None else params, "parameters")
         traced = given if isinstance(given, dict) else {}
 
         def read(cursor: duckdb.DuckDBPyConnection) -> pa.Table:

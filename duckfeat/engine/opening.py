@@ -30,7 +30,10 @@ def address(url: str | PathLike[str]) -> str:
         raise InvalidArgument(f"a store is a path, a url or ':memory:', not {url!r}", url=url)
     if place.startswith(PREFIX):
         return lake_place(place).url
-    return place if place == MEMORY else str(Path(place).expanduser().resolve())
+    try:
+        return place if place == MEMORY else str(Path(place).expanduser().resolve())
+    except (ValueError, OSError, RuntimeError) as error:
+        raise InvalidArgument(f"{place!r} is no path: {error}", url=place) from None
 
 
 def open_engine(url: str | PathLike[str], *, read_only: bool = False, **settings: Any) -> Engine:

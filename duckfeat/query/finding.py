@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from duckfeat.compile.columns import field_output
 from duckfeat.compile.select import Query, Ranking, select
 from duckfeat.errors import FieldError, InvalidArgument
+from duckfeat.model.arguments import several, whole
 from duckfeat.model.fields import FieldRef, field_name
 from duckfeat.model.order import Order
 from duckfeat.query.lookup import Keep, Lookup
@@ -85,6 +86,8 @@ def search_query(
         raise InvalidArgument(f"search takes a text, not {string!r}", value=string)
     if query.sliced:
         raise InvalidArgument("a slice cannot be searched: search first, then slice")
+    if limit is not None:
+        limit = whole(limit, "limit")
     index = session.search.index(query, _fields(query, field))
     within = None
     if query.conditions or query.within or query.empty:
@@ -98,7 +101,7 @@ def search_query(
 def _fields(query: Query, field: Any) -> tuple[str, ...]:
     if field is None:
         return tuple(query.table.text_fields)
-    listed = [field] if isinstance(field, str | FieldRef) else list(field)
+    listed = [field] if isinstance(field, str | FieldRef) else several(field, "fields")
     for name in map(field_name, listed):
         if query.table.field(name).type not in {"str", "value"}:
             raise FieldError(f"{query.table.name}.{name} is no text field", name=name)

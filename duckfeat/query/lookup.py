@@ -28,7 +28,8 @@ from dataclasses import dataclass
 from itertools import islice
 from typing import Any, Literal, NamedTuple, Protocol
 
-from duckfeat.errors import DuckfeatError, InvalidArgument, LookupMissing, suggestions
+from duckfeat.errors import DuckfeatError, LookupMissing, suggestions
+from duckfeat.model.arguments import one_of
 
 Keep = Literal["first", "last", False]
 
@@ -324,8 +325,7 @@ class Lookup:
     _entries: _Entries
 
     def __init__(self, source: LookupSource, *, label: str, keep: Keep = "first") -> None:
-        if keep not in _KEPT:
-            raise InvalidArgument(f"keep is 'first', 'last' or False, not {keep!r}", keep=keep)
+        one_of(keep, _KEPT, "keep")
         self._entries = _Entries(source, label, keep)
         _join_ipython()
 

@@ -13,6 +13,7 @@ from duckfeat.compile.columns import field_output, python_output, record_outputs
 from duckfeat.compile.select import Query, count, select
 from duckfeat.errors import DoesNotExist, InvalidArgument, MultipleResultsFound
 from duckfeat.frame import frames
+from duckfeat.model.arguments import whole
 from duckfeat.model.dtypes import decode, decode_as
 from duckfeat.model.fields import FieldRef, field_name
 from duckfeat.model.kinds import KINDS, VALUE_COLUMNS
@@ -145,8 +146,7 @@ class QuerySet(Generic[R]):
 
     def iterator(self, batch_size: int = _BATCH) -> Iterator[R]:
         """Yield the records in batches of `batch_size`, so that few are in memory at once."""
-        if batch_size < 1:
-            raise InvalidArgument(f"batch_size is at least 1, not {batch_size}", batch_size=batch_size)
+        batch_size = whole(batch_size, "batch_size", 1)
         offset, end = self._query.offset, self._query.limit
         done = 0
         while end is None or done < end:
@@ -452,9 +452,10 @@ def _no_position(registry: str, position: int) -> IndexError:
 
 
 def _sliced(query: Query, part: slice) -> Query:
-    if part.step not in (None, 1) or (part.start or 0) < 0 or (part.stop is not None and part.stop < 0):
-        raise InvalidArgument("a slice goes forward from a position that is not negative", value=part)
-    start, stop = part.start or 0, part.stop
+    if part.step not in (None, 1):
+        raise InvalidArgument("a slice goes forward, one by one", value=part)
+    start = whole(part.start, "a slice's start") if part.start is not None else 0
+    stop = whole(part.stop, "limit") if part.stop is not None else None
     if query.limit is not None:
         stop = query.limit if stop is None else min(stop, query.limit)
     limit = None if stop is None else max(stop - start, 0)

@@ -174,6 +174,14 @@ class Session:
         return made
 
 
+def _local(key: str) -> Path | None:
+    """Return a text as an absolute path; None for what no path can be."""
+    try:
+        return Path(key).expanduser().resolve()
+    except (ValueError, OSError, RuntimeError):
+        return None
+
+
 class Instances:
     """The open stores of this process by name and address, and which is the default."""
 
@@ -190,10 +198,11 @@ class Instances:
         if instance is None:
             return self.current()
         key = str(instance)
-        for known in (key, str(Path(key).expanduser().resolve())):
+        place = _local(key)
+        for known in (key, str(place)):
             if known in self.by_name:
                 return self.by_name[known]
-        if self.open is not None and (Path(key).is_file() or key.startswith("ducklake:")):
+        if self.open is not None and (key.startswith("ducklake:") or (place is not None and place.is_file())):
             return self.open(key)
         raise InstanceNotFound(
             f"no open store and no file is called {key!r}{hint(key, self.by_name)}",

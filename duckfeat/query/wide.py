@@ -9,6 +9,7 @@ from duckfeat.compile.columns import feature_output, field_output, own_outputs
 from duckfeat.compile.scope import Scope
 from duckfeat.compile.select import Query, ids_sql
 from duckfeat.errors import FieldError, InvalidArgument, hint
+from duckfeat.model.arguments import several
 from duckfeat.model.columns import Output
 from duckfeat.model.feature_info import FeatureInfo
 from duckfeat.model.fields import FieldRef, field_name
@@ -41,7 +42,7 @@ def frame_columns(
 def _listed(include: Include) -> Sequence[str | FieldRef]:
     if include is None:
         return ()
-    return (include,) if isinstance(include, str | FieldRef) else tuple(include)
+    return (include,) if isinstance(include, str | FieldRef) else several(include, "fields to include")
 
 
 def _unique(outputs: list[Output]) -> list[Output]:
@@ -65,9 +66,9 @@ def _features(session: Session, query: Query, features: Features) -> list[Featur
         return session.features.all()
     if features == "queryset":
         return _used(session, query)
-    if isinstance(features, str):
+    if isinstance(features, str) or getattr(type(features), "__registry__", "") == "Feature":
         features = [features]
-    return [_known(session, feature) for feature in features]
+    return [_known(session, feature) for feature in several(features, "features")]
 
 
 def _known(session: Session, feature: Any) -> FeatureInfo:

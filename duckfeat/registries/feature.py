@@ -95,7 +95,9 @@ class Feature(Comparable, TracksUpdates, rows="features", uid_length=12):
         for record in records:
             if record.dtype is not None:
                 _check_registry(_session, record)
-            clashing = [name for name in ENTITIES if record.name and _session.catalog[name].has(record.name)]
+            clashing = [
+                name for name in ENTITIES if isinstance(record.name, str) and _session.catalog[name].has(record.name)
+            ]
             if clashing:
                 _log.warning(
                     "feature %r is called like a field of %s: filter by the feature object, the keyword is the field",

@@ -62,7 +62,7 @@ class FeatureManager:
         In a mapping None means any value. Values that are not there are passed over.
         """
         session = self._session
-        given = features if isinstance(features, Mapping) else dict.fromkeys(_listed(features))
+        given = features.items() if isinstance(features, Mapping) else ((name, None) for name in _listed(features))
         infos = _known(session, given)
         with session.engine.transaction():
             current = self._current()
@@ -95,7 +95,7 @@ class FeatureManager:
     def __getitem__(self, feature: Any) -> Any:
         """Return the value of a feature; a categorical one as its record. None if there is none."""
         session = self._session
-        info = _known(session, {feature: None})[0][0]
+        info = _known(session, [(feature, None)])[0][0]
         if not info.dtype.is_cat:
             return self._values().get(info, [] if info.multiple else None)
         ids = [value_id for feature_id, _, value_id in self._current() if feature_id == info.id]
@@ -113,7 +113,7 @@ class FeatureManager:
         import polars
 
         session = self._session
-        wanted = _known(session, {feature: None})[0][0].id if feature is not None else None
+        wanted = _known(session, [(feature, None)])[0][0].id if feature is not None else None
         rows = session.engine.run("annotations.history", self._table.entity, id=self._record.id)
         listed = []
         for feature_id, value_id, action, operation, at, by, run, run_name, kind, *physical in rows:
@@ -154,7 +154,9 @@ def write_values(session: Any, table: Any, given: Mapping[int, Mapping[Any, Any]
     """
     by_feature: dict[FeatureInfo, list[tuple[int, Any]]] = {}
     for entity_id, values in given.items():
-        for info, value in _known(session, values):
+        if not isinstance(values, Mapping):
+            raise InvalidArgument(f"values are given as {{feature: value}}, not {values!r}", value=values)
+        for info, value in _known(session, values.items()):
             by_feature.setdefault(info, []).append((entity_id, value))
     with session.engine.transaction():
         pairs: dict[int, list[tuple[FeatureInfo, Typed | int]]] = {entity_id: [] for entity_id in given}
@@ -171,15 +173,17 @@ def write_values(session: Any, table: Any, given: Mapping[int, Mapping[Any, Any]
 def _listed(features: Any) -> Iterable[Any]:
     if isinstance(features, str) or getattr(type(features), "__registry__", "") == "Feature":
         return [features]
+    if isinstance(features, bytes) or not isinstance(features, Iterable):
+        raise InvalidArgument(f"features are given by name or as objects, one or several, not {features!r}")
     return list(features)
 
 
-def _known(session: Session, values: Mapping[Any, Any]) -> list[tuple[FeatureInfo, Any]]:
+def _known(session: Session, values: Iterable[tuple[Any, Any]]) -> list[tuple[FeatureInfo, Any]]:
     """Return the features of the keys with the values, or say which are unknown and how to register them."""
-    if not isinstance(values, Mapping):
-        raise InvalidArgument(f"values are given as {{feature: value}}, not {values!r}", value=values)
     found, unknown = [], []
-    for key, value in values.items():
+    for key, value in values:
+        if not isinstance(key, str) and getattr(type(key), "__registry__", "") != "Feature":
+            raise InvalidArgument(f"a feature is given by name or as an object, not {key!r}", value=key)
         info = session.features.find(key)
         if info is None:
             unknown.append((str(getattr(key, "name", key)), getattr(key, "dtype", None) or guessed_dtype(value)))

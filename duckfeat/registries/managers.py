@@ -7,6 +7,7 @@ from typing import Any, TypeVar
 
 from duckfeat.compile.select import Query
 from duckfeat.errors import InvalidArgument
+from duckfeat.model.arguments import several
 from duckfeat.model.fields import Relation
 from duckfeat.query.queryset import QuerySet
 from duckfeat.query.session import Session
@@ -50,7 +51,7 @@ class Manager(QuerySet[R]):
     def set(self, records: Iterable[Any]) -> None:
         """Make these the related records, and no others."""
         with self._session.engine.transaction():
-            wanted = self._given(records)
+            wanted = self._given(several(records, "related records"))
             ids = {record.id for record in wanted}
             gone = [record for record in self.all() if record.id not in ids]  # type: ignore[attr-defined]  # a record
             self._session.writer.relate(self._relation, self._record, wanted, gone)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from duckfeat.compile.select import Query
 from duckfeat.errors import FieldError, InvalidArgument
+from duckfeat.model.arguments import is_hashable, several
 from duckfeat.model.fields import ForeignKey
 from duckfeat.query.queryset import QuerySet
 from duckfeat.query.session import TRASH, Session
@@ -56,14 +57,14 @@ def _texts(values: Any) -> tuple[list[Any], bool]:
     """Return values as a list, and whether one alone was given."""
     if isinstance(values, str) or values is None:
         return [values], True
-    if hasattr(values, "to_list"):
-        return list(values.to_list()), False
-    if hasattr(values, "tolist"):
-        listed = values.tolist()
-        return (listed, False) if isinstance(listed, list) else ([listed], True)
-    if not isinstance(values, Iterable):
-        raise InvalidArgument(f"values are a list, an array or a series of texts, not {values!r}", value=values)
-    return list(values), False
+    converted = values.tolist() if hasattr(values, "tolist") else values
+    if hasattr(values, "tolist") and not isinstance(converted, list):
+        return [converted], True
+    listed = several(values.to_list() if hasattr(values, "to_list") else converted, "values")
+    for value in listed:
+        if not is_hashable(value):
+            raise InvalidArgument(f"values are texts, not {value!r}", value=value)
+    return listed, False
 
 
 def from_values(

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from duckfeat.errors import InvalidArgument
 from duckfeat.query.session import Session
 
 if TYPE_CHECKING:
@@ -71,7 +72,10 @@ def typed_view(session: Session, df: Any) -> View:
     """Return a frame under one more line: the dtype of each column's feature."""
     import polars
 
-    frame = df if isinstance(df, polars.DataFrame) else polars.DataFrame(df)
+    try:
+        frame = df if isinstance(df, polars.DataFrame) else polars.DataFrame(df)
+    except (TypeError, ValueError, polars.exceptions.PolarsError):
+        raise InvalidArgument(f"view shows a frame, not {df!r}", value=df) from None
     dtypes = {}
     for name in frame.columns:
         found = session.features.find(name) if name in session.features.names() else None

@@ -11,6 +11,7 @@ from typing import Any
 from duckfeat.compile import writes
 from duckfeat.compile.operands import convert
 from duckfeat.errors import FieldError, IntegrityError, InvalidArgument, ValidationError, hint
+from duckfeat.model.arguments import several, whole
 from duckfeat.model.fields import Field, ForeignKey, Relation
 from duckfeat.model.kinds import KINDS, VALUE_COLUMNS
 from duckfeat.model.statement import Statement
@@ -42,17 +43,16 @@ class Writer:
 
     def save(self, records: Iterable[Any], batch_size: int | None = None) -> list[Any]:
         """Save records of any registries in one transaction, one statement per table and batch."""
-        listed = list(records)
+        listed = several(records, "records")
         for record in listed:
             if not hasattr(type(record), "__registry__"):
                 raise InvalidArgument(f"only records can be saved, not {record!r}", value=record)
-        if batch_size is not None and batch_size < 1:
-            raise InvalidArgument(f"batch_size is at least 1, not {batch_size}", batch_size=batch_size)
+        size = whole(batch_size, "batch_size", 1) if batch_size is not None else None
         with self._engine.transaction():
             groups = _in_order(listed)
             for group in groups:
-                for start in range(0, len(group), batch_size or len(group)):
-                    self._save_group(group[start : start + (batch_size or len(group))])
+                for start in range(0, len(group), size or len(group)):
+                    self._save_group(group[start : start + (size or len(group))])
             self._save_features([record for group in groups for record in group])
         return listed
 
@@ -60,6 +60,8 @@ class Writer:
         waiting: dict[str, dict[int, Any]] = {}
         for record in records:
             given = record.__dict__.pop("_features_given", None)
+            if given is not None and not isinstance(given, Mapping):
+                raise InvalidArgument(f"features are given as {{feature: value}}, not {given!r}", value=given)
             if given:
                 self._engine.on_rollback(_putter(record, "_features_given", given))
                 values = waiting.setdefault(record.__registry__, {})

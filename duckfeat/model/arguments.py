@@ -1,0 +1,80 @@
+"""What calls take: checked where it comes in, so that a wrong one is told of by its name."""
+
+from __future__ import annotations
+
+import operator
+from collections.abc import Collection, Iterable, Mapping
+from typing import Any
+
+from duckfeat.errors import InvalidArgument
+
+
+def several(given: Any, what: str) -> list[Any]:
+    """Return the items of what holds several, such as a list, a series or a generator.
+
+    Raises `InvalidArgument` for anything else, texts and mappings among it.
+
+    >>> several((1, 2), "sizes")
+    [1, 2]
+    >>> several(3, "sizes")
+    Traceback (most recent call last):
+    duckfeat.errors.InvalidArgument: sizes are given as a list, not 3
+    """
+    if isinstance(given, str | bytes | Mapping | type) or not isinstance(given, Iterable):
+        raise InvalidArgument(f"{what} are given as a list, not {given!r}", value=given)
+    return list(given)
+
+
+def whole(given: Any, what: str, least: int = 0) -> int:
+    """Return a whole number that is not below the least one.
+
+    Raises `InvalidArgument` for anything else, True and 2.0 among it.
+
+    >>> whole(2.5, "limit")
+    Traceback (most recent call last):
+    duckfeat.errors.InvalidArgument: limit is a whole number from 0, not 2.5
+    """
+    try:
+        number = least - 1 if isinstance(given, bool) else operator.index(given)
+    except TypeError:
+        number = least - 1
+    if not least <= number < 2**63:
+        raise InvalidArgument(f"{what} is a whole number from {least}, not {given!r}", value=given)
+    return number
+
+
+def one_of(given: Any, options: Collection[Any], what: str) -> Any:
+    """Return what is one of a few options.
+
+    >>> one_of("frist", ["first", "last"], "keep")
+    Traceback (most recent call last):
+    duckfeat.errors.InvalidArgument: keep is 'first' or 'last', not 'frist'
+    """
+    if not any(given is option or (type(given) is type(option) and given == option) for option in options):
+        listed = " or ".join(map(repr, options))
+        raise InvalidArgument(f"{what} is {listed}, not {given!r}", value=given, available=list(options))
+    return given
+
+
+def is_hashable(given: Any) -> bool:
+    """Tell whether something may be a key."""
+    try:
+        hash(given)
+    except TypeError:
+        return False
+    return True
+
+
+def text(given: Any, what: str) -> str:
+    """Return a text that says something and can be written: it has no half of a surrogate pair alone.
+
+    >>> text(7, "a name")
+    Traceback (most recent call last):
+    duckfeat.errors.InvalidArgument: a name is a text, not 7
+    """
+    try:
+        if isinstance(given, str) and given.encode():
+            return given
+    except UnicodeEncodeError:
+        pass
+    raise InvalidArgument(f"{what} is a text, not {given!r}", value=given)

@@ -1,0 +1,170 @@
+"""Public methods given what they do not take: an error of this package, and the store as it was."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+import duckfeat as dft
+from duckfeat.errors import DuckfeatError
+from duckfeat.store import Store
+from tests.counting import row_counts
+
+ODD: list[Any] = [
+    None,
+    True,
+    -1,
+    0,
+    2**70,
+    1.5,
+    float("nan"),
+    "",
+    "\0",
+    "\ud800",
+    "no such",
+    b"x",
+    [],
+    [None],
+    [[1]],
+    {},
+    {"a": 1},
+    {1: 2},
+    object(),
+    len,
+    int,
+    dt.date(2024, 1, 1),
+    dft.ULabel,
+]
+
+Call = Callable[[Store, Any], Any]
+CALLS: dict[str, Call] = {
+    "get": lambda s, x: s.Record.get(x),
+    "get_or_none": lambda s, x: s.Record.get_or_none(x),
+    "get by name": lambda s, x: s.Record.get(name=x),
+    "get by id": lambda s, x: s.Record.get(id=x),
+    "filter positional": lambda s, x: list(s.Record.filter(x)),
+    "filter name": lambda s, x: list(s.Record.filter(name=x)),
+    "filter name in": lambda s, x: list(s.Record.filter(name__in=x)),
+    "filter feature": lambda s, x: list(s.Record.filter(dose=x)),
+    "filter feature gt": lambda s, x: list(s.Record.filter(dose__gt=x)),
+    "filter relation": lambda s, x: list(s.Record.filter(ulabels=x)),
+    "filter branch": lambda s, x: list(s.Record.filter(branch=x)),
+    "filter created_at": lambda s, x: list(s.Record.filter(created_at=x)),
+    "filter value": lambda s, x: list(s.FeatureValue.filter(value=x)),
+    "exclude": lambda s, x: list(s.Record.exclude(name=x)),
+    "order_by": lambda s, x: list(s.Record.all().order_by(x)),
+    "values": lambda s, x: list(s.Record.all().values(x)),
+    "values_list": lambda s, x: list(s.Record.all().values_list(x)),
+    "to_list": lambda s, x: s.Record.all().to_list(x),
+    "slice": lambda s, x: s.Record.all()[x],
+    "contains": lambda s, x: x in s.Record.all(),
+    "or": lambda s, x: s.Record.all() | x,
+    "search": lambda s, x: s.Record.search(x).to_list(),
+    "search field": lambda s, x: s.Record.search("a", field=x).to_list(),
+    "search limit": lambda s, x: s.Record.search("a", limit=x).to_list(),
+    "lookup": lambda s, x: s.Record.lookup(x),
+    "lookup return": lambda s, x: s.Record.lookup("name", x),
+    "lookup keep": lambda s, x: s.Record.lookup(keep=x),
+    "pl include": lambda s, x: s.Record.pl(include=x),
+    "pl features": lambda s, x: s.Record.pl(features=x),
+    "pl limit": lambda s, x: s.Record.pl(limit=x),
+    "df limit": lambda s, x: s.Record.df(limit=x),
+    "from_values": lambda s, x: s.ULabel.from_values(x),
+    "from_values field": lambda s, x: s.ULabel.from_values(["a"], field=x),
+    "validate": lambda s, x: s.ULabel.validate(x),
+    "validate field": lambda s, x: s.ULabel.validate(["a"], field=x),
+    "inspect": lambda s, x: s.ULabel.inspect(x),
+    "standardize": lambda s, x: s.ULabel.standardize(x),
+    "using": lambda s, x: s.ULabel.using(x),
+    "new ULabel": lambda s, x: s.ULabel(x).save(),
+    "new ULabel description": lambda s, x: s.ULabel(name="odd", description=x).save(),
+    "new ULabel type": lambda s, x: s.ULabel(name="odd", type=x).save(),
+    "new ULabel uid": lambda s, x: s.ULabel(name="odd", uid=x).save(),
+    "new ULabel is_type": lambda s, x: s.ULabel(name="odd", is_type=x).save(),
+    "new Record features": lambda s, x: s.Record(name="odd", features=x).save(),
+    "new Record branch": lambda s, x: s.Record(name="odd", branch=x).save(),
+    "new Feature name": lambda s, x: s.Feature(name=x, dtype=float).save(),
+    "new Feature dtype": lambda s, x: s.Feature(name="odd", dtype=x).save(),
+    "new Feature multiple": lambda s, x: s.Feature(name="odd", dtype=int, multiple=x).save(),
+    "new Artifact": lambda s, x: s.Artifact(x).save(),
+    "new Artifact key": lambda s, x: s.Artifact("s3://bucket/odd", key=x).save(),
+    "new Run": lambda s, x: s.Run(x).save(),
+    "new Run status": lambda s, x: s.Run(status=x).save(),
+    "new Run started_at": lambda s, x: s.Run(started_at=x).save(),
+    "new Transform": lambda s, x: s.Transform(x).save(),
+    "new User": lambda s, x: s.User(x).save(),
+    "new Branch": lambda s, x: s.Branch(x).save(),
+    "new FeatureValue": lambda s, x: s.FeatureValue(x, 1.0).save(),
+    "get_or_create feature": lambda s, x: s.FeatureValue.get_or_create(x, 1.0),
+    "get_or_create value": lambda s, x: s.FeatureValue.get_or_create("dose", x),
+    "set field": lambda s, x: setattr(_record(s), "name", x),
+    "set foreign": lambda s, x: setattr(_record(s), "type", x),
+    "update": lambda s, x: s.Record.filter(name="r").update(description=x),
+    "update type": lambda s, x: s.Record.filter(name="r").update(type=x),
+    "add_values": lambda s, x: _record(s).features.add_values(x),
+    "add_values value": lambda s, x: _record(s).features.add_values({"dose": x}),
+    "add_values key": lambda s, x: _record(s).features.add_values({_key(x): 1.0}),
+    "add_values cat": lambda s, x: _record(s).features.add_values({"tissue": x}),
+    "add_values tags": lambda s, x: _record(s).features.add_values({"tags": x}),
+    "update_values": lambda s, x: _record(s).features.update_values(x),
+    "set_values": lambda s, x: _record(s).features.set_values(x),
+    "remove_values": lambda s, x: _record(s).features.remove_values(x),
+    "remove_values value": lambda s, x: _record(s).features.remove_values({"dose": x}),
+    "features[...]": lambda s, x: _record(s).features[_key(x)],
+    "history": lambda s, x: _record(s).features.history(x),
+    "manager add": lambda s, x: _record(s).ulabels.add(x),
+    "manager remove": lambda s, x: _record(s).ulabels.remove(x),
+    "manager set": lambda s, x: _record(s).ulabels.set(x),
+    "add_synonym": lambda s, x: s.ULabel.get(name="lung").add_synonym(x),
+    "save": lambda s, x: s.save(x),
+    "save batch_size": lambda s, x: s.save([s.ULabel(name="lung")], batch_size=x),
+    "track": lambda s, x: s.track(x).__exit__(None, None, None),
+    "switch": lambda s, x: s.switch(x),
+    "view": lambda s, x: repr(s.view(x)),
+    "view limit": lambda s, x: repr(s.view(limit=x)),
+    "sql": lambda s, x: s.sql(x),
+    "sql params": lambda s, x: s.sql("SELECT 1 AS a", x),
+    "settings.branch": lambda _, x: setattr(dft.settings, "branch", x),
+    "settings.space": lambda _, x: setattr(dft.settings, "space", x),
+    "connect": lambda _, x: dft.connect(x, default=False).close(),
+    "connect name": lambda _, x: dft.connect(name=x, default=False).close(),
+    "predicate": lambda s, x: list(s.Record.filter(s.Feature.get(name="dose") > x)),
+    "isin": lambda s, x: list(s.Record.filter(s.Feature.get(name="dose").isin(x))),
+    "between": lambda s, x: list(s.Record.filter(s.Feature.get(name="dose").between(x, x))),
+}
+
+
+def _record(store: Store) -> Any:
+    return store.Record.get(name="r")
+
+
+def _key(value: Any) -> Any:
+    return repr(value) if isinstance(value, list | dict) else value
+
+
+@pytest.mark.parametrize("call", CALLS)
+def test_what_is_no_argument_is_an_error_of_this_package(call: str, store: Store) -> None:
+    store.save(
+        [
+            store.Feature(name="dose", dtype=float),
+            store.Feature(name="tags", dtype=str, multiple=True),
+            store.Feature(name="tissue", dtype="cat[ULabel]"),
+            store.ULabel(name="lung"),
+        ]
+    )
+    store.Record(name="r", features={"dose": 1.0}).save()
+    for odd in ODD:
+        before = row_counts(store)
+        refused = None
+        try:
+            CALLS[call](store, odd)
+        except DuckfeatError as error:
+            refused = error
+        if refused is not None:
+            assert str(refused)
+            assert row_counts(store) == before, odd
+        store.switch("main")
+        dft.settings.space = "all"
