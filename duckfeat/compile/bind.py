@@ -3,84 +3,250 @@
 Each `filter()` call is one condition. A to-many relation is asked through a semi-join, so no row is ever
 doubled: all conditions of one call on the same relation hold for one related row; below a negation each
 stands for itself ("has none such"). Conditions are two-valued: a missing value fulfils nothing, so its
-negation is fulfilled.
+negation is fulfilled. No function here recurses on the depth of a condition.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from typing import Any
 
-from duckfeat.compile.feature_conditions import feature_condition, nested_condition, value_condition
-from duckfeat.compile.fragments import all_of, any_of
+from duckfeat.compile.computed import annotation
+from duckfeat.compile.expressions import (
+    SUBQUERY_LIMIT,
+    Expression,
+    Holders,
+    Leaf,
+    Negation,
+    Origin,
+    folded,
+    junction,
+    subqueries,
+    write,
+)
+from duckfeat.compile.feature_conditions import asks_missing, feature_condition, nested_condition, value_condition
+from duckfeat.compile.fragments import any_of
 from duckfeat.compile.lookups import apply, available_for, is_step, items_of
-from duckfeat.compile.scope import Context, Scope, pairs_sql
+from duckfeat.compile.scope import Context, Scope, pairs_sql, related_scope
 from duckfeat.compile.terms import closure
 from duckfeat.errors import FieldError, InvalidArgument, hint
 from duckfeat.model.feature_info import FeatureInfo
 from duckfeat.model.fields import Field, ForeignKey, Relation
 from duckfeat.model.q import Condition, Predicate, Q, RelatedTo
 
+Lookup = tuple[str, Any]
+Part = Condition | Lookup
+Way = tuple[str, ...]
+"""The relations from a table to the first to-many one of a lookup's path, that one included."""
 
-def bind(scope: Scope, condition: Condition) -> list[str]:
-    """Return the conditions, to be joined by AND, that one `filter()` call means for the rows of a scope."""
-    groups: list[tuple[set[str], list[Condition]]] = []
-    for part in conjuncts(condition):
-        many = set(_many_relations(scope, part, negated=False))
-        merged = [group for group in groups if many and group[0] & many]
-        for group in merged:
-            groups.remove(group)
-            many |= group[0]
-        groups.append((many, [known for group in merged for known in group[1]] + [part]))
-    return [
-        _related_exists(scope, parts) if many else all_of([_node(scope, part, negated=False) for part in parts])
+
+def bind(scope: Scope, conditions: Iterable[Condition]) -> str:
+    """Return what the conditions of one `filter()` call each mean together for the rows of a scope."""
+    return _text(scope, junction("AND", [_bound(scope, [condition]) for condition in conditions]))
+
+
+def _text(scope: Scope, expression: Expression) -> str:
+    if subqueries(expression) > SUBQUERY_LIMIT:
+        expression = folded(expression, scope.joins, lambda: scope.context.alias("h"))
+    return write(expression)
+
+
+@dataclass(frozen=True, slots=True)
+class _Join:
+    """What is still to be done with the last `size` parts that were bound."""
+
+    connector: str
+    size: int
+    negated: bool
+
+
+def _bound(scope: Scope, parts: Sequence[Part], *, skip: int = 0, joined: bool = False) -> Expression:
+    """Return parts that must all hold as one condition on the rows of a scope.
+
+    `skip` is how many words of each path lead to the scope. With `joined` to-many relations are joined to the scope,
+    otherwise each is asked through a semi-join.
+    """
+    ways = {} if joined else _ways(scope, parts, skip)
+    done: list[Expression] = []
+    todo: list[tuple[Any, bool]] = [(_All(tuple(parts)), False)]
+    while todo:
+        node, negated = todo.pop()
+        if isinstance(node, _Join):
+            made = junction(node.connector, done[len(done) - node.size :])
+            del done[len(done) - node.size :]
+            done.append(Negation(made) if node.negated else made)
+        elif isinstance(node, Q) and (node.negated or node.connector == "OR"):
+            inside = negated or node.negated
+            todo.append((_Join(node.connector, len(node.children), node.negated), False))
+            todo += [(child, inside) for child in reversed(node.children)]
+        elif isinstance(node, Q | _All):
+            below, related = _together(node, {} if negated else ways)
+            made_now = [_related(scope, way, group, skip) for way, group in related]
+            todo.append((_Join("AND", len(below) + len(made_now), negated=False), False))
+            todo += [(child, negated) for child in reversed(below)]
+            done += made_now
+        elif isinstance(node, tuple):
+            done.append(_lookup(scope, node, skip, negated=negated, joined=joined))
+        else:
+            done.append(_condition(scope, node))
+    return done[0]
+
+
+@dataclass(frozen=True, slots=True)
+class _All:
+    """Parts that must all hold."""
+
+    children: tuple[Part, ...]
+
+
+def _conjuncts(node: Q | _All) -> list[Part]:
+    """Return the parts of a condition that must all hold, also those of conditions within it."""
+    found: list[Part] = []
+    stack: list[Any] = [node]
+    while stack:
+        part = stack.pop()
+        if isinstance(part, Q | _All) and not _splits(part):
+            stack.extend(reversed(part.children))
+        else:
+            found.append(part)
+    return found
+
+
+def _splits(part: Q | _All) -> bool:
+    return isinstance(part, Q) and (part.negated or (part.connector == "OR" and len(part.children) != 1))
+
+
+Group = tuple[Way | None, list[Part]]
+
+
+def _together(node: Q | _All, ways: dict[int, frozenset[Way]]) -> tuple[list[Part], list[Group]]:
+    """Return the parts that must all hold apart from each other, and those that one related row must fulfil.
+
+    Parts that share a to-many relation belong together. A group without a way mixes relations.
+    """
+    groups: list[tuple[frozenset[Way], list[Part]]] = []
+    for part in _conjuncts(node):
+        many = ways.get(id(part), frozenset())
+        merged = [group for group in groups if many & group[0]]
+        if merged:
+            groups = [group for group in groups if not many & group[0]]
+        joined = many.union(*(group[0] for group in merged))
+        groups.append((joined, [known for group in merged for known in group[1]] + [part]))
+    apart = [part for many, parts in groups for part in parts if len(parts) == 1 and not isinstance(part, tuple)]
+    lone = [part for many, parts in groups for part in parts if len(parts) == 1 and isinstance(part, tuple)]
+    related: list[Group] = [
+        (next(iter(many)) if len(many) == 1 and all(_pure(part, ways) for part in parts) else None, parts)
         for many, parts in groups
+        if len(parts) > 1
     ]
+    return lone + apart, related
 
 
-def conjuncts(condition: Condition) -> Iterable[Condition]:
-    """Yield the parts of a condition that must all hold."""
-    if (
-        isinstance(condition, Q)
-        and not condition.negated
-        and (condition.connector == "AND" or len(condition.children) == 1)
-    ):
-        for child in condition.children:
-            if isinstance(child, tuple):
-                yield Q(**{child[0]: child[1]})
-            else:
-                yield from _nested_conjuncts(condition, child)
-    else:
-        yield condition
+def _pure(part: Part, ways: dict[int, frozenset[Way]]) -> bool:
+    """Tell whether a part is made of lookups through to-many relations alone, none of them negated."""
+    return all(
+        bool(ways.get(id(node))) if isinstance(node, tuple) else isinstance(node, Q) and not node.negated
+        for node in _nodes(part)
+    )
 
 
-def _nested_conjuncts(parent: Q, child: Condition) -> Iterable[Condition]:
-    return (child,) if child == parent else conjuncts(child)
+def _nodes(*roots: Part) -> list[Part]:
+    """Return every part of conditions, those above before those below."""
+    found: list[Part] = []
+    stack: list[Part] = [*roots]
+    while stack:
+        node = stack.pop()
+        found.append(node)
+        if isinstance(node, Q):
+            stack.extend(node.children)
+    return found
 
 
-def _related_exists(scope: Scope, parts: list[Condition]) -> str:
-    inner = Scope(scope.context, scope.table)
-    condition = all_of([_node(inner, part, negated=False) for part in parts])
-    return f"{scope.column('id')} IN (SELECT {inner.column('id')} FROM {inner.source} WHERE {condition})"
+def _ways(scope: Scope, parts: Sequence[Part], skip: int) -> dict[int, frozenset[Way]]:
+    """Return the to-many relations that each part asks through without negation, by the part's id."""
+    known: dict[int, frozenset[Way]] = {}
+    for node in reversed(_nodes(*parts)):
+        if isinstance(node, tuple):
+            way = _way(scope, node[0].split("__")[skip:])
+            known[id(node)] = frozenset({way} if way else ())
+        elif isinstance(node, Q) and not node.negated:
+            known[id(node)] = frozenset().union(*(known[id(child)] for child in node.children))
+        else:
+            known[id(node)] = frozenset()
+    return known
 
 
-def _node(scope: Scope, node: Condition, *, negated: bool) -> str:
-    """Return a condition, inside `negated` many negations (even or odd), as SQL."""
+def _way(scope: Scope, segments: Sequence[str]) -> Way | None:
+    """Return the relations that a path takes up to the first to-many one; None if it takes none such."""
+    table = scope.table
+    for end, segment in enumerate(segments, 1):
+        relation = table.relations.get(segment)
+        if relation is None:
+            return None
+        if relation.many:
+            return tuple(segments[:end])
+        table = scope.context.catalog[relation.target]
+    return None
+
+
+def _related(scope: Scope, way: Way | None, parts: Sequence[Part], skip: int) -> Expression:
+    """Return the condition that one related row fulfils all parts, or where there is none, a row of nothing does."""
+    if way is None:
+        inner = scope.again()
+        condition = _text(inner, _bound(inner, parts, skip=skip, joined=True))
+        sql = f"{scope.column('id')} IN (SELECT {inner.column('id')} FROM {inner.source} WHERE {condition})"
+        return Leaf(f"coalesce({sql}, FALSE)" if scope.outer else sql, subqueries=1)
+    origin, inner, id_ = _reached(scope, way)
+    nullable = scope.outer or len(way) > 1
+    some = Holders(id_, origin, nullable=nullable)
+    if all(_only_missing(part, skip + len(way)) for part in parts):
+        operands = [part[1] for part in parts if isinstance(part, tuple)]
+        return junction("AND", [Negation(some) if operand else some for operand in operands])
+    fulfilled = _text(inner, _bound(inner, parts, skip=skip + len(way)))
+    found = Holders(id_, origin, fulfilled, nullable)
+    return junction("OR", [found, Negation(some)]) if _nothing_fulfils(parts) else found
+
+
+def _only_missing(part: Part, skip: int) -> bool:
+    return isinstance(part, tuple) and part[0].split("__")[skip:] == ["isnull"] and isinstance(part[1], bool)
+
+
+def _nothing_fulfils(parts: Sequence[Part]) -> bool:
+    """Tell whether a row of missing values alone fulfils parts that must all hold."""
+    fulfilled: dict[int, bool] = {}
+    for node in reversed(_nodes(*parts)):
+        if isinstance(node, tuple):
+            steps = tuple(step for step in node[0].split("__")[-1:] if is_step(step))
+            fulfilled[id(node)] = asks_missing(steps, node[1]) is True
+        elif isinstance(node, Q):
+            decide = all if node.connector == "AND" else any
+            fulfilled[id(node)] = decide(fulfilled[id(child)] for child in node.children)
+    return all(fulfilled[id(part)] for part in parts)
+
+
+def _reached(scope: Scope, way: Way) -> tuple[Origin, Scope, str]:
+    """Return the rows that a way leads to, their scope, and the SQL of the id here that they belong to."""
+    near, relation = scope, scope.table.relations[way[0]]
+    id_ = near.column("id")
+    for name in way[1:]:
+        id_ = near.column(relation.column)
+        following = scope.context.catalog[relation.target].relations[name]
+        near = near if following.many else near.reach(relation)
+        relation = following
+    if way not in scope.related:
+        inner, column, base = related_scope(scope.context, relation)
+        scope.related[way] = (Origin(column, lambda: " ".join([base, *inner.joins])), inner)
+    origin, inner = scope.related[way]
+    return origin, inner, id_
+
+
+def _condition(scope: Scope, node: Any) -> Expression:
     if isinstance(node, Predicate):
         return predicate_condition(scope, node)
-    if isinstance(node, RelatedTo):
-        return f"{scope.column('id')} IN ({_led_to(scope.context, node)})"
-    if not isinstance(node, Q):
+    if not isinstance(node, RelatedTo):
         raise InvalidArgument(f"{node!r} is not a condition that can be asked of {scope.table.name}", value=node)
-    inside = negated ^ node.negated
-    parts = [
-        _lookup(scope, child[0], child[1], negated=inside)
-        if isinstance(child, tuple)
-        else _node(scope, child, negated=inside)
-        for child in node.children
-    ]
-    joined = all_of(parts) if node.connector == "AND" else any_of(parts)
-    return f"(NOT {joined})" if node.negated and parts else joined
+    return Leaf(f"{scope.column('id')} IN ({_led_to(scope.context, node)})", subqueries=1)
 
 
 def _led_to(context: Context, node: RelatedTo) -> str:
@@ -88,28 +254,35 @@ def _led_to(context: Context, node: RelatedTo) -> str:
     return closure(pairs, near) if node.closure else f"SELECT b FROM ({pairs}) WHERE {near}"
 
 
-def _lookup(scope: Scope, key: str, operand: Any, *, negated: bool) -> str:
-    segments = key.split("__")
-    if negated and _crosses_many(scope, segments):
-        inner = Scope(scope.context, scope.table)
-        condition = path_condition(inner, segments, operand, key)
-        return f"({scope.column('id')} IN (SELECT {inner.column('id')} FROM {inner.source} WHERE {condition}))"
-    condition = path_condition(scope, segments, operand, key)
-    return f"coalesce({condition}, FALSE)" if negated else condition
+def _lookup(scope: Scope, lookup: Lookup, skip: int, *, negated: bool, joined: bool) -> Expression:
+    segments = lookup[0].split("__")[skip:]
+    way = None if joined and not negated else _way(scope, segments)
+    if way is not None:
+        return _related(scope, way, [lookup], skip)
+    found = _path(scope, segments, lookup[1], inside=skip > 0)
+    return Leaf(f"coalesce({found.sql}, FALSE)") if negated and isinstance(found, Leaf) else found
 
 
-def path_condition(scope: Scope, segments: list[str], operand: Any, key: str) -> str:
-    """Return the condition of a lookup path ("created_by__handle__startswith") on the rows of a scope."""
-    name, rest = segments[0], segments[1:]
-    table = scope.table
-    relation = table.relations.get(name)
-    if relation and (relation.many or (rest and not is_step(rest[0]))):
-        if rest and not is_step(rest[0]):
-            return path_condition(scope.reach(relation), rest, operand, key)
-        return _id_condition(scope.reach(relation), relation, tuple(rest), operand)
-    if table.has(name):
-        return _field_condition(scope, table.field(name), tuple(rest), operand)
-    if table.entity and (found := _feature(scope, segments)):
+def _path(scope: Scope, segments: Sequence[str], operand: Any, *, inside: bool) -> Expression:
+    """Return the condition of a lookup path ("created_by__handle__startswith") on the rows of a scope.
+
+    `inside` tells that a relation led to the scope, so that no field at all means the related record itself.
+    """
+    relation: Relation | None = None
+    while segments and segments[0] in scope.table.relations:
+        relation = scope.table.relations[segments[0]]
+        if not relation.many and (len(segments) == 1 or is_step(segments[1])):
+            break
+        scope, segments, inside = scope.reach(relation), segments[1:], True
+    if not segments or (inside and is_step(segments[0]) and not scope.table.has(segments[0])):
+        return Leaf(_id_condition(scope, relation, tuple(segments), operand))
+    name, rest = segments[0], tuple(segments[1:])
+    if name in scope.annotations:
+        output = annotation(scope, name)
+        return Leaf(apply(scope.context.params, output.sql, output.content, rest, operand, name))
+    if scope.table.has(name):
+        return Leaf(_field_condition(scope, scope.table.field(name), rest, operand))
+    if scope.table.entity and (found := _feature(scope, segments)):
         feature, steps = found
         return feature_condition(scope, feature, steps, operand, _category_condition)
     raise _unknown(scope, name)
@@ -125,9 +298,9 @@ def _field_condition(scope: Scope, field: Field[Any], steps: tuple[str, ...], op
     return apply(params, scope.column(field.column), field.type, steps, operand, what)
 
 
-def _id_condition(scope: Scope, relation: Relation, steps: tuple[str, ...], operand: Any) -> str:
-    what = f"{relation.source}.{relation.name}"
-    operand = _ids(operand, relation.target, what)
+def _id_condition(scope: Scope, relation: Relation | None, steps: tuple[str, ...], operand: Any) -> str:
+    what = f"{relation.source}.{relation.name}" if relation else scope.table.name
+    operand = _ids(operand, scope.table.name, what)
     return apply(scope.context.params, scope.column("id"), "int", steps, operand, what)
 
 
@@ -145,7 +318,7 @@ def _ids(operand: Any, target: str, what: str) -> Any:
     return operand.id
 
 
-def _feature(scope: Scope, segments: list[str]) -> tuple[FeatureInfo, tuple[str, ...]] | None:
+def _feature(scope: Scope, segments: Sequence[str]) -> tuple[FeatureInfo, tuple[str, ...]] | None:
     """Find the longest beginning of a path that is a feature's name."""
     for end in range(len(segments), 0, -1):
         found = scope.context.features.find("__".join(segments[:end]))
@@ -156,7 +329,7 @@ def _feature(scope: Scope, segments: list[str]) -> tuple[FeatureInfo, tuple[str,
 
 def _unknown(scope: Scope, name: str) -> FieldError:
     table = scope.table
-    available = [*table.fields, *table.relations]
+    available = [*table.fields, *table.relations, *scope.annotations]
     features = scope.context.features.names() if table.entity else []
     what = "field or feature" if table.entity else "field"
     return FieldError(
@@ -167,7 +340,7 @@ def _unknown(scope: Scope, name: str) -> FieldError:
     )
 
 
-def predicate_condition(scope: Scope, predicate: Predicate) -> str:
+def predicate_condition(scope: Scope, predicate: Predicate) -> Expression:
     """Return the condition of a feature predicate on the rows of a scope whose records carry features."""
     if scope.table.entity is None:
         raise FieldError(f"{scope.table.name} carries no features: {predicate!r} cannot be asked of it")
@@ -184,14 +357,14 @@ def _category_condition(target: Scope, steps: tuple[str, ...], operand: Any) -> 
     """Return the condition on the registry of a categorical feature: by record, or by name or ontology id."""
     table = target.table
     if steps and table.has(steps[0]):
-        return path_condition(target, list(steps), operand, "__".join(steps))
+        return _text(target, _bound(target, [("__".join(steps), operand)]))
     if hasattr(type(operand), "__registry__") or _holds_records(operand):
-        return _id_condition(target, Relation("id", table.name, table.name, "fk"), steps, operand)
+        return _id_condition(target, None, steps, operand)
     names = [table.label, *(name for name in ("ontology_id",) if name in table.fields)]
     if steps and steps[-1] == "in":
         operand = items_of(operand)
     _check_category_step(table.name, steps)
-    return any_of([path_condition(target, [name, *steps], operand, name) for name in names])
+    return any_of([_field_condition(target, table.field(name), steps, operand) for name in names])
 
 
 def _check_category_step(registry: str, steps: tuple[str, ...]) -> None:
@@ -202,26 +375,3 @@ def _check_category_step(registry: str, steps: tuple[str, ...]) -> None:
 
 def _holds_records(operand: Any) -> bool:
     return isinstance(operand, list | tuple | set) and any(hasattr(type(item), "__registry__") for item in operand)
-
-
-def _crosses_many(scope: Scope, segments: list[str]) -> bool:
-    table = scope.table
-    for segment in segments:
-        relation = table.relations.get(segment)
-        if relation is None:
-            return False
-        if relation.many:
-            return True
-        table = scope.context.catalog[relation.target]
-    return False
-
-
-def _many_relations(scope: Scope, node: Any, *, negated: bool) -> Iterable[str]:
-    """Yield the first to-many relation of each path that is asked without negation."""
-    if isinstance(node, Q):
-        for child in node.children:
-            yield from _many_relations(scope, child, negated=negated ^ node.negated)
-    elif isinstance(node, tuple) and not negated:
-        segments = node[0].split("__")
-        if _crosses_many(scope, segments):
-            yield segments[0]

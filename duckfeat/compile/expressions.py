@@ -1,21 +1,23 @@
 """Bound conditions as a small tree, and the SQL text it becomes.
 
-A leaf is SQL already; `Holders` are the ids that have a value of a feature. The tree is built and written
-without recursion on its depth: thousands of terms, in a row or nested, give text that stays shallow.
+A leaf is SQL already; `Holders` are the ids that have some row elsewhere: a value of a feature, a related record.
+The tree is built and written without recursion on its depth: thousands of terms, in a row or nested, give text that
+stays shallow.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 from duckfeat.compile.fragments import FALSE, TRUE, all_of, any_of
 
 PLAIN_DEPTH = 40
 """Conditions nested no deeper are written as they stand; deeper ones as decisions, which stay shallow."""
 
-SUBQUERY_LIMIT = 500
-"""How many subqueries one question may have: DuckDB plans each inside the one before it."""
+SUBQUERY_LIMIT = 100
+"""How many subqueries one condition may have: DuckDB plans each inside the one before it. More become one join."""
 
 _NESTED_HOLDERS = 4
 
@@ -28,28 +30,58 @@ class Leaf:
     subqueries: int = 0
 
 
+@dataclass(frozen=True, eq=False, slots=True)
+class Origin:
+    """Rows that belong to ids: the SQL of the id in them, their FROM clause, and which of them count.
+
+    The FROM clause is read when the statement is written, since conditions on the rows may add joins to it. `single`
+    tells that each id has one row there at most.
+    """
+
+    near: str
+    source: Callable[[], str]
+    where: str = TRUE
+    single: bool = False
+
+    def select(self, *conditions: str) -> str:
+        """Return the subquery of the ids that have a row which fulfils the conditions."""
+        return f"SELECT {self.near} FROM {self.source()} WHERE {self._where(conditions)}"
+
+    def select_all(self, conditions: Sequence[str]) -> str:
+        """Return the subquery of the ids that have, for each of the conditions, a row which fulfils it."""
+        having = all_of([f"bool_or({condition})" for condition in conditions])
+        return f"SELECT {self.near} FROM {self.source()} WHERE {self._where(())} GROUP BY {self.near} HAVING {having}"
+
+    def grouped(self, conditions: Sequence[str]) -> str:
+        """Return the subquery that tells for each `id` whether a row fulfils each condition, as `h0`, `h1`, ..."""
+        told = ", ".join(f"bool_or({condition}) AS h{at}" for at, condition in enumerate(conditions))
+        return f"SELECT {self.near} AS id, {told} FROM {self.source()} WHERE {self._where(())} GROUP BY {self.near}"
+
+    def _where(self, conditions: Sequence[str]) -> str:
+        return " AND ".join(part for part in (self.where, *conditions) if part != TRUE) or TRUE
+
+
 @dataclass(frozen=True, slots=True)
 class Holders:
-    """The condition that an id is among the entities that `source WHERE where AND condition` gives.
+    """The condition that an id is among those that have a row of an origin which fulfils `condition`.
 
-    `single` tells that each entity has one row there at most.
+    `nullable` tells that the id may be missing, which fulfils nothing.
     """
 
     id: str
-    source: str
-    where: str
-    condition: str | None
-    single: bool
+    origin: Origin
+    condition: str = TRUE
+    nullable: bool = False
 
     @property
-    def key(self) -> tuple[str, str, str]:
+    def key(self) -> tuple[str, Origin]:
         """What two of them must share to be asked as one."""
-        return self.id, self.source, self.where
+        return self.id, self.origin
 
-    def select(self, also: str = "") -> str:
-        """Return the subquery of the entities."""
-        condition = f" AND {self.condition}" if self.condition else ""
-        return f"SELECT n.entity_id FROM {self.source} WHERE {self.where}{condition}{also}"
+    def among(self, select: str) -> str:
+        """Return the condition that the id is one of those that a subquery gives."""
+        condition = f"{self.id} IN ({select})"
+        return f"coalesce({condition}, FALSE)" if self.nullable else condition
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,31 +103,54 @@ Expression = Leaf | Holders | Junction | Negation
 
 
 def junction(connector: str, parts: Iterable[Expression]) -> Expression:
-    """Return conditions joined by AND or OR; those on one feature that can be asked at once become one.
+    """Return conditions joined by AND or OR; those on one origin that can be asked at once become one.
 
     >>> junction("OR", [Leaf("a"), Leaf("b")])
     Junction(connector='OR', parts=(Leaf(sql='a', subqueries=0), Leaf(sql='b', subqueries=0)))
     """
     kept: list[Expression] = []
-    merging: dict[tuple[str, str, str], list[Holders]] = {}
+    merging: dict[tuple[Any, ...], list[str]] = {}
     for part in parts:
-        if isinstance(part, Holders) and part.condition and (connector == "OR" or part.single):
-            if part.key not in merging:
-                kept.append(part)
-            merging.setdefault(part.key, []).append(part)
-        else:
+        key = _merging_key(connector, part)
+        if key is None or key not in merging:
             kept.append(part)
+        if key is not None:
+            merging.setdefault(key, []).append(_holders(part).condition)
     merged = tuple(_merged(connector, merging, part) for part in kept)
     if not merged:
         return Leaf(TRUE if connector == "AND" else FALSE)
     return merged[0] if len(merged) == 1 else Junction(connector, merged)
 
 
-def _merged(connector: str, merging: dict[tuple[str, str, str], list[Holders]], part: Expression) -> Expression:
-    if not isinstance(part, Holders) or not part.condition or part.key not in merging:
+def _holders(part: Expression) -> Holders:
+    inner = part.part if isinstance(part, Negation) else part
+    if not isinstance(inner, Holders):
+        raise TypeError(part)
+    return inner
+
+
+def _merging_key(connector: str, part: Expression) -> tuple[Any, ...] | None:
+    """Return what conditions that can be asked at once share, or None.
+
+    One row may fulfil any of several conditions, so those joined by OR can, and negated ones joined by AND. The
+    others can where there is one row at most.
+    """
+    inner = part.part if isinstance(part, Negation) else part
+    if not isinstance(inner, Holders):
+        return None
+    negated = isinstance(part, Negation)
+    any_row = connector == ("AND" if negated else "OR")
+    return (negated, *inner.key) if any_row or inner.origin.single else None
+
+
+def _merged(connector: str, merging: dict[tuple[Any, ...], list[str]], part: Expression) -> Expression:
+    key = _merging_key(connector, part)
+    if key is None or len(merging[key]) == 1:
         return part
-    conditions = [same.condition or TRUE for same in merging[part.key]]
-    return replace(part, condition=all_of(conditions) if connector == "AND" else any_of(conditions))
+    negated = isinstance(part, Negation)
+    joined = any_of(merging[key]) if connector == ("AND" if negated else "OR") else all_of(merging[key])
+    merged = replace(_holders(part), condition=joined)
+    return Negation(merged) if negated else merged
 
 
 def children(node: Expression) -> tuple[Expression, ...]:
@@ -137,11 +192,33 @@ def write(root: Expression) -> str:
     return _plain(root) if depths[id(root)] <= PLAIN_DEPTH else _decided(root, sizes)
 
 
+def folded(root: Expression, joins: list[str], alias: Callable[[], str]) -> Expression:
+    """Return a condition without subqueries of its own: each origin is joined once and told all its conditions."""
+    groups: dict[tuple[str, Origin], dict[str, int]] = {}
+    for node in ordered(root):
+        if isinstance(node, Holders):
+            conditions = groups.setdefault(node.key, {})
+            conditions.setdefault(node.condition, len(conditions))
+    names = {key: alias() for key in groups}
+    for key, conditions in groups.items():
+        id_, origin = key
+        joins.append(f"LEFT JOIN ({origin.grouped(list(conditions))}) AS {names[key]} ON {names[key]}.id = {id_}")
+    made: dict[int, Expression] = {}
+    for node in ordered(root):
+        if isinstance(node, Holders):
+            made[id(node)] = Leaf(f"coalesce({names[node.key]}.h{groups[node.key][node.condition]}, FALSE)")
+        elif isinstance(node, Junction):
+            made[id(node)] = Junction(node.connector, tuple(made[id(part)] for part in node.parts))
+        else:
+            made[id(node)] = Negation(made[id(node.part)]) if isinstance(node, Negation) else node
+    return made[id(root)]
+
+
 def _plain(node: Expression) -> str:
     if isinstance(node, Leaf):
         return node.sql
     if isinstance(node, Holders):
-        return f"{node.id} IN ({node.select()})"
+        return node.among(node.origin.select(node.condition))
     if isinstance(node, Negation):
         return f"(NOT {_plain(node.part)})"
     if node.connector == "AND":
@@ -149,35 +226,51 @@ def _plain(node: Expression) -> str:
     return any_of(_united(node.parts))
 
 
-def _intersected(parts: Sequence[Expression]) -> list[str]:
-    """Write conditions joined by AND: those on several features inside one another, which narrows each scan."""
-    chains: dict[str, list[Holders]] = {}
+def _by_id(parts: Sequence[Expression]) -> tuple[list[list[Holders]], list[str]]:
+    """Return those that ask for rows of one id together, and the others as text."""
+    sets: dict[tuple[str, bool], list[Holders]] = {}
     written = []
     for part in parts:
         if isinstance(part, Holders):
-            chains.setdefault(part.id, []).append(part)
+            sets.setdefault((part.id, part.nullable), []).append(part)
         else:
             written.append(_plain(part))
-    for id_, chain in chains.items():
-        for start in range(0, len(chain), _NESTED_HOLDERS):
-            inner = ""
-            for holders in reversed(chain[start : start + _NESTED_HOLDERS]):
-                select = holders.select(inner)
-                inner = f" AND n.entity_id IN ({select})"
-            written.insert(0, f"{id_} IN ({select})")
+    return list(sets.values()), written
+
+
+def _intersected(parts: Sequence[Expression]) -> list[str]:
+    """Write conditions joined by AND: those on several origins inside one another, which narrows each scan."""
+    chains, written = _by_id(parts)
+    for chain in chains:
+        same: dict[Origin, list[Holders]] = {}
+        for holders in chain:
+            same.setdefault(holders.origin, []).append(holders)
+        crowded = {origin: known for origin, known in same.items() if len(known) > _NESTED_HOLDERS}
+        written += [
+            known[0].among(origin.select_all([holders.condition for holders in known]))
+            for origin, known in crowded.items()
+        ]
+        lone = [holders for holders in chain if holders.origin not in crowded]
+        written += [_nested(lone[at : at + _NESTED_HOLDERS]) for at in range(0, len(lone), _NESTED_HOLDERS)]
     return written
 
 
+def _nested(chain: Sequence[Holders]) -> str:
+    select, inside = "", ""
+    for holders in reversed(chain):
+        inner = f"{holders.origin.near} IN ({inside})" if inside else TRUE
+        select = inside = holders.origin.select(holders.condition, inner)
+    return chain[0].among(select)
+
+
 def _united(parts: Sequence[Expression]) -> list[str]:
-    """Write conditions joined by OR: those on several features as one set of ids."""
-    sets: dict[str, list[str]] = {}
-    written = []
-    for part in parts:
-        if isinstance(part, Holders):
-            sets.setdefault(part.id, []).append(part.select())
-        else:
-            written.append(_plain(part))
-    return [f"{id_} IN ({' UNION ALL '.join(selects)})" for id_, selects in sets.items()] + written
+    """Write conditions joined by OR: those on several origins as one set of ids."""
+    sets, written = _by_id(parts)
+    written += [
+        united[0].among(" UNION ALL ".join(holders.origin.select(holders.condition) for holders in united))
+        for united in sets
+    ]
+    return written
 
 
 def _decided(root: Expression, sizes: dict[int, int]) -> str:

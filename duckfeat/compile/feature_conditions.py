@@ -6,10 +6,11 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 from duckfeat.compile.columns import category_table
-from duckfeat.compile.fragments import FALSE, Parameters, all_of, any_of
+from duckfeat.compile.expressions import Expression, Holders, Negation, Origin, junction
+from duckfeat.compile.fragments import Parameters, all_of, any_of
 from duckfeat.compile.lookups import LOOKUPS, apply, available_for, is_step, items_of, unknown_step
 from duckfeat.compile.operands import Mismatch, kinds_of
-from duckfeat.compile.scope import Scope
+from duckfeat.compile.scope import Scope, current_annotations
 from duckfeat.errors import FieldError, InvalidArgument
 from duckfeat.model.feature_info import FeatureInfo
 from duckfeat.model.kinds import KINDS
@@ -25,27 +26,26 @@ def feature_condition(
     category: Category,
     *,
     every: bool = False,
-) -> str:
+) -> Expression:
     """Return the condition that an entity's current values of a feature fulfil a lookup.
 
     With `every` all of them must, and there must be one.
     """
-    missing = _asks_missing(steps, operand)
+    missing = asks_missing(steps, operand)
     if missing is not None:
-        return ("NOT " if missing else "") + _has(scope, feature, None)
+        return _missing(scope, feature, missing=missing)
     if feature.dtype.is_cat:
-        target = Scope(scope.context, category_table(scope, feature))
-        condition = category(target, steps, operand)
-        return _has(scope, feature, condition, target=target, every=every)
+        origin, target = _category_origin(scope, feature)
+        return _has(scope, origin, category(target, steps, operand), every=every)
     if feature.dtype.is_json and steps and not is_step(steps[0]):
         path, rest = split_path(steps)
         return nested_condition(scope, feature, path, rest, operand, every=every)
-    value = scope.context.alias("v")
-    condition = _typed_condition(scope.context.params, feature, value, steps, operand)
-    return _has(scope, feature, condition, value=value, every=every)
+    condition = _typed_condition(scope.context.params, feature, _VALUE, steps, operand)
+    return _has(scope, _value_origin(scope, feature), condition, every=every)
 
 
-def _asks_missing(steps: tuple[str, ...], operand: Any) -> bool | None:
+def asks_missing(steps: tuple[str, ...], operand: Any) -> bool | None:
+    """Tell whether a lookup asks for what is missing, for what is there (False), or neither (None)."""
     if steps == ("isnull",):
         if not isinstance(operand, bool):
             raise InvalidArgument(f"isnull takes True or False, not {operand!r}", value=operand)
@@ -53,33 +53,57 @@ def _asks_missing(steps: tuple[str, ...], operand: Any) -> bool | None:
     return True if operand is None and steps in ((), ("exact",)) else None
 
 
-def _has(
-    scope: Scope,
-    feature: FeatureInfo,
-    condition: str | None,
-    *,
-    value: str | None = None,
-    target: Scope | None = None,
-    every: bool = False,
-) -> str:
-    """Return the semi-join: the entity has a current value of the feature that fulfils the condition."""
-    context = scope.context
-    note, number = context.alias("n"), context.params.add(feature.id)
-    source = f"current_{scope.table.entity}_annotations AS {note}"
-    if target is not None:
-        source += f" JOIN {target.table.source} AS {target.alias} ON {target.alias}.id = {note}.value_id"
-        source += "".join(f" {joined}" for joined in target.joins)
-    elif value is not None:
-        source += f" JOIN typed_values AS {value} ON {value}.id = {note}.value_id AND {value}.feature_id = {number}"
+_VALUE = "v"
 
-    def having(extra: str | None) -> str:
-        narrowed = f" AND {extra}" if extra else ""
-        select = f"SELECT {note}.entity_id FROM {source} WHERE {note}.feature_id = {number}{narrowed}"
-        return f"{scope.column('id')} IN ({select})"
 
+def _missing(scope: Scope, feature: FeatureInfo, *, missing: bool) -> Expression:
+    holders = Holders(scope.column("id"), _note_origin(scope, feature), nullable=scope.outer)
+    return Negation(holders) if missing else holders
+
+
+def _has(scope: Scope, origin: Origin, condition: str, *, every: bool = False) -> Expression:
+    """Return the condition that the entity has a current value of the feature, one that fulfils `condition`."""
+    id_ = scope.column("id")
     if not every:
-        return f"({having(condition)})"
-    return f"({having(None)} AND NOT {having(f'NOT coalesce({condition}, FALSE)')})"
+        return Holders(id_, origin, condition, scope.outer)
+    failing = Holders(id_, origin, f"NOT coalesce({condition}, FALSE)", scope.outer)
+    return junction("AND", [Holders(id_, origin, nullable=scope.outer), Negation(failing)])
+
+
+def _note_origin(scope: Scope, feature: FeatureInfo) -> Origin:
+    """Return the current annotations `n` of an entity with a feature."""
+    return _origin(scope, feature, "")
+
+
+def _value_origin(scope: Scope, feature: FeatureInfo) -> Origin:
+    """Return the current annotations with their typed values, called `v`."""
+    joined = f"JOIN typed_values AS {_VALUE} ON {_VALUE}.id = n.value_id AND {_VALUE}.feature_id = "
+    joined += scope.context.params.once(feature.id)
+    return _origin(scope, feature, joined)
+
+
+def _origin(scope: Scope, feature: FeatureInfo, joined: str) -> Origin:
+    key = ("annotations", feature.id, joined)
+    if key not in scope.related:
+        scope.related[key] = (_annotations(scope, feature, lambda: [joined] if joined else []), scope)
+    return scope.related[key][0]
+
+
+def _annotations(scope: Scope, feature: FeatureInfo, joined: Callable[[], Iterable[str]]) -> Origin:
+    word, number = scope.table.entity or "", scope.context.params.once(feature.id)
+    where = f"n.feature_id = {number} AND {current_annotations(word, f'a.feature_id = {number}')}"
+    return Origin("n.entity_id", lambda: " ".join([f"{word}_annotations AS n", *joined()]), where, not feature.multiple)
+
+
+def _category_origin(scope: Scope, feature: FeatureInfo) -> tuple[Origin, Scope]:
+    """Return the current annotations with the records of the registry they name, and the scope of those."""
+    key = ("category", feature.id)
+    if key not in scope.related:
+        target = Scope(scope.context, category_table(scope, feature))
+        joined = f"JOIN {target.table.source} AS {target.alias} ON {target.alias}.id = n.value_id"
+        origin = _annotations(scope, feature, lambda: [joined, *target.joins])
+        scope.related[key] = (origin, target)
+    return scope.related[key]
 
 
 def _typed_condition(params: Parameters, feature: FeatureInfo, value: str, steps: tuple[str, ...], operand: Any) -> str:
@@ -113,8 +137,9 @@ def value_condition(scope: Scope, steps: tuple[str, ...], operand: Any, what: st
     if steps and not is_step(steps[0]):
         path, rest = split_path(steps)
         return _nested(params, scope.alias, path, rest, operand, what)
-    if _asks_missing(steps, operand) is not None:
-        return FALSE if _asks_missing(steps, operand) else "TRUE"
+    missing = asks_missing(steps, operand)
+    if missing is not None:
+        return f"{scope.alias}.id IS NULL" if missing else f"{scope.alias}.id IS NOT NULL"
     columns = {kind: scope.column(KINDS[kind].column) for kind in KINDS}
     return kind_conditions(params, columns, steps, operand, what)
 
@@ -170,17 +195,17 @@ def nested_condition(
     operand: Any,
     *,
     every: bool = False,
-) -> str:
+) -> Expression:
     """Return the condition on a place inside an entity's dict or list values of a feature."""
     if not feature.dtype.is_json:
         raise FieldError(f"feature {feature.name!r} has dtype {feature.dtype.name}: there is nothing inside it")
-    value = scope.context.alias("v")
     what = f"feature {feature.name!r} at {list(path)}"
-    if _asks_missing(steps, operand):
-        found = _nested(scope.context.params, value, path, ("isnull",), False, what)
-        return f"(NOT {_has(scope, feature, found, value=value)})"
-    condition = _nested(scope.context.params, value, path, steps, operand, what)
-    return _has(scope, feature, condition, value=value, every=every)
+    origin = _value_origin(scope, feature)
+    if asks_missing(steps, operand):
+        found = _nested(scope.context.params, _VALUE, path, ("isnull",), False, what)
+        return Negation(_has(scope, origin, found))
+    condition = _nested(scope.context.params, _VALUE, path, steps, operand, what)
+    return _has(scope, origin, condition, every=every)
 
 
 def _nested(
@@ -195,7 +220,7 @@ def _nested(
     column, place = f"{value}.json_value", params.add(pointer(path))
     kind = f"json_type({column}, {place})"
     text = f"json_extract_string({column}, {place})"
-    missing = _asks_missing(steps, operand)
+    missing = asks_missing(steps, operand)
     if missing is not None:
         return f"coalesce({kind}, 'NULL') = 'NULL'" if missing else f"{kind} <> 'NULL'"
     columns = {

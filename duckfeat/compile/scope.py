@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
-from typing import Protocol
+from typing import Any, Protocol
 
+from duckfeat.compile.expressions import Origin
 from duckfeat.compile.fragments import Parameters
 from duckfeat.model.aggregates import Aggregate
 from duckfeat.model.columns import Output
@@ -66,6 +67,8 @@ class Scope:
         self.annotations = annotations
         self.annotated: dict[str, Output] = {}
         self.joins: list[str] = []
+        self.related: dict[tuple[Any, ...], tuple[Origin, Scope]] = {}
+        """Rows that belong to this table's ids, and the scope of what is found there, so that each is made once."""
         self._reached: dict[str, Scope] = {}
 
     def again(self) -> Scope:

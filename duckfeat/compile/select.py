@@ -61,9 +61,14 @@ class Query:
 
 def names_lifting(condition: Any) -> bool:
     """Tell whether a condition names a branch, id, uid or hash."""
-    if isinstance(condition, tuple):
-        return condition[0].split("__")[0] in LIFTING
-    return isinstance(condition, Q) and any(names_lifting(child) for child in condition.children)
+    stack = [condition]
+    while stack:
+        node = stack.pop()
+        if isinstance(node, tuple) and node[0].split("__")[0] in LIFTING:
+            return True
+        if isinstance(node, Q):
+            stack.extend(node.children)
+    return False
 
 
 Columns = Callable[[Scope], list[Output]]
@@ -95,7 +100,7 @@ def row_conditions(scope: Scope, query: Query) -> str:
     if query.empty:
         return "FALSE"
     params = scope.context.params
-    parts = [bound for condition in query.conditions for bound in bind(scope, condition)]
+    parts = [bind(scope, query.conditions)] if query.conditions else []
     for column, ids in query.within:
         parts.append(params.member(scope.column(column), ids, "BIGINT"))
     if query.branches is not None:
