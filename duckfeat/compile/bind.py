@@ -41,12 +41,13 @@ Way = tuple[str, ...]
 """The relations from a table to the first to-many one of a lookup's path, that one included."""
 
 
-def bind(scope: Scope, conditions: Iterable[Condition]) -> str:
-    """Return what the conditions of one `filter()` call each mean together for the rows of a scope."""
-    return _text(scope, junction("AND", [_bound(scope, [condition]) for condition in conditions]))
+def bind(scope: Scope, conditions: Iterable[Condition]) -> Expression:
+    """Return what conditions, each of them one `filter()` call, mean together for the rows of a scope."""
+    return junction("AND", [_bound(scope, [condition]) for condition in conditions])
 
 
-def _text(scope: Scope, expression: Expression) -> str:
+def condition_sql(scope: Scope, expression: Expression) -> str:
+    """Return a condition as SQL text; of very many subqueries it makes joins of the scope."""
     if subqueries(expression) > SUBQUERY_LIMIT:
         expression = folded(expression, scope.joins, lambda: scope.context.alias("h"))
     return write(expression)
@@ -194,7 +195,7 @@ def _related(scope: Scope, way: Way | None, parts: Sequence[Part], skip: int) ->
     """Return the condition that one related row fulfils all parts, or where there is none, a row of nothing does."""
     if way is None:
         inner = scope.again()
-        condition = _text(inner, _bound(inner, parts, skip=skip, joined=True))
+        condition = condition_sql(inner, _bound(inner, parts, skip=skip, joined=True))
         sql = f"{scope.column('id')} IN (SELECT {inner.column('id')} FROM {inner.source} WHERE {condition})"
         return Leaf(f"coalesce({sql}, FALSE)" if scope.outer else sql, subqueries=1)
     origin, inner, id_ = _reached(scope, way)
@@ -203,7 +204,7 @@ def _related(scope: Scope, way: Way | None, parts: Sequence[Part], skip: int) ->
     if all(_only_missing(part, skip + len(way)) for part in parts):
         operands = [part[1] for part in parts if isinstance(part, tuple)]
         return junction("AND", [Negation(some) if operand else some for operand in operands])
-    fulfilled = _text(inner, _bound(inner, parts, skip=skip + len(way)))
+    fulfilled = condition_sql(inner, _bound(inner, parts, skip=skip + len(way)))
     found = Holders(id_, origin, fulfilled, nullable)
     return junction("OR", [found, Negation(some)]) if _nothing_fulfils(parts) else found
 
@@ -357,7 +358,7 @@ def _category_condition(target: Scope, steps: tuple[str, ...], operand: Any) -> 
     """Return the condition on the registry of a categorical feature: by record, or by name or ontology id."""
     table = target.table
     if steps and table.has(steps[0]):
-        return _text(target, _bound(target, [("__".join(steps), operand)]))
+        return condition_sql(target, _bound(target, [("__".join(steps), operand)]))
     if hasattr(type(operand), "__registry__") or _holds_records(operand):
         return _id_condition(target, None, steps, operand)
     names = [table.label, *(name for name in ("ontology_id",) if name in table.fields)]

@@ -35,13 +35,14 @@ class Origin:
     """Rows that belong to ids: the SQL of the id in them, their FROM clause, and which of them count.
 
     The FROM clause is read when the statement is written, since conditions on the rows may add joins to it. `single`
-    tells that each id has one row there at most.
+    tells that each id has one row there at most, `existing` that every id there is one of a record.
     """
 
     near: str
     source: Callable[[], str]
     where: str = TRUE
     single: bool = False
+    existing: bool = False
 
     def select(self, *conditions: str) -> str:
         """Return the subquery of the ids that have a row which fulfils the conditions."""
@@ -214,6 +215,22 @@ def folded(root: Expression, joins: list[str], alias: Callable[[], str]) -> Expr
     return made[id(root)]
 
 
+def ids_select(root: Expression, id_: str) -> tuple[str, bool] | None:
+    """Return the subquery of the ids that fulfil a condition, and whether it gives each id once.
+
+    None where other columns of the records are needed to tell, or ids of no record may be among them.
+    """
+    parts = root.parts if isinstance(root, Junction) else (root,)
+    found = [part for part in parts if isinstance(part, Holders) and part.id == id_ and part.origin.existing]
+    if len(found) < len(parts):
+        return None
+    if isinstance(root, Junction) and root.connector == "OR":
+        return _union(found), False
+    if len(found) > _NESTED_HOLDERS:
+        return None
+    return _nested(found), found[0].origin.single
+
+
 def _plain(node: Expression) -> str:
     if isinstance(node, Leaf):
         return node.sql
@@ -251,8 +268,12 @@ def _intersected(parts: Sequence[Expression]) -> list[str]:
             for origin, known in crowded.items()
         ]
         lone = [holders for holders in chain if holders.origin not in crowded]
-        written += [_nested(lone[at : at + _NESTED_HOLDERS]) for at in range(0, len(lone), _NESTED_HOLDERS)]
+        written += [_among(lone[at : at + _NESTED_HOLDERS]) for at in range(0, len(lone), _NESTED_HOLDERS)]
     return written
+
+
+def _among(chain: Sequence[Holders]) -> str:
+    return chain[0].among(_nested(chain))
 
 
 def _nested(chain: Sequence[Holders]) -> str:
@@ -260,17 +281,18 @@ def _nested(chain: Sequence[Holders]) -> str:
     for holders in reversed(chain):
         inner = f"{holders.origin.near} IN ({inside})" if inside else TRUE
         select = inside = holders.origin.select(holders.condition, inner)
-    return chain[0].among(select)
+    return select
 
 
 def _united(parts: Sequence[Expression]) -> list[str]:
     """Write conditions joined by OR: those on several origins as one set of ids."""
     sets, written = _by_id(parts)
-    written += [
-        united[0].among(" UNION ALL ".join(holders.origin.select(holders.condition) for holders in united))
-        for united in sets
-    ]
+    written += [united[0].among(_union(united)) for united in sets]
     return written
+
+
+def _union(united: Sequence[Holders]) -> str:
+    return " UNION ALL ".join(holders.origin.select(holders.condition) for holders in united)
 
 
 def _decided(root: Expression, sizes: dict[int, int]) -> str:

@@ -92,7 +92,13 @@ def _origin(scope: Scope, feature: FeatureInfo, joined: str) -> Origin:
 def _annotations(scope: Scope, feature: FeatureInfo, joined: Callable[[], Iterable[str]]) -> Origin:
     word, number = scope.table.entity or "", scope.context.params.once(feature.id)
     where = f"n.feature_id = {number} AND {current_annotations(word, f'a.feature_id = {number}')}"
-    return Origin("n.entity_id", lambda: " ".join([f"{word}_annotations AS n", *joined()]), where, not feature.multiple)
+    return Origin(
+        "n.entity_id",
+        lambda: " ".join([f"{word}_annotations AS n", *joined()]),
+        where,
+        single=not feature.multiple,
+        existing=True,
+    )
 
 
 def _category_origin(scope: Scope, feature: FeatureInfo) -> tuple[Origin, Scope]:

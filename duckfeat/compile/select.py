@@ -6,9 +6,10 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from duckfeat.compile.bind import bind
+from duckfeat.compile.bind import bind, condition_sql
 from duckfeat.compile.computed import column_of
-from duckfeat.compile.fragments import all_of, quote
+from duckfeat.compile.expressions import Expression, ids_select
+from duckfeat.compile.fragments import FALSE, all_of, quote
 from duckfeat.compile.scope import Context, Scope
 from duckfeat.errors import FieldError, InvalidArgument
 from duckfeat.model.aggregates import Aggregate
@@ -97,10 +98,12 @@ def select(context: Context, query: Query, columns: Columns, *, extra: int = 0) 
 
 def row_conditions(scope: Scope, query: Query) -> str:
     """Return the WHERE of a question; empty text when every row is meant."""
-    if query.empty:
-        return "FALSE"
+    return FALSE if query.empty else _row_conditions(scope, query, bind(scope, query.conditions))
+
+
+def _row_conditions(scope: Scope, query: Query, bound: Expression) -> str:
     params = scope.context.params
-    parts = [bind(scope, query.conditions)] if query.conditions else []
+    parts = [condition_sql(scope, bound)] if query.conditions else []
     for column, ids in query.within:
         parts.append(params.member(scope.column(column), ids, "BIGINT"))
     if query.branches is not None:
@@ -166,8 +169,26 @@ def count(context: Context, query: Query, columns: Columns | None = None) -> Sta
         statement, _ = select(context, query, columns or (lambda scope: [Output("id", scope.column("id"), "int")]))
         return context.params.statement(f"SELECT count(*) FROM ({statement.sql})")
     scope = query_scope(context, query)
-    where = row_conditions(scope, query)
+    if query.empty:
+        return context.params.statement("SELECT 0")
+    bound = bind(scope, query.conditions)
+    if query.conditions and not query.within:
+        found = ids_select(bound, scope.column("id"))
+        if found is not None:
+            return context.params.statement(_count_ids(scope, query, *found))
+    where = _row_conditions(scope, query, bound)
     return context.params.statement(f"SELECT count(*) FROM {scope.source}{_clause('WHERE', where)}")
+
+
+def _count_ids(scope: Scope, query: Query, select: str, once: bool) -> str:
+    """Return the count of ids, less those of records on branches that the question does not see, which are few."""
+    counted = "count(*)" if once else "count(DISTINCT entity_id)"
+    if query.branches is None:
+        return f"SELECT {counted} FROM ({select})"
+    seen = scope.context.params.member("branch_id", query.branches, "BIGINT")
+    return (
+        f"SELECT {counted} FROM ({select}) WHERE entity_id NOT IN (SELECT id FROM {scope.table.rows} WHERE NOT {seen})"
+    )
 
 
 def query_scope(context: Context, query: Query) -> Scope:
