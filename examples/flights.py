@@ -58,7 +58,9 @@ def read_flights(folder: Path) -> pl.DataFrame:
 def row_counts(store: dft.Store) -> dict[str, int]:
     """Return the number of rows of every table of the store."""
     tables = store.sql("SELECT table_name FROM duckdb_tables() WHERE database_name = 'store' ORDER BY ALL")
-    return {name: store.sql(f'SELECT count(*) AS n FROM "{name}"')["n"].item() for name in tables["table_name"]}  # noqa: S608  # names of the store's own tables
+    return {
+        name: store.sql(f'SELECT count(*) AS n FROM "{name}"')["n"].item() for name in tables["table_name"]
+    }  # names of the store's own tables
 
 
 def load(store: dft.Store, flights: pl.DataFrame) -> None:
