@@ -15,8 +15,9 @@ from duckfeat.model.kinds import KINDS
 from duckfeat.model.tables import Table
 
 _NAMES = "keys rows cells decided asked fresh wanted features names second untouched pending"
-TEMPORARY = tuple(f"bulk_{name}" for name in _NAMES.split())
-KEYS, ROWS, CELLS, DECIDED, ASKED, FRESH, WANTED, FEATURES, NAMES, SECOND, UNTOUCHED, PENDING = TEMPORARY
+KEYS, ROWS, CELLS, DECIDED, ASKED, FRESH, WANTED, FEATURES, NAMES, SECOND, UNTOUCHED, PENDING = (
+    f"bulk_{name}" for name in _NAMES.split()
+)
 TRASH = -1
 NOTHING = "SELECT 0::BIGINT AS feature_id, 0::BIGINT AS entity_id, 0::BIGINT AS value_id, 0::BIGINT AS row WHERE FALSE"
 """The query of no annotation."""

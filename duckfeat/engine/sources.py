@@ -57,6 +57,7 @@ def opened(engine: Engine, data: Any) -> Iterator[Source]:
     or glob that is not there, `ValidationError` for a column of Python objects that have no type.
     """
     with ExitStack() as stack:
+        stack.callback(dropped, engine)
         source = _opener(data)(engine, data, stack)
         names = [column.name for column in source.columns]
         twice = sorted({name for name in names if names.count(name) > 1})
@@ -140,7 +141,7 @@ def _nested_or_mixed(column: Any) -> bool:
 
     try:
         type_ = pyarrow.Array.from_pandas(column).type
-    except (pyarrow.ArrowInvalid, pyarrow.ArrowTypeError, pyarrow.ArrowNotImplementedError):
+    except (pyarrow.ArrowInvalid, pyarrow.ArrowTypeError, pyarrow.ArrowNotImplementedError, OverflowError):
         return True
     return "struct" in str(type_)
 
@@ -177,16 +178,34 @@ def _record_batch(engine: Engine, data: Any, stack: ExitStack) -> Source:
 
 def _arrow(engine: Engine, table: pa.Table, stack: ExitStack, json: Any) -> Source:
     """Register an Arrow table under positional names, with its rows numbered."""
-    typed = [_readable(column) for column in table.itercolumns()]
-    columns = [column for column, _ in typed] + [_numbers(0, table.num_rows)]
     import pyarrow
 
-    ids = _ids(len(typed))
-    numbered = pyarrow.Table.from_arrays(columns, names=[*ids, "row"])
-    stack.enter_context(engine.registered(INPUT, numbered))
+    typed = [_readable(column) for column in table.itercolumns()]
     known = {position: JSON for position, name in enumerate(table.column_names) if name in json}
     known |= {position: type_ for position, (_, type_) in enumerate(typed) if type_}
-    return Source(INPUT, _described(engine, f"SELECT {', '.join(ids)} FROM {INPUT}", table.column_names, known))
+    instants = {
+        position
+        for position, (column, _) in enumerate(typed)
+        if pyarrow.types.is_timestamp(column.type) and column.type.tz is not None
+    }
+    ids = _ids(len(typed))
+    columns = [_in_utc(column) if position in instants else column for position, (column, _) in enumerate(typed)]
+    numbered = pyarrow.Table.from_arrays([*columns, _numbers(0, table.num_rows)], names=[*ids, "row"])
+    stack.enter_context(engine.registered(INPUT, numbered))
+    sql = INPUT
+    if instants:
+        # DuckDB 1.5 asks for `pytz` when it has Arrow filter moments of a time zone.
+        shown = [f"timezone('UTC', {id_}::TIMESTAMP) AS {id_}" if at in instants else id_ for at, id_ in enumerate(ids)]
+        sql = f"(SELECT row, {', '.join(shown)} FROM {INPUT}) AS bulk_arrow"
+    return Source(sql, _described(engine, f"SELECT {', '.join(ids)} FROM {sql}", table.column_names, known))
+
+
+def _in_utc(column: Any) -> Any:
+    """Return an Arrow column of instants as naive moments in UTC."""
+    import pyarrow
+
+    unit = column.type.unit
+    return column.cast(pyarrow.timestamp(unit, "UTC")).cast(pyarrow.int64()).cast(pyarrow.timestamp(unit))
 
 
 def _readable(column: Any) -> tuple[Any, SqlType | None]:
@@ -199,8 +218,7 @@ def _readable(column: Any) -> tuple[Any, SqlType | None]:
     if pyarrow.types.is_float16(type_):
         return column.cast(pyarrow.float32()), None
     if pyarrow.types.is_timestamp(type_) and type_.unit == "ns" and type_.tz is not None:
-        utc = column.cast(pyarrow.timestamp("ns", "UTC")).cast(pyarrow.int64()).cast(pyarrow.timestamp("ns"))
-        return utc, SqlType("timestamptz_ns", "TIMESTAMP_NS")
+        return _in_utc(column), SqlType("timestamptz_ns", "TIMESTAMP_NS")
     return column, None
 
 
@@ -234,7 +252,7 @@ def _reader(engine: Engine, data: Any, stack: ExitStack) -> Source:
 
     stream = pyarrow.RecordBatchReader.from_batches(schema, numbered())
     with engine.registered("bulk_stream", stream):
-        _copied(engine, "SELECT * FROM bulk_stream", {}, stack)
+        _copied(engine, "SELECT * FROM bulk_stream", {})
     known = {position: type_ for position, (_, type_) in enumerate(empty) if type_}
     return Source(INPUT, _described(engine, f"SELECT {', '.join(ids)} FROM {INPUT}", names, known))
 
@@ -358,7 +376,7 @@ def _text_file(engine: Engine, read: str, files: list[str], type_: SqlType, stac
     casts = ", ".join(f"{column.id}::{type_.text} AS {column.id}" for column in columns)
     # The window reads the file from its beginning to its end, whatever the engine's order of insertion is.
     numbered = f"SELECT row_number() OVER () - 1 AS row, {casts} FROM {read} AS bulk_text({aliases})"
-    _copied(engine, numbered, params, stack)
+    _copied(engine, numbered, params)
     return Source(INPUT, columns)
 
 
@@ -372,18 +390,18 @@ _BY_SUFFIX: Mapping[tuple[str, ...], _Opener] = {
 # --- talking to the engine -----------------------------------------------------------------------
 
 
-def _copied(engine: Engine, sql: str, params: Mapping[str, Any], stack: ExitStack) -> None:
-    stack.callback(dropped, engine, INPUT)
+def _copied(engine: Engine, sql: str, params: Mapping[str, Any]) -> None:
     engine.write(f"CREATE OR REPLACE TEMP TABLE {INPUT} AS {sql}", params)
 
 
-def dropped(engine: Engine, *tables: str) -> None:
-    """Drop temporary tables, as far as the transaction still takes statements."""
-    for table in tables:
-        try:
+def dropped(engine: Engine) -> None:
+    """Drop the temporary tables of bulk work, as far as the transaction still takes statements."""
+    mine = "SELECT table_name FROM duckdb_tables() WHERE database_name = 'temp' AND starts_with(table_name, 'bulk_')"
+    try:
+        for (table,) in engine.rows(Statement(mine, {})):
             engine.write(f"DROP TABLE IF EXISTS temp.{table}")
-        except (QueryError, IntegrityError):
-            return  # the transaction has failed: it takes its tables with it
+    except (QueryError, IntegrityError):
+        return  # the transaction has failed: it takes its tables with it
 
 
 def _described(

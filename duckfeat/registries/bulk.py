@@ -6,8 +6,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
-from duckfeat.compile import staging
-from duckfeat.engine.sources import dropped, opened
+from duckfeat.engine.sources import opened
 from duckfeat.query.session import Session
 from duckfeat.registries.bulk_entities import find_entities
 from duckfeat.registries.bulk_plan import checked_options, plan
@@ -77,20 +76,17 @@ def annotate(
         progress=progress,
     )
     with session.engine.transaction(), opened(session.engine, data) as source:
-        try:
-            bound = plan(session, source, options)
-            now = datetime.now(UTC)
-            found = find_entities(session, bound, options, now)
-            annotator = Annotator(session, bound, options, found, now)
-            annotator.run()
-            return Report(
-                rows=found.total,
-                values=annotator.values,
-                new_values=annotator.new_values,
-                links=annotator.links,
-                removed=annotator.removed,
-                entities=found.made,
-                skipped=annotator.refusals.skipped(),
-            )
-        finally:
-            dropped(session.engine, *staging.TEMPORARY)
+        bound = plan(session, source, options)
+        now = datetime.now(UTC)
+        found = find_entities(session, bound, options, now)
+        annotator = Annotator(session, bound, options, found, now)
+        annotator.run()
+        return Report(
+            rows=found.total,
+            values=annotator.values,
+            new_values=annotator.new_values,
+            links=annotator.links,
+            removed=annotator.removed,
+            entities=found.made,
+            skipped=annotator.refusals.skipped(),
+        )

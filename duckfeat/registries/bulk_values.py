@@ -102,7 +102,7 @@ class Annotator:
         parts = self._parts(group, counts)
         if self.refusals.failed:
             return
-        known = bool(self._annotated.intersection(group.ids))
+        known = not self._entities.all_new and bool(self._annotated.intersection(group.ids))
         if known and self._options.mode == "add" and not group.first.dtype.is_cat:
             self._add_pending(group, parts)
         else:

@@ -1,0 +1,362 @@
+"""`annotate` takes every kind of input and finds the same in it."""
+
+from __future__ import annotations
+
+import gzip
+import json
+import math
+from collections.abc import Callable
+from datetime import UTC, date, datetime
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import numpy
+import pandas
+import polars as pl
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+import duckfeat as dft
+from duckfeat.errors import InvalidArgument, ValidationError
+from duckfeat.store import Store
+
+FRAME = pl.DataFrame(
+    {
+        "name": ["a", "b", "c"],
+        "dose": [1.5, None, 2.0],
+        "n": [1, 2, 3],
+        "ok": [True, False, None],
+        "day": [date(2024, 1, 1), None, date(2024, 1, 3)],
+        "at": [datetime(2024, 1, 1, 12), datetime(2024, 1, 2, 0, 0, 0, 5), None],
+        "seen": [datetime(2024, 1, 1, 12, tzinfo=UTC), None, datetime(2024, 1, 3, tzinfo=UTC)],
+        "text": ["x", "", "\0é😀"],
+    }
+)
+WANTED = [
+    {"name": row["name"], **{name: value for name, value in row.items() if value is not None}}
+    for row in FRAME.to_dicts()
+]
+
+
+# pandas has no column of dates.
+PANDAS = FRAME.to_pandas().assign(day=FRAME["day"].to_list())
+
+
+def found() -> list[dict[str, Any]]:
+    records = dft.Record.all().order_by("name")
+    return [{"name": record.name, **record.features.get_values()} for record in records]
+
+
+def _parquet(folder: Path) -> Path:
+    FRAME.write_parquet(folder / "all.parquet")
+    return folder / "all.parquet"
+
+
+def _parquets(folder: Path) -> str:
+    for position in range(3):
+        FRAME.slice(position, 1).write_parquet(folder / f"part {position} [x].parquet")
+    return str(folder / "part*.parquet")
+
+
+def _csv(folder: Path) -> str:
+    # Empty text needs its quotes; what stands without them is missing. A CSV file can hold no NUL.
+    FRAME.write_csv(folder / "all.csv", quote_style="non_numeric", datetime_format="%Y-%m-%d %H:%M:%S%.6f")
+    return str(folder / "all.csv")
+
+
+INPUTS: dict[str, Callable[[Path], Any]] = {
+    "polars": lambda folder: FRAME,
+    "lazy": lambda folder: FRAME.lazy(),
+    "pandas": lambda folder: PANDAS,
+    "pandas with an index": lambda folder: PANDAS.set_index("name"),
+    "pandas of arrow": lambda folder: FRAME.to_pandas(use_pyarrow_extension_array=True),
+    "table": lambda folder: FRAME.to_arrow(),
+    "chunked table": lambda folder: pa.concat_tables([FRAME.head(1).to_arrow(), FRAME.slice(1).to_arrow()]),
+    "record batch": lambda folder: FRAME.to_arrow().combine_chunks().to_batches()[0],
+    "reader": lambda folder: FRAME.to_arrow().to_reader(max_chunksize=1),
+    "relation": lambda folder: duckdb.connect().from_arrow(FRAME.to_arrow()),
+    "parquet": _parquet,
+    "parquet path": lambda folder: str(_parquet(folder)),
+    "parquet glob": _parquets,
+}
+
+
+@pytest.mark.parametrize("kind", INPUTS)
+def test_every_input_says_the_same(store: Store, kind: str, tmp_path: Path) -> None:
+    report = store.annotate(INPUTS[kind](tmp_path), key="name", create="all")
+    assert (report.rows, report.links) == (3, 16)
+    assert found() == WANTED
+    assert [dft.Feature.get(name=name).dtype for name in FRAME.columns[1:]] == [
+        *("float", "int", "bool", "date", "datetime", "datetime[UTC]", "str")
+    ]
+    before = store.sql("SELECT count(*) AS n FROM changes")["n"].item()
+    assert store.annotate(INPUTS[kind](tmp_path), key="name", create="all").links == 0
+    assert store.sql("SELECT count(*) AS n FROM changes")["n"].item() == before
+
+
+@pytest.mark.parametrize("suffix", [".csv", ".csv.gz", ".tsv"])
+def test_csv(store: Store, tmp_path: Path, suffix: str) -> None:
+    rows = [
+        "name,dose,n,ok,day,at,seen,text,code,mixed",
+        "a,1.5,1,true,2024-01-01,2024-01-01 12:00:00,2024-01-01T12:00:00Z,x,007,1",
+        'b,,2,False,,2024-01-02 00:00:00.000005,,"",1,x',
+        "c,-2e3,3,,2024-01-03,,2024-01-03 02:00:00+02:00,é😀,2,3.5",
+    ]
+    text = "\n".join(rows) + "\n"
+    text = text.replace(",", "\t") if suffix == ".tsv" else text
+    path = tmp_path / f"all{suffix}"
+    path.write_bytes(gzip.compress(text.encode()) if suffix.endswith(".gz") else text.encode())
+    store.annotate(path, key="name", create="all")
+    a, b, c = found()
+    assert a | b == {**WANTED[0], **WANTED[1], "code": "1", "mixed": "x"} | {"ok": False}
+    assert (a["code"], a["mixed"], b["text"], c["dose"], c["text"]) == ("007", "1", "", -2000.0, "é😀")
+    assert c["seen"] == datetime(2024, 1, 3, tzinfo=UTC)
+    assert dft.Feature.get(name="seen").dtype == "datetime[UTC]"
+    assert store.annotate(path, key="name", create="all").links == 0
+
+
+def test_the_cells_of_a_csv_file_are_read_as_the_dtypes_say(store: Store, tmp_path: Path) -> None:
+    dtypes = {"i": "int", "f": "float", "m": "num", "t": "str", "o": "dict", "l": "list[int]", "u": "datetime[UTC]"}
+    dft.save([dft.Feature(name=name, dtype=dtype) for name, dtype in dtypes.items()])
+    (tmp_path / "a.csv").write_text(
+        "name;i;f;m;t;o;l;u\n"
+        'a;3.0;1e400;1.5;1;{"a": 1.50};[1, 2];2024-01-01T00:00:00Z\n'
+        "b;1.5;x;y;2;{;[1.5];2024-01-01T00:00:00\n"
+        "c; 7 ;nan;9;3;[];{};x\n"
+    )
+    report = store.annotate(tmp_path / "a.csv", key="name", create=True, on_invalid="skip")
+    a, _, c = found()
+    assert a == {
+        "name": "a",
+        "i": 3,
+        "f": math.inf,
+        "m": 1.5,
+        "t": "1",
+        "o": {"a": 1.5},
+        "l": [1, 2],
+        "u": datetime(2024, 1, 1, tzinfo=UTC),
+    }
+    assert type(a["i"]) is int
+    assert (c["i"], c["m"], math.isnan(c["f"])) == (7, 9, True)
+    assert {(row, feature): reason for row, feature, _, reason in report.skipped.rows()} == {
+        (1, "i"): "is not a whole number",
+        (1, "f"): "is not a float",
+        (1, "m"): "is not a number",
+        (1, "o"): "is no JSON",
+        (1, "l"): "holds 1.5 at [0], which is not a whole number",
+        (1, "u"): "has no time zone",
+        (2, "o"): "is not a dict",
+        (2, "l"): "is not a list",
+        (2, "u"): "is not a datetime",
+    }
+
+
+def ndjson(path: Path, rows: list[dict[str, Any]]) -> Path:
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    return path
+
+
+def test_ndjson(store: Store, tmp_path: Path) -> None:
+    rows: list[dict[str, Any]] = [
+        {"name": "a", "o": {"b": [1, 1.0, None], "a": {}}, "l": [1, "x"], "t": "\0é", "i": 2**63 - 1, "f": 1.0, "m": 1},
+        {"name": "b", "f": -0.0, "m": 2.5, "ok": True},
+        {"name": "c", "o": None},
+    ]
+    path = ndjson(tmp_path / "all.ndjson", rows)
+    store.annotate(path, key="name", create="all")
+    a, b, c = found()
+    assert a == rows[0]
+    assert [type(value) for value in a["o"]["b"]] == [int, float, type(None)]
+    assert list(a["o"]) == ["b", "a"]
+    assert b == rows[1]
+    assert math.copysign(1, b["f"]) == -1
+    assert c == {"name": "c"}
+    assert store.annotate(path, key="name", create="all").links == 0
+    dtypes = {feature.name: feature.dtype for feature in dft.Feature.all()}
+    assert dtypes == {"o": "dict", "l": "list", "t": "str", "i": "int", "f": "float", "m": "num", "ok": "bool"}
+
+
+def test_in_a_json_file_moments_are_text(store: Store, tmp_path: Path) -> None:
+    dtypes = {"day": "date", "at": "datetime", "seen": "datetime[UTC]"}
+    dft.save([dft.Feature(name=name, dtype=dtype) for name, dtype in dtypes.items()])
+    row = {"name": "a", "day": "2024-01-01", "at": "2024-01-01T12:00:00", "seen": "2024-01-01T12:00:00Z"}
+    store.annotate(ndjson(tmp_path / "a.jsonl", [row]), key="name", create=True)
+    assert found() == [
+        {
+            "name": "a",
+            "day": date(2024, 1, 1),
+            "at": datetime(2024, 1, 1, 12),
+            "seen": datetime(2024, 1, 1, 12, tzinfo=UTC),
+        }
+    ]
+    bad = ndjson(tmp_path / "b.jsonl", [{"name": "a", "day": "yesterday", "at": 5, "seen": "2024-01-01T12:00:00"}])
+    reasons = store.annotate(bad, key="name", mode="update", on_invalid="skip").skipped["reason"].to_list()
+    assert sorted(reasons) == ["has no time zone", "is not a date", "is not a datetime"]
+
+
+def test_json_values_of_several_kinds_need_a_feature(store: Store, tmp_path: Path) -> None:
+    path = ndjson(tmp_path / "a.ndjson", [{"name": "a", "x": 1}, {"name": "b", "x": "y"}])
+    with pytest.raises(ValidationError, match="of several kinds"):
+        store.annotate(path, key="name", create="all")
+    dft.Feature(name="x", dtype=str).save()
+    with pytest.raises(ValidationError, match=r"'x' has dtype str: 1 \(int\) is not text \(row 0\)"):
+        store.annotate(path, key="name", create="all")
+
+
+def test_json_lists_are_several_values(store: Store, tmp_path: Path) -> None:
+    dft.Feature(name="tags", dtype=str, multiple=True).save()
+    dft.Feature(name="pairs", dtype="list[int]", multiple=True).save()
+    rows: list[dict[str, Any]] = [
+        {"name": "a", "tags": ["x", None, "y"], "pairs": [[1, 2], [3]]},
+        {"name": "b", "tags": "z", "pairs": [4]},
+    ]
+    store.annotate(ndjson(tmp_path / "a.ndjson", rows), key="name", create=True)
+    assert found() == [
+        {"name": "a", "tags": ["x", "y"], "pairs": [[1, 2], [3]]},
+        {"name": "b", "tags": ["z"], "pairs": [[4]]},
+    ]
+
+
+@pytest.mark.parametrize("suffix", ["csv", "ndjson"])
+def test_long_files_give_each_feature_its_dtype(store: Store, tmp_path: Path, suffix: str) -> None:
+    facts = [("a", "dose", 1.5), ("a", "n", 2), ("b", "dose", 2.5), ("b", "site", "X")]
+    path = tmp_path / f"long.{suffix}"
+    if suffix == "csv":
+        path.write_text("entity,feature,value\n" + "".join(f"{a},{b},{c}\n" for a, b, c in facts))
+    else:
+        ndjson(path, [{"entity": a, "feature": b, "value": c} for a, b, c in facts])
+    assert store.annotate(path, key="name", create="all").links == 4
+    assert found() == [{"name": "a", "dose": 1.5, "n": 2}, {"name": "b", "dose": 2.5, "site": "X"}]
+    assert store.annotate(path, key="name", create="all").links == 0
+
+
+def test_rows_are_numbered_through_all_files(store: Store, tmp_path: Path) -> None:
+    dft.Feature(name="n", dtype=int).save()
+    for position in range(3):
+        pl.DataFrame({"name": [f"{position}{i}" for i in range(4)], "n": [1.0, 2.0, 0.5, 3.0]}).write_parquet(
+            tmp_path / f"{position}.parquet"
+        )
+    report = store.annotate(tmp_path / "*.parquet", key="name", create=True, on_invalid="skip")
+    assert report.skipped["row"].to_list() == [2, 6, 10]
+
+
+# --- libraries -------------------------------------------------------------------------------------
+
+
+def test_nan_is_missing_in_pandas_and_a_value_elsewhere(store: Store) -> None:
+    frame = pandas.DataFrame({"name": ["a", "b"], "x": [math.nan, 1.0]})
+    store.annotate(frame, key="name", create="all")
+    assert found() == [{"name": "a"}, {"name": "b", "x": 1.0}]
+    store.annotate(pl.DataFrame({"name": ["a"], "x": [math.nan]}), key="name")
+    assert math.isnan(found()[0]["x"])
+
+
+def test_objects_in_pandas_keep_their_types(store: Store) -> None:
+    frame = pandas.DataFrame(
+        {
+            "name": ["a", "b", "c"],
+            "o": [{"x": 1}, {"y": [1.0, None]}, None],
+            "l": [[1, "x"], [], math.nan],
+            "big": [2**70, 1, None],
+            "mixed": ["x", 1, None],
+            "nothing": [None, None, None],
+        },
+        dtype=object,
+    )
+    dft.save(
+        [dft.Feature(name="o", dtype=dict), dft.Feature(name="l", dtype=list), dft.Feature(name="mixed", dtype=str)]
+    )
+    with pytest.raises(ValidationError, match="beyond 64 bits"):
+        store.annotate(frame, key="name", create="all")
+    report = store.annotate(frame.drop(columns="big"), key="name", create="all", on_invalid="skip")
+    assert report.skipped.rows() == [(1, "mixed", "1", "is not text")]
+    assert found() == [
+        {"name": "a", "o": {"x": 1}, "l": [1, "x"], "mixed": "x"},
+        {"name": "b", "o": {"y": [1.0, None]}, "l": []},
+        {"name": "c"},
+    ]
+
+
+def test_columns_of_pandas_are_called_by_text(store: Store) -> None:
+    with pytest.raises(InvalidArgument, match="column names are text, not 0"):
+        store.annotate(pandas.DataFrame(numpy.zeros((1, 2))), key="name")
+
+
+def test_special_types_of_polars(store: Store) -> None:
+    frame = pl.DataFrame(
+        {
+            "name": pl.Series(["a"], dtype=pl.Categorical),
+            "e": pl.Series(["x"], dtype=pl.Enum(["x"])),
+            "big": pl.Series([5], dtype=pl.Int128),
+            "u": pl.Series([2**63 - 1], dtype=pl.UInt64),
+            "d": pl.Series(["1.25"]).str.to_decimal(scale=2),
+            "o": pl.Series([{"a": {1: 2}.keys().__len__()}], dtype=pl.Object),
+            "arr": pl.Series([[1, 2]], dtype=pl.Array(pl.Int64, 2)),
+            "s": pl.Series([{"a": 1, "b": None}]),
+        }
+    )
+    store.annotate(frame, key="name", create="all")
+    assert found() == [
+        {
+            "name": "a",
+            "e": "x",
+            "big": 5,
+            "u": 2**63 - 1,
+            "d": 1.25,
+            "o": {"a": 1},
+            "arr": [1, 2],
+            "s": {"a": 1, "b": None},
+        }
+    ]
+
+
+def test_a_lazy_frame_keeps_what_parquet_has_no_type_for(store: Store) -> None:
+    frame = pl.DataFrame(
+        {
+            "name": ["a"],
+            "empty": pl.Series([None], dtype=pl.Null),
+            "t": pl.Series([1], dtype=pl.Duration),
+        }
+    )
+    with pytest.raises(ValidationError, match="'t' holds values of a type"):
+        store.annotate(frame.lazy(), key="name", create="all")
+    store.annotate(frame.lazy().drop("t"), key="name", create="all")
+    assert dft.Feature.count() == 0
+
+
+@pytest.mark.parametrize("kind", ["table", "parquet", "reader"])
+def test_nanoseconds_of_an_instant_are_never_lost(store: Store, kind: str, tmp_path: Path) -> None:
+    table = pa.table({"name": ["a", "b"], "at": pa.array([1_000, 1_001], pa.timestamp("ns", "UTC"))})
+    pq.write_table(table, tmp_path / "a[1].parquet")
+    data = {"table": table, "parquet": tmp_path / "a[1].parquet", "reader": table.to_reader()}[kind]
+    report = store.annotate(data, key="name", create="all", on_invalid="skip")
+    assert report.skipped["row"].to_list() == [1]
+    assert found()[0]["at"] == datetime(1970, 1, 1, 0, 0, 0, 1, tzinfo=UTC)
+
+
+# --- what cannot be read ---------------------------------------------------------------------------
+
+
+def test_two_columns_of_one_name_are_refused(store: Store) -> None:
+    table = pa.Table.from_arrays([pa.array(["a"]), pa.array([1]), pa.array([2])], names=["name", "x", "x"])
+    with pytest.raises(InvalidArgument, match="two columns called 'x'"):
+        store.annotate(table, key="name", create="all")
+
+
+def test_a_file_of_something_else_is_told(store: Store, tmp_path: Path) -> None:
+    (tmp_path / "a.parquet").write_text("no")
+    with pytest.raises(InvalidArgument, match=r"a\.parquet cannot be read"):
+        store.annotate(tmp_path / "a.parquet", key="name")
+    (tmp_path / "a.ndjson").write_text("{no\n")
+    with pytest.raises(InvalidArgument, match=r"a\.ndjson cannot be read"):
+        store.annotate(tmp_path / "a.ndjson", key="name")
+
+
+def test_an_empty_input_is_nothing(store: Store) -> None:
+    empty = FRAME.clear()
+    report = store.annotate(empty, key="name", create="all")
+    assert (report.rows, report.links) == (0, 0)
+    assert dft.Feature.count() == 7
+    assert store.annotate(empty, key="name", mode="set").removed == 0
