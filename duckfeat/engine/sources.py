@@ -232,7 +232,7 @@ def _ids(count: int) -> list[str]:
     return [f"c{position}" for position in range(count)]
 
 
-def _reader(engine: Engine, data: Any, stack: ExitStack) -> Source:
+def _reader(engine: Engine, data: Any, _stack: ExitStack) -> Source:
     """Copy a stream of batches into a temporary table."""
     import pyarrow
 
@@ -355,18 +355,18 @@ def _parquet_by_arrow(engine: Engine, files: list[str], stack: ExitStack) -> Sou
     return _reader(engine, dataset.scanner().to_reader(), stack)
 
 
-def _csv(engine: Engine, files: list[str], stack: ExitStack) -> Source:
+def _csv(engine: Engine, files: list[str], _stack: ExitStack) -> Source:
     # Every cell is read as the text it is: a feature's dtype decides what it means, not its looks.
     read = f"read_csv({_FILES}, all_varchar = true, header = true, allow_quoted_nulls = false)"
-    return _text_file(engine, read, files, RAW, stack)
+    return _text_file(engine, read, files, RAW)
 
 
-def _ndjson(engine: Engine, files: list[str], stack: ExitStack) -> Source:
+def _ndjson(engine: Engine, files: list[str], _stack: ExitStack) -> Source:
     read = f"read_json({_FILES}, format = 'newline_delimited', maximum_depth = 1, sample_size = -1)"
-    return _text_file(engine, read, files, NDJSON, stack)
+    return _text_file(engine, read, files, NDJSON)
 
 
-def _text_file(engine: Engine, read: str, files: list[str], type_: SqlType, stack: ExitStack) -> Source:
+def _text_file(engine: Engine, read: str, files: list[str], type_: SqlType) -> Source:
     """Copy the rows of text files into a temporary table."""
     params = {"files": files}
     columns = tuple(
