@@ -18,7 +18,7 @@ def row_counts(store: Store) -> dict[str, int]:
     """Return the number of rows of each table."""
     names = dict(enumerate(store.sql(_TABLES)["table_name"]))
     asked = " UNION ALL ".join(_COUNT.replace("$name", f"$n{number}") for number in names)
-    counted = store.sql(asked, {f"n{number}": name for number, name in names.items()})
+    counted = store.sql(asked, {f"n{number}": name for number, name in names.items()}, trusted=True)
     return dict(counted.sort("name").iter_rows())
 
 
