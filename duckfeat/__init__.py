@@ -39,7 +39,7 @@ from duckfeat.registries import (
     ULabel,
     User,
 )
-from duckfeat.store import Store, connect, import_, restore, save, settings, view
+from duckfeat.store import Store, connect, import_, move, restore, save, settings, view
 
 __version__ = "0.1.0"
 
@@ -73,6 +73,7 @@ __all__ = [
     "errors",
     "import_",
     "models",
+    "move",
     "restore",
     "save",
     "settings",

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 from duckfeat.engine.base import Tracer
 from duckfeat.engine.duck import DuckEngine
+from duckfeat.engine.moving import move_store
 from duckfeat.engine.opening import MEMORY, address, open_engine
 from duckfeat.engine.resources import checks
 from duckfeat.errors import DoesNotExist, InvalidArgument, StoreClosed, StoreLocked, hint
@@ -490,6 +491,25 @@ def _open_session(url: str) -> Session:
 
 
 INSTANCES.open = _open_session
+
+
+def move(source: str | PathLike[str], target: str | PathLike[str], **options: Any) -> dict[str, int]:
+    """Copy a store to a new one of another url, from a file to a lake or back, and return the rows of each table.
+
+    Ids, uids, provenance and history are kept, and every table is compared before anything is kept. Options are
+    those of the lake: `data_path`, `s3`, `password`.
+
+    Raises `InvalidArgument` for a target that is no new store, `IntegrityError` when a table is not the same in both.
+
+    >>> import tempfile
+    >>> import duckfeat as dft
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     with dft.connect(f"{folder}/a.duckdb") as store:
+    ...         _ = store.ULabel(name="x").save()
+    ...     dft.move(f"{folder}/a.duckdb", f"{folder}/b.duckdb")["ulabels"]
+    1
+    """
+    return move_store(source, target, **options)
 
 
 def save(records: Any, batch_size: int | None = None) -> list[Any]:

@@ -1,0 +1,86 @@
+"""The `duckfeat` command: what is done to a store as a whole, from a shell.
+
+Passwords and keys are never arguments, which other users of a machine can see: they are read from the environment
+(PGPASSWORD, AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY, AWS_ENDPOINT_URL, ...).
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Callable, Sequence
+from datetime import timedelta
+
+from duckfeat.engine.opening import address
+from duckfeat.errors import DuckfeatError
+from duckfeat.store import connect, move
+
+Command = Callable[[argparse.Namespace], int]
+
+
+def _move(given: argparse.Namespace) -> int:
+    def told(table: str, rows: int) -> None:
+        print(f"{table}: {rows:,} rows")
+
+    rows = move(given.source, given.target, data_path=given.data_path, told=told)
+    print(f"{sum(rows.values()):,} rows of {len(rows)} tables are the same in {address(given.target)}")
+    return 0
+
+
+def _check(given: argparse.Namespace) -> int:
+    with connect(given.store, read_only=True, default=False) as store:
+        report = store.check()
+    print(report)
+    for name, rows in report.failures.items():
+        print(f"\n{name}\n{rows}")
+    return 0 if report.ok else 1
+
+
+def _compact(given: argparse.Namespace) -> int:
+    expire = None if given.expire_days is None else timedelta(days=given.expire_days)
+    with connect(given.store, default=False) as store:
+        store.compact(expire=expire)
+    return 0
+
+
+def parser() -> argparse.ArgumentParser:
+    """Return the parser of the command line."""
+    top = argparse.ArgumentParser(prog="duckfeat", description="What is done to a store of feature values as a whole.")
+    commands = top.add_subparsers(title="commands", required=True, metavar="COMMAND")
+
+    def command(name: str, does: Command, summary: str) -> argparse.ArgumentParser:
+        added = commands.add_parser(name, help=summary, description=summary)
+        added.set_defaults(does=does)
+        return added
+
+    moving = command(
+        "move", _move, "Copy a store to a new one, from a file to a lake or back, and compare every table."
+    )
+    moving.add_argument("source", metavar="SOURCE", help="a file, or the url of a lake; it is only read")
+    moving.add_argument("target", metavar="TARGET", help="a new file, or the url of a new lake")
+    moving.add_argument("--data-path", help="where a new lake keeps its files: a folder or s3://bucket/prefix")
+
+    checking = command("check", _check, "Run every integrity check; the exit status is 1 when one fails.")
+    checking.add_argument("store", metavar="STORE", help="a file, or the url of a lake; it is only read")
+
+    compacting = command("compact", _compact, "Make a store small and quick to read again.")
+    compacting.add_argument("store", metavar="STORE", help="a file, or the url of a lake")
+    compacting.add_argument(
+        "--expire-days", type=float, metavar="N", help="forget versions of a lake older than N days"
+    )
+    return top
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run a command and return its exit status; an error is one line on standard error, and status 2."""
+    given = parser().parse_args(arguments)
+    does: Command = given.does
+    try:
+        return does(given)
+    except DuckfeatError as error:
+        print(f"duckfeat: {error}", file=sys.stderr)
+        return 2
+
+
+if __name__ == "__main__":
+    sys.exit(main())
