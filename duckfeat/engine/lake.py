@@ -31,6 +31,7 @@ from duckfeat.engine.lake_places import (
 from duckfeat.engine.migrations import migrate
 from duckfeat.engine.turns import FileTurns, PostgresTurns, Turns
 from duckfeat.errors import InvalidArgument, MissingFile, ReadOnlyStore
+from duckfeat.model.statement import Statement
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -200,7 +201,7 @@ class LakeEngine(DuckEngine):
 
     def versions(self) -> pa.Table:
         """Return the snapshots that can be read: `version`, `created_at`."""
-        return self.select(_VERSIONS)
+        return self.arrow(Statement(_VERSIONS, {}))
 
     def compact(self, *, expire: timedelta | None = None, grace: timedelta | None = None) -> None:
         """Flush inlined rows, forget snapshots, merge small files, drop files that no snapshot needs.

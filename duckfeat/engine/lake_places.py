@@ -199,7 +199,7 @@ def upkeep_sql(*, expire: timedelta | None, grace: timedelta) -> list[str]:
     Snapshots older than `expire` are forgotten (None: all stay), files that no snapshot needs go after `grace`.
 
     >>> upkeep_sql(expire=timedelta(days=30), grace=timedelta(hours=1))[1]
-    "CALL ducklake_expire_snapshots('store', older_than => now() - to_microseconds(2592000000000))"
+    "SELECT count(*) FROM ducklake_expire_snapshots('store', older_than => now() - to_microseconds(2592000000000))"
     """
     given: dict[str, Any] = {"expire": expire, "grace": grace}
     for name, span in given.items():
@@ -214,7 +214,10 @@ def upkeep_sql(*, expire: timedelta | None, grace: timedelta) -> list[str]:
         ("cleanup_old_files", older[1]),
         ("delete_orphaned_files", older[1]),
     ]
-    return [f"CALL ducklake_{name}('store'" + (f", older_than => {age})" if age else ")") for name, age in calls]
+    return [
+        f"SELECT count(*) FROM ducklake_{name}('store'" + (f", older_than => {age})" if age else ")")
+        for name, age in calls
+    ]
 
 
 def text_sql(text: str) -> str:
