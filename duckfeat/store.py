@@ -35,7 +35,7 @@ from duckfeat.ontology import Protein as _Protein
 from duckfeat.ontology import Source as _Source
 from duckfeat.ontology import Tissue as _Tissue
 from duckfeat.ontology import set_organism
-from duckfeat.query.finding import SearchIndexes
+from duckfeat.query.search_indexes import SearchIndexes
 from duckfeat.query.session import INSTANCES, Session
 from duckfeat.registries import Artifact as _Artifact
 from duckfeat.registries import Branch as _Branch

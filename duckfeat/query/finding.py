@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
@@ -12,70 +11,11 @@ from duckfeat.compile.select import Query, Ranking, select
 from duckfeat.errors import FieldError, InvalidArgument
 from duckfeat.model.arguments import several, whole
 from duckfeat.model.fields import FieldRef, field_name
-from duckfeat.model.order import Order
 from duckfeat.query.lookup import Keep, Lookup
-from duckfeat.query.search_index import SearchIndex
 from duckfeat.query.session import Session
 
 if TYPE_CHECKING:
     from duckfeat.query.queryset import QuerySet
-
-
-class SearchIndexes:
-    """The search indexes of a store: one per registry, fields and branches, following every write."""
-
-    def __init__(self, session: Session) -> None:
-        self._session = session
-        self._indexes: dict[tuple[Any, ...], SearchIndex] = {}
-        self._stale: dict[tuple[Any, ...], set[int]] = {}
-        self._lock = threading.RLock()
-        self._outside = session.engine.outside
-
-    def touched(self, registry: str, ids: Sequence[int]) -> None:
-        """Have the rows of these ids read again before the next search."""
-        with self._lock:
-            for key, stale in self._stale.items():
-                if key[0] == registry:
-                    stale.update(ids)
-
-    def clear(self) -> None:
-        """Forget every index, as after a rollback of much."""
-        with self._lock:
-            self._indexes.clear()
-            self._stale.clear()
-
-    def index(self, query: Query, fields: tuple[str, ...]) -> SearchIndex:
-        """Return the index of a registry's fields on the branches of a question, up to date."""
-        key = (query.table.name, fields, query.branches)
-        outside = self._session.engine.refresh()
-        with self._lock:
-            if outside != self._outside:
-                self._outside = outside
-                self.clear()
-            if key not in self._indexes:
-                self._indexes[key] = SearchIndex.build(*self._texts(query, fields), split=_split(fields))
-                self._stale[key] = set()
-            stale = sorted(self._stale[key])
-            if stale:
-                self._stale[key] = set()
-                self._indexes[key].remove(stale)
-                narrowed = replace(query, within=(("id", tuple(stale)),))
-                self._indexes[key].add(*self._texts(narrowed, fields))
-            return self._indexes[key]
-
-    def _texts(self, query: Query, fields: tuple[str, ...]) -> tuple[list[int], list[list[str | None]]]:
-        base = replace(query, conditions=(), order=(Order("id"),), limit=None, offset=0, ranking=None, empty=False)
-        statement, _ = select(
-            self._session.context(),
-            base,
-            lambda scope: [field_output(scope, name) for name in ("id", *fields)],
-        )
-        rows = self._session.engine.rows(statement)
-        return [row[0] for row in rows], [[row[at] for row in rows] for at in range(1, len(fields) + 1)]
-
-
-def _split(fields: Sequence[str]) -> list[int]:
-    return [position for position, name in enumerate(fields) if name == "synonyms"]
 
 
 def search_query(
@@ -90,9 +30,9 @@ def search_query(
         limit = whole(limit, "limit")
     index = session.search.index(query, _fields(query, field))
     within = None
-    if query.conditions or query.within or query.empty:
+    if query.conditions or query.within or query.empty or query.ranking:
         statement, _ = select(session.context(), query, lambda scope: [field_output(scope, "id")])
-        within = [row[0] for row in session.engine.rows(statement)]
+        within = session.engine.arrow(statement).column(0).to_numpy()
     hits = index.search(string, limit=limit, case_sensitive=case_sensitive, within=within)
     ranking = Ranking(tuple(hit.id for hit in hits), tuple(hit.score for hit in hits))
     return replace(query, ranking=ranking, order=())

@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
     Array = NDArray[Any]
 
-__all__ = ["Hit", "SearchIndex"]
+__all__ = ["Hit", "SearchIndex", "merged"]
 
 SEPARATOR = "|"
 """Stands between the texts of a field that holds several."""
@@ -60,6 +60,15 @@ class Hit:
     score: float
     text: str
     field: int
+
+
+def merged(string: str, hits: Iterable[Hit]) -> list[Hit]:
+    """Return hits in rank order: by score, field, the string as it is written first, then id.
+
+    >>> [hit.id for hit in merged("tnf", [Hit(2, 100.0, "TNF", 0), Hit(3, 100.0, "tnf", 0), Hit(1, 90.0, "TNFA", 0)])]
+    [3, 2, 1]
+    """
+    return sorted(hits, key=lambda hit: (-hit.score, hit.field, hit.text != string, hit.id))
 
 
 class SearchIndex:
@@ -113,14 +122,19 @@ class SearchIndex:
             for record, number, text in zip(rows.ids.tolist(), rows.fields.tolist(), rows.texts, strict=True):
                 self._pending.setdefault(record, []).append((number, text))
 
+    def replace(self, gone: Iterable[int], ids: Sequence[int], texts: Sequence[Sequence[str | None]]) -> None:
+        """Forget some records and index others, in one step: no search sees the one without the other."""
+        with self._lock:
+            self.remove(gone)
+            self.add(ids, texts)
+
     def remove(self, ids: Iterable[int]) -> None:
         """Forget records; ids that are not indexed are passed over."""
         gone = _id_array(ids)
         with self._lock:
             for record in gone.tolist() if self._pending else ():
                 self._pending.pop(record, None)
-            for segment in self._segments:
-                segment.remove(gone)
+            self._segments = tuple(segment.without(gone) for segment in self._segments)
 
     def search(
         self,
@@ -152,8 +166,7 @@ class SearchIndex:
             best[record] = min(rank, best.get(record, rank))
             if limit and len(best) >= limit:
                 floor = -sorted(best.values())[limit - 1][0]
-        ranked = sorted((*rank[:3], record, rank[3]) for record, rank in best.items())[:limit]
-        return [Hit(record, -score, text, field) for score, field, _, record, text in ranked]
+        return merged(string, [Hit(record, -rank[0], rank[3], rank[1]) for record, rank in best.items()])[:limit]
 
     def __len__(self) -> int:
         with self._lock:
@@ -170,25 +183,20 @@ class SearchIndex:
     def _rows(self, ids: Sequence[int], texts: Sequence[Sequence[str | None]]) -> Rows:
         import numpy as np
 
+        split = self._split if self._split is not None else range(1, len(texts))
+        owners = _id_array(ids)
+        parts = [Rows(np.empty(0, np.int64), np.empty(0, np.uint8), [])]
         for number, column in enumerate(texts):
             if len(column) != len(ids):
                 message = f"field {number} has {len(column)} texts for {len(ids)} ids"
                 raise InvalidArgument(message, field=number, texts=len(column), ids=len(ids))
-        split = self._split if self._split is not None else range(1, len(texts))
-        records: list[int] = []
-        fields: list[int] = []
-        parts: list[str] = []
-        for number, column in enumerate(texts):
+            records, listed = _present(owners, column)
             if number in split:
-                owned = [(record, text) for record, text in zip(ids, column, strict=True) if text is not None]
-                pieces = [(record, piece) for record, text in owned for piece in text.split(SEPARATOR)]
-                records += [record for record, _ in pieces]
-                parts += [piece for _, piece in pieces]
-            else:
-                records += [record for record, text in zip(ids, column, strict=True) if text is not None]
-                parts += [text for text in column if text is not None]
-            fields += [number] * (len(parts) - len(fields))
-        return Rows(np.array(records, np.int64), np.array(fields, np.uint8), parts)
+                pieces = [text.split(SEPARATOR) for text in listed]
+                records = np.repeat(records, np.fromiter(map(len, pieces), np.int64, len(pieces)))
+                listed = [piece for row in pieces for piece in row]
+            parts.append(Rows(records, np.full(len(listed), number, np.uint8), listed))
+        return _joined(parts)
 
     def _settle(self) -> tuple[Segment, ...]:
         """Index what was added since the last search, and return the segments; small ones are merged."""
@@ -250,7 +258,18 @@ def _joined(parts: Sequence[Rows]) -> Rows:
     return Rows(np.concatenate([rows.ids for rows in parts]), np.concatenate([rows.fields for rows in parts]), texts)
 
 
+def _present(owners: Array, column: Sequence[str | None]) -> tuple[Array, list[str]]:
+    """Return the texts of a column that are there, and whose they are."""
+    import numpy as np
+
+    listed = [text for text in column if text is not None]
+    if len(listed) == len(owners):
+        return owners, listed
+    there = [text is not None for text in column] if listed else []
+    return owners[np.flatnonzero(there)], listed
+
+
 def _id_array(ids: Iterable[int]) -> Array:
     import numpy as np
 
-    return np.fromiter(ids, np.int64)
+    return ids.astype(np.int64) if isinstance(ids, np.ndarray) else np.fromiter(ids, np.int64)

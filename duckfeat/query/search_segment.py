@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from copy import copy
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from duckfeat.query.search import MAX_CHARS
@@ -74,7 +75,7 @@ class TextColumn:
 
 
 class Segment:
-    """Texts that are indexed together; never changed but for texts being taken out."""
+    """Texts that are indexed together; never changed, so that searches need no lock."""
 
     def __init__(self, rows: Rows, progress: Progress | None = None) -> None:
         import numpy as np
@@ -121,15 +122,18 @@ class Segment:
         kept = np.arange(len(self)) if self._gone is None else np.flatnonzero(~self._gone)
         return Rows(self.ids[kept], self.fields[kept], self.texts.take(kept))
 
-    def remove(self, ids: Array) -> None:
-        """Take out all texts of the ids."""
+    def without(self, ids: Array) -> Segment:
+        """Return the segment without the texts of the ids; this one stays as it is for searches that have it."""
         import numpy as np
 
         at = self.numbers(ids)
-        if len(at):
-            self._gone = np.zeros(len(self), bool) if self._gone is None else self._gone
-            self._gone[at] = True
-            self.live = len(self) - int(np.count_nonzero(self._gone))
+        if not len(at):
+            return self
+        rest = copy(self)
+        rest._gone = np.zeros(len(self), bool) if self._gone is None else self._gone.copy()
+        rest._gone[at] = True
+        rest.live = len(self) - int(np.count_nonzero(rest._gone))
+        return rest
 
     def numbers(self, ids: Array) -> Array:
         """Return the numbers of all texts of the ids, whether taken out or not."""

@@ -2,14 +2,10 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
-from duckfeat.errors import missing_extra
-
-DELAY = 1.0
-"""Seconds before a bar shows: what is done sooner needs none."""
+from duckfeat.query.progress import progress_bar
 
 
 @contextmanager
@@ -20,26 +16,12 @@ def progress(show: bool | None, rows: int, steps: int) -> Iterator[Callable[[], 
 
     Raises `MissingExtra` for `show=True` without `tqdm`.
     """
-    try:
-        from tqdm.auto import tqdm
-    except ImportError:
-        if show:
-            raise missing_extra("tqdm", "progress") from None
-        show = False
-    if show is False or (show is None and not _seen()):
-        yield lambda: None
-        return
-    done = 0
-    with tqdm(total=rows, desc="annotate", unit=" rows", unit_scale=True, delay=0 if show else DELAY) as bar:
+    taken = 0
+    with progress_bar("annotate", rows, "rows", show=show) as done:
 
         def step() -> None:
-            nonlocal done
-            before, done = rows * done // steps, done + 1
-            bar.update(rows * done // steps - before)
+            nonlocal taken
+            taken += 1
+            done(rows * taken // steps)
 
         yield step
-
-
-def _seen() -> bool:
-    """Tell whether somebody sees what is written: on a terminal, or in a notebook."""
-    return sys.stderr.isatty() or "ipykernel" in sys.modules

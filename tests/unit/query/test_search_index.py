@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 import string
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import pytest
@@ -307,6 +308,7 @@ def test_wrong_arguments_say_what_is_wrong() -> None:
 
 
 def test_ids_and_columns_may_be_arrays() -> None:
-    index = SearchIndex.build(np.array([3, 4]), [np.array(["a1", "b1"], object)])  # type: ignore[arg-type]  # duck-typed
+    texts: Any = [np.array(["a1", "b1"], object)]
+    index = SearchIndex.build(np.array([3, 4]), texts)
     assert index.search("b1")[0] == Hit(4, 100.0, "b1", 0)
     assert type(index.search("b1")[0].id) is int

@@ -1,0 +1,208 @@
+"""The search indexes of a store: made at the first search, following every write.
+
+What others see of a transaction is nothing until it has ended. So the shared indexes hold what is committed, and a
+search inside a transaction that has written to the registry looks over what it wrote apart.
+
+No lock is held while the store is read: whoever waits for another thread's transaction keeps nobody waiting.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Collection, Iterable, Sequence
+from typing import Any, NamedTuple, Protocol
+
+from duckfeat.compile.columns import field_output
+from duckfeat.compile.select import Query, select
+from duckfeat.model.order import Order
+from duckfeat.query.progress import progress_bar
+from duckfeat.query.search_index import Hit, SearchIndex, merged
+from duckfeat.query.session import Session
+
+__all__ = ["SearchIndexes", "Searchable"]
+
+_APART_MOST = 1_000
+"""A transaction that wrote to more rows than this has an index of its own, made anew from all rows."""
+
+
+class Searchable(Protocol):
+    """What is searched: an index, or one and what a transaction changed."""
+
+    def search(
+        self, string: str, *, limit: int | None, case_sensitive: bool = False, within: Iterable[int] | None = None
+    ) -> list[Hit]:
+        """Return the records nearest to a text, best first."""
+
+
+class _Key(NamedTuple):
+    registry: str
+    fields: tuple[str, ...]
+    branches: tuple[int, ...] | None
+
+
+Read = Callable[[Sequence[int] | None], tuple[Any, list[list[str | None]]]]
+"""Gives the ids and texts of some rows, or of all of them."""
+
+
+class _Indexes:
+    """Indexes, and which of their rows have to be read again."""
+
+    def __init__(self) -> None:
+        self._indexes: dict[_Key, SearchIndex] = {}
+        self._stale: dict[_Key, set[int]] = {}
+        self._lock = threading.Lock()
+
+    def touched(self, registry: str, ids: Iterable[int]) -> None:
+        with self._lock:
+            for key, stale in self._stale.items():
+                if key.registry == registry:
+                    stale.update(ids)
+
+    def clear(self) -> None:
+        with self._lock:
+            self._indexes.clear()
+            self._stale.clear()
+
+    def __contains__(self, key: _Key) -> bool:
+        return key in self._indexes
+
+    def index(self, key: _Key, read: Read, *, but: Collection[int] = ()) -> SearchIndex:
+        """Return an index, its rows up to date but for some."""
+        with self._lock:
+            index = self._indexes.get(key)
+            # What is written while rows are being read is read again at the next search.
+            stale = self._stale.setdefault(key, set())
+            again = sorted(stale.difference(but))
+            stale.intersection_update(but)
+        if index is None:
+            return self._made(key, read)
+        if again:
+            try:
+                ids, texts = read(again)
+            except BaseException:
+                self.touched(key.registry, again)
+                raise
+            index.replace(again, ids, texts)
+        return index
+
+    def _made(self, key: _Key, read: Read) -> SearchIndex:
+        ids, texts = read(None)
+        with progress_bar(f"search index of {key.registry}", len(ids), "texts") as done:
+            index = SearchIndex.build(ids, texts, split=_split(key.fields), progress=lambda texts, _: done(texts))
+        with self._lock:
+            if key in self._stale:
+                return self._indexes.setdefault(key, index)
+        # It was cleared meanwhile: what was read may be out of date.
+        return index
+
+
+class _Changes:
+    """What the open transaction has written so far, by registry; `everything` where that was too much to list."""
+
+    def __init__(self) -> None:
+        self.ids: dict[str, set[int]] = {}
+        self.everything = False
+        self.indexes = _Indexes()
+
+
+class _Apart:
+    """An index, and the rows that a transaction changed as it sees them."""
+
+    def __init__(self, index: SearchIndex, changed: Collection[int], own: SearchIndex) -> None:
+        self._index = index
+        self._changed = changed
+        self._own = own
+
+    def search(
+        self, string: str, *, limit: int | None, case_sensitive: bool = False, within: Iterable[int] | None = None
+    ) -> list[Hit]:
+        ids = None if within is None else list(within)
+        more = None if limit is None else limit + len(self._changed)
+        found = self._index.search(string, limit=more, case_sensitive=case_sensitive, within=ids)
+        kept = [hit for hit in found if hit.id not in self._changed]
+        own = self._own.search(string, limit=limit, case_sensitive=case_sensitive, within=ids)
+        return merged(string, [*kept, *own])[:limit]
+
+
+class SearchIndexes:
+    """The search indexes of a store, one for each registry, fields and branches that were searched."""
+
+    def __init__(self, session: Session) -> None:
+        self._session = session
+        self._engine = session.engine
+        self._shared = _Indexes()
+        self._outside = session.engine.outside
+        # Only one transaction is open at a time, and only its thread gets here.
+        self._changes: _Changes | None = None
+
+    def touched(self, registry: str, ids: Iterable[int]) -> None:
+        """Have rows read again before the next search; inside a transaction, by others when it has ended."""
+        listed = list(ids)
+        changes = self._own()
+        if changes is None:
+            self._shared.touched(registry, listed)
+            return
+        changes.ids.setdefault(registry, set()).update(listed)
+        changes.indexes.touched(registry, listed)
+
+    def clear(self) -> None:
+        """Have everything read again, as after much was written."""
+        changes = self._own()
+        if changes is None:
+            self._shared.clear()
+            return
+        changes.everything = True
+        changes.indexes.clear()
+
+    def _own(self) -> _Changes | None:
+        """Return what this thread's transaction has changed, None outside of one."""
+        if not self._engine.in_transaction:
+            return None
+        if self._changes is None:
+            self._changes = _Changes()
+            self._engine.on_end(self._ended)
+        return self._changes
+
+    def _ended(self) -> None:
+        changes, self._changes = self._changes, None
+        if changes is None:
+            return
+        if changes.everything:
+            self._shared.clear()
+        for registry, ids in changes.ids.items():
+            self._shared.touched(registry, ids)
+
+    def index(self, query: Query, fields: tuple[str, ...]) -> Searchable:
+        """Return the index of a registry's fields on the branches of a question, up to date."""
+        key = _Key(query.table.name, fields, query.branches)
+        outside = self._engine.refresh()
+        if outside != self._outside:
+            self._outside = outside
+            self._shared.clear()
+
+        def read(ids: Sequence[int] | None) -> tuple[Any, list[list[str | None]]]:
+            return self._texts(query, fields, ids)
+
+        changes = self._changes if self._engine.in_transaction else None
+        changed = changes.ids.get(key.registry, set()) if changes else set()
+        if changes is None or not (changed or changes.everything):
+            return self._shared.index(key, read)
+        if changes.everything or len(changed) > _APART_MOST or key not in self._shared:
+            return changes.indexes.index(key, read)
+        own = SearchIndex.build(*read(sorted(changed)), split=_split(fields))
+        return _Apart(self._shared.index(key, read, but=changed), frozenset(changed), own)
+
+    def _texts(
+        self, query: Query, fields: tuple[str, ...], ids: Sequence[int] | None
+    ) -> tuple[Any, list[list[str | None]]]:
+        within = () if ids is None else (("id", tuple(ids)),)
+        rows = Query(query.table, branches=query.branches, order=(Order("id"),), within=within)
+        statement, _ = select(
+            self._session.context(), rows, lambda scope: [field_output(scope, name) for name in ("id", *fields)]
+        )
+        table = self._engine.arrow(statement)
+        return table.column(0).to_numpy(), [table.column(at + 1).to_pylist() for at in range(len(fields))]
+
+
+def _split(fields: Sequence[str]) -> list[int]:
+    return [position for position, name in enumerate(fields) if name == "synonyms"]
