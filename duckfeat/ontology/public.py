@@ -10,7 +10,7 @@ from duckfeat.errors import DoesNotExist, FieldError, InvalidArgument, MultipleR
 from duckfeat.model.fields import FieldRef, field_name
 from duckfeat.query.lookup import Keep, Lookup
 from duckfeat.query.search_index import SearchIndex
-from duckfeat.registries.naming import Inspection, _texts
+from duckfeat.registries.naming import Inspection, Suggestions, _texts
 
 if TYPE_CHECKING:
     import pandas
@@ -216,8 +216,8 @@ class PublicOntology:
         listed = list(dict.fromkeys(_texts(values)[0]))
         known = self._terms.positions(name)
         missing = [value for value in listed if value not in known]
-        meant = {value: self._terms.nearest(value) for value in missing if isinstance(value, str)}
-        suggested = {value: near for value, near in meant.items() if near is not None}
+        texts = [value for value in missing if isinstance(value, str)]
+        suggested = Suggestions(texts, self._terms.nearest)
         return Inspection([value for value in listed if value in known], missing, suggested)
 
     def standardize(self, values: Any) -> Any:

@@ -333,12 +333,17 @@ class Sourced(TracksUpdates):
             return TermInspection(found.validated, found.non_validated, found.suggestions)
         texts = [value for value in found.non_validated if isinstance(value, str)]
         there = [value for value in texts if public.places(name, value)]
-        suggestions = dict(found.suggestions)
-        for value in texts:
-            if value in there or value not in suggestions:
+
+        def meant(value: Any) -> str | None:
+            near = None
+            if value in offered or (isinstance(value, str) and value not in found.suggestions):
                 near = public.nearest(value)
-                suggestions |= {value: near} if near is not None and near != value else {}
-        return TermInspection(found.validated, found.non_validated, suggestions, there)
+            return near if near is not None and near != value else found.suggestions.get(value)
+
+        offered = set(there)
+        return TermInspection(
+            found.validated, found.non_validated, naming.Suggestions(found.non_validated, meant), there
+        )
 
     @classmethod
     def standardize(cls, values: Any, field: str | FieldRef | None = None) -> Any:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from duckfeat.compile.columns import field_output
 from duckfeat.compile.select import Query, Ranking, select
@@ -12,6 +12,7 @@ from duckfeat.errors import FieldError, InvalidArgument
 from duckfeat.model.arguments import several, whole
 from duckfeat.model.fields import FieldRef, field_name
 from duckfeat.query.lookup import Keep, Lookup
+from duckfeat.query.search_indexes import Searchable
 from duckfeat.query.session import Session
 
 if TYPE_CHECKING:
@@ -36,6 +37,11 @@ def search_query(
     hits = index.search(string, limit=limit, case_sensitive=case_sensitive, within=within)
     ranking = Ranking(tuple(hit.id for hit in hits), tuple(hit.score for hit in hits))
     return replace(query, ranking=ranking, order=())
+
+
+def searchable(session: Session, query: Query, *fields: str) -> Searchable:
+    """Return the index of a registry's text fields on the branches of a question, to be searched many times."""
+    return cast("Searchable", session.search.index(query, fields))
 
 
 def _fields(query: Query, field: Any) -> tuple[str, ...]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import html as html_
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -11,12 +11,15 @@ from duckfeat.compile.select import Query
 from duckfeat.errors import FieldError, InvalidArgument
 from duckfeat.model.arguments import is_hashable, several
 from duckfeat.model.fields import ForeignKey
+from duckfeat.query.finding import searchable
 from duckfeat.query.queryset import QuerySet
 from duckfeat.query.session import TRASH, Session
 from duckfeat.registries.undo import putting_back
 
 if TYPE_CHECKING:
     from duckfeat.registries.base import SQLRecord
+
+_SHOWN = 20
 
 
 def outside_trash(session: Session, registry: str) -> QuerySet[Any]:
@@ -104,6 +107,39 @@ def validate(cls: type[SQLRecord], values: Any, field: str) -> Any:
     return flags[0] if single else numpy.array(flags, dtype=bool)
 
 
+class Suggestions(Mapping[Any, str]):
+    """What values may have meant; each is sought when it is asked for, so that many unknown ones cost nothing.
+
+    >>> near = Suggestions(["neurn", "xyz"], {"neurn": "neuron"}.get)
+    >>> near["neurn"], "xyz" in near, dict(near)
+    ('neuron', False, {'neurn': 'neuron'})
+    """
+
+    def __init__(self, values: Iterable[Any], find: Callable[[Any], str | None]) -> None:
+        self._values = dict.fromkeys(values)
+        self._find = find
+        self._found: dict[Any, str | None] = {}
+
+    def __getitem__(self, value: Any) -> str:
+        if value in self._values and value not in self._found:
+            self._found[value] = self._find(value)
+        near = self._found.get(value)
+        if near is None:
+            raise KeyError(value)
+        return near
+
+    def __iter__(self) -> Iterator[Any]:
+        return (value for value in self._values if value in self)
+
+    def __len__(self) -> int:
+        return sum(1 for _ in self)
+
+    def __repr__(self) -> str:
+        if len(self._values) > _SHOWN:
+            return f"Suggestions(for some of {len(self._values):,} values, sought when asked for)"
+        return f"Suggestions({dict(self)!r})"
+
+
 @dataclass(frozen=True, slots=True)
 class Inspection:
     """Which values are names in a registry, which are not, and what those may have meant.
@@ -113,16 +149,16 @@ class Inspection:
 
     validated: list[Any]
     non_validated: list[Any]
-    suggestions: dict[Any, str] = field(default_factory=dict)
+    suggestions: Mapping[Any, str] = field(default_factory=dict)
 
     def __repr__(self) -> str:
         total = len(self.validated) + len(self.non_validated)
         lines = [f"{len(self.validated)} of {total} values are validated"]
-        for value in self.non_validated[:20]:
+        for value in self.non_validated[:_SHOWN]:
             meant = f" (did you mean {self.suggestions[value]!r}?)" if value in self.suggestions else ""
             lines.append(f"  not validated: {value!r}{meant}")
-        if len(self.non_validated) > 20:
-            lines.append(f"  ... {len(self.non_validated) - 20} more")
+        if len(self.non_validated) > _SHOWN:
+            lines.append(f"  ... {len(self.non_validated) - _SHOWN} more")
         return "\n".join(lines)
 
 
@@ -131,20 +167,29 @@ def inspect(cls: type[SQLRecord], values: Any, field: str) -> Inspection:
     listed = list(dict.fromkeys(_texts(values)[0]))
     known = _known(cls, listed, field)
     missing = [value for value in listed if value not in known]
-    synonyms = _synonyms(cls, field) if missing else {}
-    meant: dict[Any, str] = {}
-    for value in missing:
+    suggestions = Suggestions(missing, _meaning(cls, field)) if missing else {}
+    return Inspection([value for value in listed if value in known], missing, suggestions)
+
+
+def _meaning(cls: type[SQLRecord], field: str) -> Callable[[Any], str | None]:
+    """Return what tells the name that a value is a synonym of, or nearest to."""
+    synonyms = _synonyms(cls, field)
+    records = cls._queryset()
+    fields = [field, "synonyms"] if "synonyms" in cls.__table__.fields else [field]
+    index = searchable(records._session, records._query, *fields)
+
+    def meant(value: Any) -> str | None:
         if not isinstance(value, str):
-            continue
-        near = synonyms.get(value.casefold()) or _nearest(cls, value, field)
-        if near:
-            meant[value] = near
-    return Inspection([value for value in listed if value in known], missing, meant)
+            return None
+        synonym = synonyms.get(value.strip().casefold())
+        if synonym is not None:
+            return synonym
+        hits = index.search(value, limit=1)
+        if not hits or hits[0].field == 0:
+            return hits[0].text if hits else None
+        return records.filter(id=hits[0].id).values_list(field, flat=True).first()
 
-
-def _nearest(cls: type[SQLRecord], value: str, field: str) -> str | None:
-    found = list(cls.search(value, field=field, limit=1))
-    return str(found[0].__dict__[field]) if found else None
+    return meant
 
 
 def _synonyms(cls: type[SQLRecord], field: str) -> dict[str, str]:

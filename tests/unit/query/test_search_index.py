@@ -309,6 +309,7 @@ def test_wrong_arguments_say_what_is_wrong() -> None:
 
 def test_ids_and_columns_may_be_arrays() -> None:
     texts: Any = [np.array(["a1", "b1"], object)]
-    index = SearchIndex.build(np.array([3, 4]), texts)
+    ids: Any = np.array([3, 4])
+    index = SearchIndex.build(ids, texts)
     assert index.search("b1")[0] == Hit(4, 100.0, "b1", 0)
     assert type(index.search("b1")[0].id) is int

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import sys
 import threading
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager, suppress
 from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any
@@ -147,7 +149,7 @@ def test_wrong_questions_say_what_is_wrong(cells: Store) -> None:
         cells.ULabel.search("x", field="nam")
     with pytest.raises(InvalidArgument, match="search first"):
         cells.ULabel.filter()[:2].search("x")
-    with pytest.raises(InvalidArgument, match="negative"):
+    with pytest.raises(InvalidArgument, match="from 0, not -1"):
         cells.ULabel.search("x", limit=-1)
 
 
@@ -204,6 +206,14 @@ def test_a_reopened_store_finds_what_was_saved(tmp_path: Path) -> None:
 
 class Change(Exception):
     """Raised to roll back."""
+
+
+@contextmanager
+def rolled_back(store: Store) -> Iterator[None]:
+    """Take back what the block writes."""
+    with suppress(Change), store.transaction():
+        yield
+        raise Change
 
 
 @pytest.mark.parametrize("apart_most", [search_indexes._APART_MOST, 0], ids=["beside the index", "an index of its own"])
