@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from duckfeat.errors import DoesNotExist, InvalidArgument, hint
-from duckfeat.ontology.packaged import RELEASES, plain_version
+from duckfeat.ontology.packaged import PACKAGE, RELEASES, plain_version
 from duckfeat.ontology.source import ALL, Source
 from duckfeat.query.session import Session
 
@@ -54,7 +54,7 @@ def _preferred(session: Session, entity: str, fitting: Sequence[Source]) -> Sour
             return _nearest(fitting, organism)
     if len(organisms) == 1:
         return fitting[0]
-    packaged = all(one.id is None for one in fitting)
+    packaged = all(one.url.startswith(PACKAGE) for one in fitting)
     if packaged and _DEFAULT_ORGANISM in organisms and current is None:
         _log.info("%s: no organism is set, terms of %s are used", entity, _DEFAULT_ORGANISM)
         return _nearest(fitting, _DEFAULT_ORGANISM)

@@ -53,7 +53,7 @@ def read_table(
 
     Raises `InvalidArgument` for a column that is not there, and where no column holds the field `label`.
     """
-    frame = _scan(path, [*fields, "parents"])
+    frame = _scan(path, [*fields, "parents"], columns)
     named = _named(frame, columns) if columns else _recognised(frame, [*fields, "parents"], label)
     if label not in named:
         there = ", ".join(frame.collect_schema().names())
@@ -66,7 +66,7 @@ def read_table(
     yield from chosen.collect_batches(chunk_size=_BATCH, maintain_order=True)
 
 
-def _scan(path: Path, fields: Sequence[str]) -> pl.LazyFrame:
+def _scan(path: Path, fields: Sequence[str], columns: Mapping[str, str | int]) -> pl.LazyFrame:
     import polars
 
     suffix = suffix_of(path)
@@ -76,7 +76,8 @@ def _scan(path: Path, fields: Sequence[str]) -> pl.LazyFrame:
     first = polars.read_csv(path, separator=separator, has_header=False, n_rows=1, infer_schema=False)
     cells = {_folded(cell) for cell in (first.row(0) if len(first) else ()) if cell}
     titles = {name for field in fields for name in (field, *_CALLED.get(field, ()))}
-    return polars.scan_csv(path, separator=separator, has_header=bool(cells & titles), infer_schema=False)
+    titled = bool(cells & titles) or any(isinstance(column, str) for column in columns.values())
+    return polars.scan_csv(path, separator=separator, has_header=titled, infer_schema=False)
 
 
 def _folded(name: str) -> str:

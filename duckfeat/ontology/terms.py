@@ -157,6 +157,8 @@ class Sourced(TracksUpdates):
         session = cls._current()
         name = organism_name(session, organism)
         chosen = choose(session, cls.__registry__, source, version, name)
+        if name is None and "organism" in cls.__table__.fields:
+            name = session.registries["Organism"]._current_name()
         return session, chosen, name if chosen.organism == ALL else chosen.organism
 
     @classmethod
@@ -283,7 +285,8 @@ class Sourced(TracksUpdates):
         if create:
             bound = session.registries[cls.__registry__]
             by_value |= {value: bound(**{name: value, **fixed}) for value in unknown}
-        found = list({id(by_value[value]): by_value[value] for value in listed if value in by_value}.values())
+        meant = [by_value[value] for value in listed if value in by_value]
+        found = list({record.id or id(record): record for record in meant}.values())
         if create:
             session.writer.save([record for record in found if record.id is None])
         return found

@@ -1,0 +1,302 @@
+"""Sources of every format: tables, OBO and OWL files, the NCBI taxonomy, and the releases that a package brings."""
+
+from __future__ import annotations
+
+import importlib.util
+import tarfile
+from pathlib import Path
+
+import polars as pl
+import pytest
+
+import duckfeat as dft
+from duckfeat.errors import (
+    DoesNotExist,
+    FieldError,
+    InvalidArgument,
+    MissingExtra,
+    MissingFile,
+    MultipleResultsFound,
+)
+from duckfeat.ontology import packaged
+from duckfeat.store import Store
+
+DATA = Path(__file__).with_name("data")
+CELLS = DATA / "cells.obo"
+
+NAMES = """\
+1\t|\tall\t|\t\t|\tsynonym\t|
+1\t|\troot\t|\t\t|\tscientific name\t|
+9605\t|\tHomo\t|\t\t|\tscientific name\t|
+9606\t|\tHomo sapiens\t|\t\t|\tscientific name\t|
+9606\t|\thuman\t|\t\t|\tgenbank common name\t|
+9606\t|\tman "the wise" | sapiens\t|\t\t|\tsynonym\t|
+"""
+NODES = """\
+1\t|\t1\t|\tno rank\t|\t\t|
+9605\t|\t1\t|\tgenus\t|\t\t|
+9606\t|\t9605\t|\tspecies\t|\tHS\t|
+"""
+
+
+# --- tables --------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("named.csv", "ontology_id,name,synonyms,parents\nX:1,one,uno|un,\nX:2,two,,X:1\n"),
+        ("recognised.csv", "Term ID,Label,Synonym,is_a\nX:1,one,uno|un,\nX:2,two,,X:1\n"),
+        ("tabs.tsv", "curie\tterm\taliases\tparent_ids\nX:1\tone\tuno|un\t\nX:2\ttwo\t\tX:1\n"),
+    ],
+)
+def test_columns_are_recognised_by_their_names(store: Store, tmp_path: Path, name: str, text: str) -> None:
+    path = tmp_path / name
+    path.write_text(text)
+    dft.Source.add("tissue", path=path)
+    dft.Tissue.import_source(path.stem)
+    rows = store.Tissue.all().order_by("id").values_list("ontology_id", "name", "synonyms")
+    assert list(rows) == [("X:1", "one", "uno|un"), ("X:2", "two", None)]
+    assert dft.Tissue.get(name="two").parents.to_list("name") == ["one"]
+
+
+def test_columns_may_be_said(store: Store, tmp_path: Path) -> None:
+    path = tmp_path / "odd.csv"
+    path.write_text("a,b\none,X:1\n")
+    dft.Source.add("tissue", path=path, columns={"name": "a", "ontology_id": 1})
+    assert store.Tissue.public("odd").pl().select("name", "ontology_id").rows() == [("one", "X:1")]
+    dft.Source.add("tissue", path=path, columns={"name": "aa"}, version="2")
+    with pytest.raises(InvalidArgument, match="no column 'aa'"):
+        dft.Tissue.public("odd", version="2")
+    dft.Source.add("tissue", path=path, version="3", columns={"ontology_id": "b"})
+    with pytest.raises(InvalidArgument, match=r"no column is seen to hold 'name'; say which: .* There are: a, b"):
+        dft.Tissue.public("odd", version="3")
+
+
+def test_a_table_without_header_is_told_by_what_it_holds(store: Store) -> None:
+    source = dft.Source.add("gene", organism="human", path=DATA / "genes.csv.gz")
+    public = store.Gene.public(source)
+    gene = public.get(symbol="BRCA1")
+    assert (gene.ensembl_gene_id, gene.biotype) == ("ENSG00000012048", "protein_coding")
+    with pytest.raises(MultipleResultsFound, match="2 terms of genes"):
+        public.get(symbol="WASH7P")
+
+
+def test_lists_in_parquet_are_synonyms_and_parents(store: Store, tmp_path: Path) -> None:
+    path = tmp_path / "terms.parquet"
+    frame = pl.DataFrame({"id": ["X:1", "X:2"], "name": ["one", "two"], "synonyms": [["a", "b"], []]})
+    frame.with_columns(parents=pl.Series([[], ["X:1"]], dtype=pl.List(pl.String))).write_parquet(path)
+    dft.Source.add("tissue", path=path)
+    dft.Tissue.import_source()
+    assert store.Tissue.get(name="one").synonyms == "a|b"
+    assert dft.Tissue.get(name="two").parents.to_list("name") == ["one"]
+
+
+# --- OBO, OWL ------------------------------------------------------------------------------------
+
+
+def test_an_owl_file(store: Store) -> None:
+    dft.Source.add("cell_type", path=DATA / "cells.owl")
+    dft.CellType.import_source("cells")
+    assert store.CellType.get(name="T cell").parents.to_list("ontology_id") == ["CL:0000000"]
+    assert dft.CellType.get(name="T cell").synonyms == "T lymphocyte"
+
+
+def test_terms_of_other_ontologies_on_request(store: Store) -> None:
+    dft.Source.add("cell_type", path=CELLS, prefix=["CL", "UBERON"])
+    names = store.CellType.public("cells").pl()["name"].to_list()
+    assert sorted(names) == ["B cell", "T cell", "cell", "leukocyte", "lymphocyte", "thing between"]
+
+
+def test_a_file_that_is_no_ontology(store: Store, tmp_path: Path) -> None:
+    path = tmp_path / "bad.obo"
+    path.write_text("this is no obo file\n[Term\n")
+    dft.Source.add("cell_type", path=path)
+    with pytest.raises(InvalidArgument, match=r"bad.obo cannot be read as an ontology"):
+        store.CellType.import_source("bad")
+    other = tmp_path / "terms.docx"
+    other.write_text("")
+    dft.Source.add("cell_type", path=other)
+    with pytest.raises(InvalidArgument, match=r"no format of sources is called '.docx'; there are: .csv"):
+        dft.CellType.import_source("terms")
+    other.unlink()
+    with pytest.raises(MissingFile, match="the file of source terms is gone"):
+        dft.CellType.import_source("terms")
+    assert store.CellType.count() == 0
+
+
+# --- the NCBI taxonomy ---------------------------------------------------------------------------
+
+
+def taxonomy(folder: Path) -> Path:
+    (folder / "names.dmp").write_text(NAMES)
+    (folder / "nodes.dmp").write_text(NODES)
+    return folder
+
+
+def check_taxa(store: Store) -> None:
+    human = store.Organism.get(ontology_id="NCBITaxon:9606")
+    assert human.name == human.scientific_name == "Homo sapiens"
+    assert human.synonyms == 'human|man "the wise" / sapiens'
+    assert human.query_parents().order_by("id").to_list("name") == ["root", "Homo"]
+    assert dft.Organism.count() == 3
+
+
+def test_the_taxonomy_as_a_folder_a_file_of_it_or_an_archive(store: Store, tmp_path: Path) -> None:
+    folder = taxonomy(tmp_path)
+    archive = tmp_path / "taxdump.tar.gz"
+    with tarfile.open(archive, "w:gz") as packed:
+        for name in ("names.dmp", "nodes.dmp"):
+            packed.add(folder / name, name)
+    for version, path in enumerate((folder, folder / "names.dmp", archive)):
+        dft.Source.add("organism", path=path, name="taxa", version=str(version))
+        dft.Organism.import_source("taxa", version=str(version))
+        check_taxa(store)
+
+
+def test_a_taxonomy_that_lacks_a_file(store: Store, tmp_path: Path) -> None:
+    (taxonomy(tmp_path) / "nodes.dmp").unlink()
+    dft.Source.add("organism", path=tmp_path, name="taxa")
+    with pytest.raises(InvalidArgument, match=r"holds no nodes.dmp"):
+        store.Organism.import_source("taxa")
+    archive = tmp_path / "taxa.tar.gz"
+    with tarfile.open(archive, "w:gz") as packed:
+        packed.add(tmp_path / "names.dmp", "names.dmp")
+    dft.Source.add("organism", path=archive, name="packed")
+    with pytest.raises(InvalidArgument, match=r"does not hold names\.dmp and nodes\.dmp"):
+        dft.Organism.import_source("packed")
+
+
+def test_well_known_organisms_need_no_source(store: Store) -> None:
+    dft.settings.organism = "homo_sapiens"
+    organism = dft.settings.organism
+    assert organism is not None
+    assert (organism.name, organism.scientific_name, organism.ontology_id) == (
+        "human",
+        "Homo sapiens",
+        "NCBITaxon:9606",
+    )
+    dft.settings.organism = organism
+    assert store.Organism.count() == 1
+
+
+# --- what the package brings ---------------------------------------------------------------------
+
+
+def test_a_release_of_the_package(store: Store) -> None:
+    report = dft.CellType.import_source()
+    assert report.new == report.terms > 3000
+    t_cell = store.CellType.get(ontology_id="CL:0000084")
+    assert t_cell.name == "T cell"
+    assert "lymphocyte" in t_cell.query_parents().to_list("name")
+    root = dft.CellType.get(name="cell")
+    assert root.query_children().count() == report.terms - 1
+    assert dft.CellType.import_source().new == 0
+
+
+def test_releases_are_listed_and_chosen(store: Store) -> None:
+    listed = dft.Source.available("CellType")
+    assert [source.name for source in listed] == ["cl"] * len(listed)
+    oldest = listed[-1]
+    assert store.CellType.public(version=f"v{oldest.version}").source.version == oldest.version
+    assert len(dft.Source.available()) > len(listed)
+    assert str(dft.CellType.public().source) == f"cl {listed[0].version}"
+    with pytest.raises(DoesNotExist, match="no source 'cl 1900'"):
+        dft.CellType.public("cl", version="1900")
+
+
+def test_sources_by_organism(store: Store) -> None:
+    assert store.DevelopmentalStage.public().source.organism == "human"
+    assert dft.DevelopmentalStage.public(organism="mouse").source.name == "mmusdv"
+    dft.settings.organism = "mouse"
+    assert dft.DevelopmentalStage.public().source.name == "mmusdv"
+    with pytest.raises(InvalidArgument, match="is a source of"):
+        dft.CellType.public(dft.DevelopmentalStage.public().source)
+    dft.settings.organism = None
+    dft.Source.add("gene", organism="human", path=DATA / "genes.csv.gz", name="a")
+    dft.Source.add("gene", organism="mouse", path=DATA / "genes.csv.gz", name="b")
+    with pytest.raises(InvalidArgument, match="for human, mouse: say which with organism="):
+        dft.Gene.public()
+
+
+def test_what_was_imported_is_preferred_as_before(store: Store) -> None:
+    assert dft.DevelopmentalStage.import_source().new > 0
+    assert store.DevelopmentalStage.import_source().new == 0
+
+
+def test_proteins_of_an_organism(store: Store) -> None:
+    dft.settings.organism = "human"
+    public = store.Protein.public()
+    assert all(name.endswith("_HUMAN") for name in public.pl()["name"].head(50))
+    protein = dft.Protein.from_source(name=public.pl()["name"][0]).save()
+    assert protein.organism.name == "human"
+    assert protein.uniprotkb_id
+
+
+def test_taxa_are_read_in_parts(monkeypatch: pytest.MonkeyPatch) -> None:
+    place = packaged.folder()
+    assert place is not None
+    monkeypatch.setattr(packaged, "_CHUNK", 1 << 16)
+    [newest] = sorted(place.glob("NCBITaxon-*.json.zst"))[-1:]
+    entries = packaged._entries(newest)
+    first = [next(entries)[0] for _ in range(2_000)]
+    assert len(set(first)) == 2_000
+    assert all(id_.startswith("NCBITaxon:") for id_ in first)
+
+
+def test_without_the_package_the_extra_is_named(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    known = store.CellType.public().source
+    monkeypatch.setattr(packaged, "find_spec", lambda name: None)
+    assert store.Source.available("CellType") == []
+    with pytest.raises(MissingExtra, match=r"duckfeat\[ontologies\]"):
+        list(packaged.read_packaged(known.url, "CellType", None))
+    monkeypatch.setattr(packaged, "find_spec", importlib.util.find_spec)
+    with pytest.raises(MissingFile, match=r"does not bring CL-1\.json"):
+        list(packaged.read_packaged("package:x/CL-1.json", "CellType", None))
+
+
+# --- adding --------------------------------------------------------------------------------------
+
+
+def test_adding_a_source_again_changes_it(store: Store, tmp_path: Path) -> None:
+    first = dft.Source.add("CellType", path=CELLS, name="cells", description="mine")
+    moved = tmp_path / "moved.obo"
+    moved.write_text(CELLS.read_text())
+    second = dft.Source.add(dft.CellType, path=moved, name="cells")
+    assert second == first
+    assert store.Source.get(first.id).url == str(moved)
+    assert dft.CellType.public().source == first
+
+
+def test_what_cannot_be_added(store: Store, tmp_path: Path) -> None:
+    with pytest.raises(InvalidArgument, match="did you mean 'CellType'"):
+        dft.Source.add("CellTyp", path=CELLS)
+    with pytest.raises(MissingFile, match="there is no file"):
+        dft.Source.add("CellType", path=tmp_path / "none.obo")
+    assert store.Source.count() == 0
+
+
+# --- looking at a source -------------------------------------------------------------------------
+
+
+def test_a_source_is_looked_at_without_saving(store: Store) -> None:
+    dft.Source.add("CellType", path=CELLS, name="cells")
+    public = store.CellType.public()
+    assert len(public) == 5
+    assert repr(public) == "<PublicOntology CellType cells: 5 terms>"
+    assert public.df().shape == public.pl().shape
+    assert public.search("T lymphocite")["name"][0] == "T cell"
+    assert public.search("lymphocyte", field="name", limit=1)["score"].to_list() == [100.0]
+    assert public.lookup().t_cell.ontology_id == "CL:0000084"
+    assert public.lookup("ontology_id", "name").cl_0000084 == "T cell"
+    assert public.get(name="white blood cell").name == "leukocyte"
+    assert public.validate("T cell") is True
+    assert public.validate(["T cell", "x"]).tolist() == [True, False]
+    assert public.inspect(["T cell", "T-cell", "x", 7]).suggestions == {"T-cell": "T cell"}
+    assert public.standardize(["T-cell", None, "x"]) == ["T cell", None, "x"]
+    assert public.standardize("t-CELL") == "T cell"
+    with pytest.raises(FieldError, match="did you mean 'name'"):
+        public.search("x", field="nmae")
+    with pytest.raises(DoesNotExist, match="did you mean 'leukocyte'"):
+        public.get(name="leucocyte")
+    assert store.CellType.count() == 0
