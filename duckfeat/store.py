@@ -160,12 +160,48 @@ class Store(Keeping):
         saved: list[Any] = self._session.writer.save(_listed(records), batch_size)
         return saved
 
-    def annotate(self, data: Any, **options: Any) -> Report:
+    def annotate(
+        self,
+        data: Any,
+        *,
+        registry: Any = "Record",
+        key: Any = "uid",
+        on: str | None = None,
+        features: Any = None,
+        create: bool | str = False,
+        mode: str = "add",
+        on_invalid: str = "raise",
+        run: Any = None,
+        progress: bool | None = None,
+    ) -> Report:
         """Annotate the entities of a frame or file with its columns, set-based and all or nothing.
 
-        See `duckfeat.registries.bulk.annotate` for the options: `registry`, `key`, `on`, `features`, `create`,
-        `mode`, `on_invalid`, `run`, `progress`. Returns a report with `rows`, `values`, `new_values`, `links` and
-        `skipped`.
+        Args:
+            data: A Polars DataFrame or LazyFrame, a pandas DataFrame, a pyarrow Table, RecordBatch or
+                RecordBatchReader, a DuckDB relation, or the path or glob of Parquet, CSV or NDJSON files. Wide, a
+                column per feature, or long, with the columns `entity` (or the key), `feature` and `value`.
+            registry: The entities: Record, Artifact or Run, as a name or a class.
+            key: The field that names an entity: `uid`, `name` (of an Artifact `key`), `id`, ... New entities keep
+                the uids that are given.
+            on: The column that holds the key; the one called like `key` unless told.
+            features: The features to take, by name or object; every other column unless told.
+            create: `True` makes entities that are not there, `"features"` registers features with the columns'
+                types, `"all"` does both.
+            mode: `"add"` adds values; `"update"` replaces those of the features that are named, where a missing
+                cell removes them; `"set"` makes the input all that its entities have.
+            on_invalid: `"raise"` refuses the whole input for one refused value, `"skip"` leaves it out.
+            run: The run that what is written belongs to; the tracked one unless told.
+            progress: Whether a bar is shown; unless told, on terminals and in notebooks, after a second.
+
+        Returns:
+            A report: `rows`, `values` (those in the input), `new_values`, `links` (annotations added), `removed`,
+            `entities` (made), and `skipped`, a Polars DataFrame of row, feature, value and reason.
+
+        Raises:
+            ValidationError: For values that are not of their features' dtypes, with the first few of them, their
+                rows and reasons; for a second value of a feature that takes one; for unknown entities and features.
+            InvalidArgument: For data that cannot be read, and for arguments of other values than these.
+            MissingFile: For a path or glob that means no file.
 
         >>> import duckfeat as dft, polars as pl
         >>> store = dft.connect()
@@ -174,7 +210,19 @@ class Store(Keeping):
         >>> report.rows, report.values
         (2, 1)
         """
-        return annotate(self._session, data, **options)
+        return annotate(
+            self._session,
+            data,
+            registry=registry,
+            key=key,
+            on=on,
+            features=features,
+            create=create,
+            mode=mode,
+            on_invalid=on_invalid,
+            run=run,
+            progress=progress,
+        )
 
     def transaction(self) -> AbstractContextManager[None]:
         """Make what is written inside the block all or nothing.
