@@ -15,7 +15,7 @@ from duckfeat.errors import ValidationError
 from duckfeat.store import Store
 
 NAMES = ["a", "b", "c"]
-SCHEMA = {"name": pl.String, "one": pl.Int64, "several": pl.List(pl.String), "label": pl.String}
+SCHEMA: dict[str, Any] = {"name": pl.String, "one": pl.Int64, "several": pl.List(pl.String), "label": pl.String}
 ONE = st.none() | st.integers(1, 3)
 SEVERAL = st.none() | st.lists(st.none() | st.sampled_from("xyz"), max_size=3)
 LABEL = st.none() | st.sampled_from(["liver", "kidney"])
