@@ -376,6 +376,9 @@ def _config(settings: Mapping[str, Any]) -> dict[str, Any]:
     unknown = set(settings) - set(_SETTINGS)
     if unknown:
         raise InvalidArgument(f"unknown setting {min(unknown)!r}; there are: {', '.join(_SETTINGS)}")
+    for name, value in settings.items():
+        if isinstance(value, str) and not value.isprintable():
+            raise InvalidArgument(f"{name} cannot be {value!r}", value=value)
     config: dict[str, Any] = {
         "preserve_insertion_order": "false",
         "allow_community_extensions": "false",

@@ -14,6 +14,8 @@ from duckfeat.engine.places import warn_of_place
 from duckfeat.errors import InvalidArgument, MissingFile
 
 MEMORY = ":memory:"
+# The longest that the file systems in use take, in bytes.
+_PATH_LENGTH, _NAME_LENGTH = 4096, 255
 
 
 def address(url: str | PathLike[str]) -> str:
@@ -26,7 +28,7 @@ def address(url: str | PathLike[str]) -> str:
         place = fspath(url)
     except TypeError:
         place = ""
-    if type(place) is not str or not place or "\0" in place:
+    if type(place) is not str or not place or not _possible(place):
         raise InvalidArgument(f"a store is a path, a url or ':memory:', not {url!r}", url=url)
     if place.startswith(PREFIX):
         return lake_place(place).url
@@ -34,6 +36,16 @@ def address(url: str | PathLike[str]) -> str:
         return place if place == MEMORY else str(Path(place).expanduser().resolve())
     except (ValueError, OSError, RuntimeError) as error:
         raise InvalidArgument(f"{place!r} is no path: {error}", url=place) from None
+
+
+def _possible(place: str) -> bool:
+    """Tell whether a file may be called so: no NUL, valid Unicode, no name longer than file systems take."""
+    try:
+        names = place.encode().split(b"/")
+    except UnicodeEncodeError:
+        return False
+    short = len(place) < _PATH_LENGTH and all(len(name) <= _NAME_LENGTH for name in names)
+    return "\0" not in place and (short or place.startswith(PREFIX))
 
 
 def open_engine(url: str | PathLike[str], *, read_only: bool = False, **settings: Any) -> Engine:

@@ -103,6 +103,9 @@ def _polars(engine: Engine, data: Any, stack: ExitStack) -> Source:
             data = data.with_columns(polars.col(name).cast(casts[type(dtype)]))
         elif dtype == polars.Object:
             objects[name] = _json_texts(name, data[name].to_list())
+    broken = [name for name in data.columns if "\0" in name]
+    if broken:
+        raise InvalidArgument(f"a column of a Polars frame cannot be called {broken[0]!r}", columns=broken)
     table = data.drop(list(objects)).to_arrow()
     return _arrow(engine, _with_json(table, objects, data.columns), stack, objects)
 

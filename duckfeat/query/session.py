@@ -177,9 +177,11 @@ class Session:
 def _local(key: str) -> Path | None:
     """Return a text as an absolute path; None for what no path can be."""
     try:
-        return Path(key).expanduser().resolve()
+        place = Path(key).expanduser().resolve()
+        place.is_file()  # raises for a name longer than file systems take
     except (ValueError, OSError, RuntimeError):
         return None
+    return place
 
 
 class Instances:

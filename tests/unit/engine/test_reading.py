@@ -37,6 +37,7 @@ READING = [
     "SELECT $a::INT",
 ]
 OUTSIDE = [
+    "PRAGMA table_info('records')",
     "SELECT * FROM '{file}'",
     'FROM "{file}"',
     "FROM secret.csv",
@@ -88,7 +89,6 @@ NO_READING = [
     "COPY (SELECT 1) TO 'x.csv'",
     "INSTALL httpfs",
     "LOAD httpfs",
-    "PRAGMA table_info('records')",
     "SET threads = 1",
     "CALL range(3)",
     "EXPORT DATABASE 'x'",
