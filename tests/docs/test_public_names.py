@@ -76,8 +76,23 @@ QUERYSET = [
 MANAGER = ["add", "remove", "set", "clear", "all", "filter", "count", "df"]
 FEATURES = ["add_values", "update_values", "set_values", "remove_values", "get_values"]
 PREDICATES = ["isin", "between", "contains", "is_null"]
-STORE = ["annotate", "save", "track", "view", "sql", "transaction", "check", "close", "switch", "finish"]
-MODULE = ["connect", "save", "view", "Q", "settings", "errors", "models"]
+STORE = [
+    "backup",
+    "export",
+    "import_",
+    "merge",
+    "annotate",
+    "save",
+    "track",
+    "view",
+    "sql",
+    "transaction",
+    "check",
+    "close",
+    "switch",
+    "finish",
+]
+MODULE = ["import_", "restore", "connect", "save", "view", "Q", "settings", "errors", "models"]
 FIELDS = {
     "FeatureValue": "value hash feature artifacts runs records created_at created_by run branch space",
     "Feature": "name dtype unit description synonyms values multiple coerce type",
