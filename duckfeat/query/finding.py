@@ -61,16 +61,19 @@ class _Source:
         self._queryset = queryset.order_by("id")
         self._field = field
         self._return_field = return_field
-        self._ids: list[int] = []
+        self._ids: Any = None
 
     def keys(self) -> list[str | None]:
-        rows = self._queryset.values_list("id", self._field)._fetch()
-        self._ids = [row[0] for row in rows]
-        return [row[1] if row[1] is None else str(row[1]) for row in rows]
+        table = self._queryset.values_list("id", self._field).arrow()
+        self._ids = table.column(0).to_numpy()
+        values: list[Any] = table.column(1).to_pylist()
+        return [value if value is None or isinstance(value, str) else str(value) for value in values]
 
     def load(self, positions: Sequence[int], /) -> list[object]:
-        ids = [self._ids[position] for position in positions]
-        found = self._queryset.filter(id__in=ids)
+        ids = tuple(self._ids[list(positions)].tolist())
+        # Whole rows by id: no condition that would have to be bound and checked anew for every attribute.
+        asked = replace(self._queryset._query, within=(*self._queryset._query.within, ("id", ids)))
+        found = self._queryset._with(asked)
         if self._return_field is None:
             by_id = {record.id: record for record in found._fetch()}
         else:

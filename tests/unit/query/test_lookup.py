@@ -152,7 +152,7 @@ def test_values_alike_in_name_alone_are_no_repeats() -> None:
 
 def test_keep_is_checked() -> None:
     wrong: Any = "middle"
-    with pytest.raises(InvalidArgument, match="'first', 'last' or False, not 'middle'"):
+    with pytest.raises(InvalidArgument, match="'first' or 'last' or False, not 'middle'"):
         lookup_of(keep=wrong)
 
 
