@@ -35,6 +35,7 @@ class Manager(QuerySet[R]):
             if registry != self._relation.target:
                 what = f"{self._relation.source}.{self._relation.name}"
                 raise InvalidArgument(f"{what} holds {self._relation.target} records, not {record!r}", value=record)
+            self._session.writer.check_mine(record)
         unsaved = [record for record in flat if record.id is None]
         if unsaved:
             self._session.writer.save(unsaved)

@@ -269,9 +269,8 @@ def description(record: SQLRecord) -> str:
     """Return a record's fields and features as lines."""
     lines = [record.__registry__]
     lines += [f"  {name}: {_short(value)}" for name, value in _shown(record)]
-    features = getattr(record, "features", None)
-    if record.id is not None and features is not None:
-        values = features.get_values()
+    if record.id is not None and record.__table__.entity is not None:
+        values = record.features.get_values()
         lines += ["  features:"] if values else []
         lines += [f"    {name} = {_short(value)}" for name, value in values.items()]
     return "\n".join(lines)

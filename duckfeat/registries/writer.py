@@ -72,7 +72,7 @@ class Writer:
     def _save_group(self, records: Sequence[Any]) -> None:
         for record in records:
             self._engine.on_rollback(putting_back(record))
-            self._check_mine(record)
+            self.check_mine(record)
             record.__dict__["_session"] = self._session
             self._link(record)
         new = [record for record in records if record.id is None]
@@ -136,7 +136,7 @@ class Writer:
         record.__dict__.clear()
         record.__dict__.update({**existing.__dict__, **kept})
 
-    def _check_mine(self, record: Any) -> None:
+    def check_mine(self, record: Any) -> None:
         """Refuse a record of another store: its ids mean something else there."""
         session = record.__dict__.get("_session")
         if session is not None and not _same_store(session, self._session):
@@ -150,7 +150,7 @@ class Writer:
         for field in record.__table__.fields.values():
             other = record.__dict__.get(field.name) if isinstance(field, ForeignKey) else None
             if other is not None:
-                self._check_mine(other)
+                self.check_mine(other)
                 record.__dict__[field.column] = other.id
 
     def _check_uids(self, table: Table, records: Sequence[Any]) -> None:
@@ -198,7 +198,7 @@ class Writer:
                     f"{registry}.{field.name} cannot be set{hint(name, settable)}", name=name, available=settable
                 )
             if hasattr(type(value), "__registry__"):
-                self._check_mine(value)
+                self.check_mine(value)
             assigned[field.column] = checked(table, field, getattr(value, "id", value))
         with self._engine.transaction():
             if not assigned or not ids:
