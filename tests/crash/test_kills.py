@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import os
 import random
 import signal
@@ -16,6 +17,7 @@ import pytest
 
 import duckfeat as dft
 from tests.crash.workload import observed, replayed
+from tests.data.make_previous import FILE, NAMES, VALUES
 
 ROOT = Path(__file__).resolve().parents[2]
 KILLS = int(os.environ.get("DUCKFEAT_KILLS", "60"))
@@ -73,3 +75,24 @@ def test_acknowledged_work_is_there_and_other_work_is_not(
         done = next((n for n in (acknowledged, acknowledged + 1) if found == replayed(n)), -1)
         assert done >= 0, (acknowledged, found)
     assert done > KILLS // FILES  # most rounds got somewhere
+
+
+def test_a_migration_is_all_or_nothing(tmp_path: Path, server: subprocess.Popen[str]) -> None:
+    draw = random.Random(0)  # noqa: S311  # when to kill is no secret
+    for number in range(max(4, KILLS // 6)):
+        path = tmp_path / f"features{number}.duckdb"
+        path.write_bytes(gzip.decompress(FILE.read_bytes()))
+        _input(server).write(f"{path}\t0\n")
+        _input(server).flush()
+        assert server.stdout is not None
+        pid = int(server.stdout.readline().removeprefix("pid "))
+        time.sleep(draw.uniform(0, 0.08))
+        os.kill(pid, signal.SIGKILL)
+        while server.stdout.readline() != "end\n":
+            pass
+        with dft.connect(path) as store:
+            assert store.check().ok
+            old = store.Record.filter(name__in=NAMES)
+            assert sorted(old.to_list("name")) == NAMES
+            assert [record.features.get_values() for record in old] == [VALUES] * len(NAMES)
+            assert store.Gene.count() == 0

@@ -1,0 +1,94 @@
+"""Old stores are migrated, all or nothing and with a copy beside them; new and altered ones are refused."""
+
+from __future__ import annotations
+
+import gzip
+from pathlib import Path
+
+import duckdb
+import pytest
+
+import duckfeat as dft
+from duckfeat.engine import migrations
+from duckfeat.engine.resources import Migration
+from duckfeat.engine.resources import migrations as known
+from duckfeat.errors import DuckfeatError, ReadOnlyStore, SchemaVersionError
+from tests.data.make_previous import FILE, NAMES, SCHEMA, VALUES
+
+
+@pytest.fixture
+def old(tmp_path: Path) -> Path:
+    """A file that a previous version wrote."""
+    path = tmp_path / "features.duckdb"
+    path.write_bytes(gzip.decompress(FILE.read_bytes()))
+    return path
+
+
+def changed(path: Path, sql: str) -> None:
+    with duckdb.connect(str(path)) as other:
+        other.execute(sql)
+
+
+def test_a_file_of_a_previous_version_opens_with_all_that_was_in_it(old: Path) -> None:
+    before = old.read_bytes()
+    with dft.connect(old) as store:
+        assert store.check().ok
+        assert store.Record.all().order_by("id").to_list("name") == NAMES
+        for record in store.Record.all():
+            assert record.features.get_values() == VALUES
+            assert record.ulabels.all().to_list("name") == ["blood"]
+        assert set(store.Record.all().values_list("run__transform__key", flat=True)) == {"previous.py"}
+        assert store.Gene.count() == 0
+        assert store.Record(name="new", features=VALUES).save().id == len(NAMES) + 1
+    backup = Path(f"{old}.schema{SCHEMA}.backup")
+    with duckdb.connect(str(backup), read_only=True) as other:
+        assert other.sql("SELECT max(version) FROM schema_migrations").fetchall() == [(SCHEMA,)]
+        assert other.sql("SELECT count(*) FROM records").fetchall() == [(len(NAMES),)]
+    after = old.read_bytes()
+    dft.connect(old).close()
+    assert len(after) == len(old.read_bytes()) != len(before)
+
+
+def test_a_backup_of_a_previous_version_is_restored_and_migrated(old: Path, tmp_path: Path) -> None:
+    with dft.restore(old, tmp_path / "restored.duckdb") as restored:
+        assert restored.Record.count() == len(NAMES)
+        assert restored.check().ok
+    with dft.restore(old) as memory:
+        assert memory.Record.count() == len(NAMES)
+
+
+def test_reading_only_migrates_nothing(old: Path) -> None:
+    before = old.read_bytes()
+    with pytest.raises(ReadOnlyStore, match="needs migrating"):
+        dft.connect(old, read_only=True)
+    assert old.read_bytes() == before
+
+
+def test_a_store_of_a_newer_program_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "features.duckdb"
+    dft.connect(path).close()
+    newest = known()[-1].version
+    changed(path, "INSERT INTO schema_migrations SELECT max(version) + 1, 'later', 'x', now() FROM schema_migrations")
+    before = path.read_bytes()
+    for read_only in (False, True):
+        with pytest.raises(SchemaVersionError, match="install a newer duckfeat") as caught:
+            dft.connect(path, read_only=read_only)
+        assert (caught.value.facts["version"], caught.value.facts["known"]) == (newest + 1, newest)
+    assert path.read_bytes() == before
+
+
+def test_an_altered_migration_is_refused(old: Path) -> None:
+    changed(old, "UPDATE schema_migrations SET checksum = 'x' WHERE version = 2")
+    with pytest.raises(SchemaVersionError, match=r"migration 2 \(values\) is not the one"):
+        dft.connect(old)
+
+
+def test_a_migration_that_fails_changes_nothing(old: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    broken = [*known()[:SCHEMA], Migration(SCHEMA + 1, "broken", "CREATE TABLE half (a INT); SELECT * FROM nowhere")]
+    monkeypatch.setattr(migrations, "migrations", lambda: tuple(broken))
+    with pytest.raises(DuckfeatError, match="nowhere"):
+        dft.connect(old)
+    monkeypatch.undo()
+    with dft.connect(old) as store:
+        assert store.sql("SELECT count(*) AS n FROM duckdb_tables() WHERE table_name = 'half'")["n"].item() == 0
+        assert store.Record.count() == len(NAMES)
