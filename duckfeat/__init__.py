@@ -10,7 +10,7 @@
 
 from __future__ import annotations
 
-from duckfeat import errors, models
+from duckfeat import aggregates, errors, models
 from duckfeat.model.q import Q
 from duckfeat.ontology import (
     CellLine,
@@ -69,6 +69,7 @@ __all__ = [
     "Transform",
     "ULabel",
     "User",
+    "aggregates",
     "connect",
     "errors",
     "import_",

@@ -33,7 +33,7 @@ from duckfeat.compile.terms import closure
 from duckfeat.errors import FieldError, InvalidArgument, hint
 from duckfeat.model.feature_info import FeatureInfo
 from duckfeat.model.fields import Field, ForeignKey, Relation
-from duckfeat.model.q import Condition, Predicate, Q, RelatedTo
+from duckfeat.model.q import Among, Condition, Predicate, Q, RelatedTo
 
 Lookup = tuple[str, Any]
 Part = Condition | Lookup
@@ -245,6 +245,8 @@ def _reached(scope: Scope, way: Way) -> tuple[Origin, Scope, str]:
 def _condition(scope: Scope, node: Any) -> Expression:
     if isinstance(node, Predicate):
         return predicate_condition(scope, node)
+    if isinstance(node, Among):
+        return Leaf(f"{scope.column('id')} IN ({node.query.ids_sql(scope.context)})", subqueries=1)
     if not isinstance(node, RelatedTo):
         raise InvalidArgument(f"{node!r} is not a condition that can be asked of {scope.table.name}", value=node)
     return Leaf(f"{scope.column('id')} IN ({_led_to(scope.context, node)})", subqueries=1)

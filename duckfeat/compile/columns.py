@@ -19,13 +19,27 @@ from duckfeat.model.tables import Table
 def python_output(scope: Scope, path: str) -> Output:
     """Return the column of a path to be read as Python values: instants without their zone, typed values whole."""
     output = field_output(scope, path)
-    if output.content == "instant":
-        return Output(path, f"timezone('UTC', {output.sql})", "instant")
     if output.content == "value":
         alias = output.sql.rpartition(".")[0]
-        parts = [f"timezone('UTC', {alias}.{c})" if c == "instant_value" else f"{alias}.{c}" for c in VALUE_COLUMNS]
-        return Output(path, f"row({alias}.kind, {alias}.feature_id, {', '.join(parts)})", "value")
-    return output
+        parts = {"kind": f"{alias}.kind", "feature_id": f"{alias}.feature_id"}
+        parts |= {column: _zoneless(f"{alias}.{column}", column == "instant_value") for column in VALUE_COLUMNS}
+        packed = ", ".join(f"{name} := {sql}" for name, sql in parts.items())
+        return Output(path, f"struct_pack({packed})", "value")
+    return zoneless(output)
+
+
+def zoneless(output: Output) -> Output:
+    """Return a column whose instants come without their zone, in UTC, beside moments that have none."""
+    if output.instants is not None:
+        one = output.content != "list"
+        instants = _zoneless(output.instants, one) if one else f"CAST({output.instants} AS TIMESTAMP[])"
+        packed = f"struct_pack(naive := {output.sql}, instant := {instants})"
+        return Output(output.name, packed, "moments")
+    return Output(output.name, _zoneless(output.sql, output.content == "instant"), output.content)
+
+
+def _zoneless(sql: str, instant: bool) -> str:
+    return f"timezone('UTC', {sql})" if instant else sql
 
 
 def field_output(scope: Scope, path: str, name: str | None = None) -> Output:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from duckfeat.compile.columns import feature_output, field_output
+from duckfeat.compile.columns import feature_output, field_output, python_output, zoneless
 from duckfeat.compile.lookups import TRANSFORMS
 from duckfeat.compile.scope import Scope, pairs_sql
 from duckfeat.errors import FieldError, InvalidArgument, hint
@@ -48,6 +48,16 @@ def column_of(scope: Scope, key: Any, *, name: str | None = None) -> Output:
         return output
     sql, content = _parts(output.sql, output.content, steps, text or feature.name)
     return Output(output.name, sql, content)
+
+
+def python_column(scope: Scope, path: str) -> Output:
+    """Return the column that a path means, to be read as Python values."""
+    if path not in scope.annotations and scope.table.has(path.split("__", maxsplit=1)[0]):
+        return python_output(scope, path)
+    if path in scope.annotations:
+        return zoneless(annotation(scope, path))
+    feature, steps = feature_of(scope, path)
+    return zoneless(column_of(scope, path) if steps else feature_output(scope, feature, path))
 
 
 def feature_of(scope: Scope, key: Any) -> tuple[FeatureInfo, tuple[str, ...]]:

@@ -52,6 +52,10 @@ class Query:
         """Whether the question asks for a part of its rows."""
         return self.limit is not None or self.offset > 0
 
+    def ids_sql(self, context: Context) -> str:
+        """Return the subquery that gives the ids of the question's rows."""
+        return ids_sql(context, self)
+
     def where(self, condition: Condition) -> Query:
         """Return the question narrowed by one more condition."""
         if self.sliced:
@@ -200,7 +204,7 @@ def query_scope(context: Context, query: Query) -> Scope:
 
 def filtered(scope: Scope, query: Query) -> str:
     """Return the FROM and WHERE that give the rows of a question; a slice gives its own rows only."""
-    if not query.sliced:
+    if not query.sliced and query.ranking is None:
         where = row_conditions(scope, query)
         return f"{scope.source}{_clause('WHERE', where)}"
     return f"{scope.source} WHERE {scope.column('id')} IN ({ids_sql(scope.context, query)})"
@@ -209,6 +213,7 @@ def filtered(scope: Scope, query: Query) -> str:
 def ids_sql(context: Context, query: Query) -> str:
     """Return the subquery that gives the ids of a question's rows."""
     scope = query_scope(context, query)
+    _join_ranking(scope, query)
     where = row_conditions(scope, query)
     order = order_sql(scope, query) if query.sliced else ""
     return (

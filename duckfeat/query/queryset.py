@@ -3,26 +3,31 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
-from datetime import UTC
+from functools import reduce
 from itertools import islice
 from typing import TYPE_CHECKING, Any, Generic, TypeVar, overload
 
-from duckfeat.compile.columns import field_output, python_output, record_outputs
+from duckfeat.compile.columns import field_output, record_outputs
+from duckfeat.compile.computed import python_column
+from duckfeat.compile.scope import Scope
 from duckfeat.compile.select import Query, count, select
 from duckfeat.errors import DoesNotExist, InvalidArgument, MultipleResultsFound
 from duckfeat.frame import frames
+from duckfeat.model.aggregates import Aggregate
 from duckfeat.model.arguments import whole
-from duckfeat.model.dtypes import decode, decode_as
+from duckfeat.model.columns import Output
 from duckfeat.model.fields import FieldRef, field_name
-from duckfeat.model.kinds import KINDS, VALUE_COLUMNS
 from duckfeat.model.order import Order
 from duckfeat.model.q import Condition, Q
 from duckfeat.model.statement import Statement
 from duckfeat.model.uids import is_uid_like
+from duckfeat.query.combining import both, either, with_annotations, without
 from duckfeat.query.finding import find_lookup, search_query
+from duckfeat.query.grouping import Grouped, aggregated
 from duckfeat.query.lookup import Keep, Lookup
+from duckfeat.query.reading import python_rows, streamed
 from duckfeat.query.session import Session
 from duckfeat.query.wide import Features, Include, frame_columns
 
@@ -98,45 +103,91 @@ class QuerySet(Generic[R]):
         return self._with(replace(self._query, distinct=bool(self._fields)))
 
     def __or__(self, other: QuerySet[R]) -> QuerySet[R]:
-        return self._combined(other, "__or__")
+        return self._with(either(self._query, self._partner(other)))
 
     def __and__(self, other: QuerySet[R]) -> QuerySet[R]:
-        return self._combined(other, "__and__")
+        return self._with(both(self._query, self._partner(other)))
 
-    def _combined(self, other: QuerySet[R], operator: str) -> QuerySet[R]:
-        if getattr(other, "_query", None) is None or other._query.table.name != self._query.table.name:
+    def _partner(self, other: Any) -> Query:
+        if not isinstance(other, QuerySet) or other._query.table.name != self._query.table.name:
             raise InvalidArgument(f"{self._query.table.name} querysets combine with each other, not with {other!r}")
-        if self._query.sliced or other._query.sliced:
-            raise InvalidArgument("slices cannot be combined: combine first, then slice")
-        if operator == "__or__" and (self._query.empty or other._query.empty):
-            return other.all() if self._query.empty else self.all()
-        both = getattr(_condition(self._query), operator)(_condition(other._query))
-        widest = None if None in (self._query.branches, other._query.branches) else self._query.branches
-        empty = self._query.empty or other._query.empty
-        conditions = (both,) if both.children else ()
-        return self._with(replace(self._query, conditions=conditions, branches=widest, empty=empty))
+        if other._session is not self._session:
+            raise InvalidArgument("querysets of two stores do not combine")
+        return other._query
+
+    def union(self, *others: QuerySet[R]) -> QuerySet[R]:
+        """Return the records that are here or in one of the others, each once; slices are taken before."""
+        return self._with(reduce(either, map(self._partner, others), self._query))
+
+    def intersection(self, *others: QuerySet[R]) -> QuerySet[R]:
+        """Return the records that are here and in all of the others; slices are taken before."""
+        return self._with(reduce(both, map(self._partner, others), self._query))
+
+    def difference(self, *others: QuerySet[R]) -> QuerySet[R]:
+        """Return the records that are here and in none of the others; slices are taken before."""
+        return self._with(reduce(without, map(self._partner, others), self._query))
+
+    # --- computing -------------------------------------------------------------------------------
+
+    def annotate(self, **aggregates: Aggregate) -> QuerySet[R]:
+        """Return the same records, each with columns computed from what belongs to it.
+
+        Records get them as attributes, `filter`, `order_by`, `values` and frames know them by name.
+
+        Raises `FieldError` for a key that does not exist or a type that the aggregate does not take,
+        `InvalidArgument` for a name that is taken.
+
+        >>> import duckfeat as dft
+        >>> from duckfeat.aggregates import count
+        >>> store = dft.connect()
+        >>> dft.Record(name="sample").save().ulabels.add(dft.ULabel(name="a"), dft.ULabel(name="b"))
+        >>> dft.Record.all().annotate(labels=count("ulabels")).filter(labels__gt=1).values_list("name", "labels")[0]
+        ('sample', 2)
+        """
+        annotated = self._with(with_annotations(self._session, self._query, aggregates))
+        annotated._statement()
+        return annotated
+
+    def aggregate(self, **aggregates: Aggregate) -> dict[str, Any]:
+        """Return aggregates over all records, by their names.
+
+        >>> import duckfeat as dft
+        >>> from duckfeat.aggregates import count, max
+        >>> store = dft.connect()
+        >>> _ = dft.save([dft.ULabel(name="a"), dft.ULabel(name="b")])
+        >>> dft.ULabel.all().aggregate(n=count(), last=max("name"))
+        {'n': 2, 'last': 'b'}
+        """
+        found: dict[str, Any] = aggregated(self._session, self._query, (), aggregates).to_pylist()[0]
+        return found
+
+    def group_by(self, *keys: Any) -> Grouped:
+        """Return the records in groups of equal keys: fields, paths to related ones, features, parts of dates.
+
+        A record with several values of a key is in each of their groups. `agg` then gives a frame.
+        """
+        return Grouped(self._session, self._query, keys)
 
     # --- records ---------------------------------------------------------------------------------
 
     def _statement(self, *, extra: int = 0) -> tuple[Statement, list[Any]]:
-        columns = record_outputs
-        if self._fields:
-            paths = self._fields
-            return select(
-                self._session.context(),
-                self._query,
-                lambda scope: [python_output(scope, path) for path in paths],
-                extra=extra,
-            )
+        paths = self._fields or tuple(name for name, _ in self._query.annotations)
+
+        def columns(scope: Scope) -> list[Output]:
+            own = [] if self._fields else record_outputs(scope)
+            return own + [python_column(scope, path) for path in paths]
+
         return select(self._session.context(), self._query, columns, extra=extra)
 
     def _fetch(self) -> list[Any]:
         statement, outputs = self._statement()
+        return self._made(self._session.engine.rows(statement), outputs)
+
+    def _made(self, rows: list[tuple[Any, ...]], outputs: Sequence[Output]) -> list[Any]:
+        """Return the rows of the statement as what the QuerySet gives."""
         if self._fields:
-            contents = [output.content for output in outputs]
-            return self._values(_python_rows(self._session, self._session.engine.rows(statement), contents))
-        names = [output.name for output in outputs]
-        return self._session.make(self._query.table.name, names, self._session.engine.rows(statement))
+            return self._values(python_rows(self._session, rows, [output.content for output in outputs]))
+        return self._session.make(self._query.table.name, [output.name for output in outputs], rows)
 
     def _values(self, rows: Sequence[Sequence[Any]]) -> list[Any]:
         width = len(self._fields)
@@ -145,17 +196,19 @@ class QuerySet(Generic[R]):
         return [dict(zip(self._fields, row, strict=False)) for row in rows]
 
     def iterator(self, batch_size: int = _BATCH) -> Iterator[R]:
-        """Yield the records in batches of `batch_size`, so that few are in memory at once."""
-        batch_size = whole(batch_size, "batch_size", 1)
-        offset, end = self._query.offset, self._query.limit
-        done = 0
-        while end is None or done < end:
-            size = batch_size if end is None else min(batch_size, end - done)
-            page = self._with(replace(self._query, limit=size, offset=offset + done))._fetch()
-            yield from page
-            done += len(page)
-            if len(page) < size:
-                return
+        """Yield the records from batches of `batch_size`, so that few are in memory at once.
+
+        It is one statement: all records are as they were when it began. Inside a transaction the answer is held in
+        memory as columns.
+        """
+        if type(batch_size) is not int or batch_size < 1:
+            raise InvalidArgument(f"batch_size is a number from 1, not {batch_size!r}", batch_size=batch_size)
+        return self._iterated(batch_size)
+
+    def _iterated(self, batch_size: int) -> Iterator[R]:
+        statement, outputs = self._statement()
+        for rows in streamed(self._session, statement, batch_size):
+            yield from self._made(rows, outputs)
 
     def __iter__(self) -> Iterator[R]:
         if self._held is not None:
@@ -163,15 +216,30 @@ class QuerySet(Generic[R]):
         if self._query.limit is not None and self._query.limit <= _BATCH:
             self._held = self._fetch()
             return iter(self._held)
-        return self._pages()
+        return self._few() or self.iterator()
 
-    def _pages(self) -> Iterator[R]:
-        first = self._with(replace(self._query, limit=_BATCH, offset=self._query.offset))._fetch()
-        yield from first
-        if len(first) == _BATCH:
-            rest = None if self._query.limit is None else self._query.limit - _BATCH
-            later = self._with(replace(self._query, limit=rest, offset=self._query.offset + _BATCH))
-            yield from later.iterator()
+    def _few(self) -> Iterator[R] | None:
+        """Return the records if they are so few that a connection of their own would cost more than they do."""
+        statement, outputs = self._with(_sliced(self._query, slice(0, _BATCH + 1)))._statement()
+        rows = self._session.engine.rows(statement)
+        return iter(self._made(rows, outputs)) if len(rows) <= _BATCH else None
+
+    def in_bulk(self, keys: Iterable[Any] | None = None, field: str | FieldRef = "id") -> dict[Any, R]:
+        """Return records by a field that tells them apart: all of them, or those of some keys, in one statement.
+
+        >>> import duckfeat as dft
+        >>> store = dft.connect()
+        >>> _ = dft.save([dft.ULabel(name="a"), dft.ULabel(name="b")])
+        >>> sorted(dft.ULabel.all().in_bulk(["a", "x"], field="name"))
+        ['a']
+        """
+        name = field_name(field)
+        if self._fields or not (name == "id" or self._query.table.field(name).unique or name in {"uid", "hash"}):
+            raise InvalidArgument(
+                f"in_bulk gives records by a field that tells them apart, not by {name!r}", field=name
+            )
+        asked = self if keys is None else self.filter(**{f"{name}__in": keys})
+        return {getattr(record, name): record for record in asked}
 
     @overload
     def __getitem__(self, key: int) -> R: ...
@@ -221,7 +289,10 @@ class QuerySet(Generic[R]):
 
     def _projected(self, fields: Sequence[str | FieldRef], *, flat: bool) -> QuerySet[Any]:
         names = tuple(field_name(field) for field in fields)
-        names = names or tuple(field.column for field in self._query.table.fields.values() if field.shown)
+        names = names or tuple(
+            [field.column for field in self._query.table.fields.values() if field.shown]
+            + [name for name, _ in self._query.annotations]
+        )
         projected: QuerySet[Any] = QuerySet(self._session, self._query, fields=names, flat=flat)
         projected._statement()
         return projected
@@ -291,7 +362,7 @@ class QuerySet(Generic[R]):
         columns = None
         if self._fields:
             paths = self._fields
-            columns = lambda scope: [field_output(scope, path) for path in paths]  # noqa: E731  # one use
+            columns = lambda scope: [python_column(scope, path) for path in paths]  # noqa: E731  # one use
         return int(self._session.engine.rows(count(self._session.context(), self._query, columns))[0][0])
 
     def exists(self) -> bool:
@@ -412,36 +483,6 @@ class _Tuples(QuerySet[Any]):
 
     def _with(self, query: Query) -> QuerySet[Any]:
         return _Tuples(self._session, query, fields=self._fields, flat=True)
-
-
-def _python_rows(session: Session, rows: list[tuple[Any, ...]], contents: Sequence[str]) -> list[tuple[Any, ...]]:
-    """Return rows with instants that have their zone, and feature values of their own type."""
-    readers = [(at, _READERS[content]) for at, content in enumerate(contents) if content in _READERS]
-    if not readers:
-        return rows
-    listed = [list(row) for row in rows]
-    for row in listed:
-        for at, read in readers:
-            row[at] = None if row[at] is None else read(session, row[at])
-    return [tuple(row) for row in listed]
-
-
-def _read_value(session: Session, parts: tuple[Any, ...]) -> Any:
-    """Return a feature value; the items of a list take the type back that its feature gives them."""
-    kind, feature_id, *columns = parts
-    if kind is None:
-        return None
-    physical = columns[_PLACES[kind]]
-    info = session.features.known(feature_id) if kind == "list" else None
-    return decode_as(info.dtype, kind, physical) if info else decode(kind, physical)
-
-
-_PLACES = {kind.name: list(VALUE_COLUMNS).index(kind.column) for kind in KINDS.values()}
-_READERS = {"instant": lambda session, moment: moment.replace(tzinfo=UTC), "value": _read_value}
-
-
-def _condition(query: Query) -> Q:
-    return Q(*query.conditions)
 
 
 def _no_position(registry: str, position: int) -> IndexError:

@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from typing import Any, Literal
 
 from duckfeat.compile.columns import feature_output, field_output, own_outputs
+from duckfeat.compile.computed import annotation, column_of
 from duckfeat.compile.scope import Scope
 from duckfeat.compile.select import Query, ids_sql
 from duckfeat.errors import FieldError, InvalidArgument, hint
@@ -31,7 +32,8 @@ def frame_columns(
     names = frozenset(info.name for info in infos)
 
     def columns(scope: Scope) -> list[Output]:
-        own = [field_output(scope, path) for path in fields] if fields else own_outputs(scope, names)
+        own = [column_of(scope, path) for path in fields] if fields else own_outputs(scope, names)
+        own += [] if fields else [annotation(scope, name) for name in scope.annotations]
         related = [field_output(scope, path) for path in included]
         score = [Output("score", "ranking.score", "float")] if query.ranking else []
         return _unique([*own, *score, *related, *(feature_output(scope, info) for info in infos)])
