@@ -254,7 +254,7 @@ def few(cells: str, limit: int, shown: str) -> str:
 
 def texts(cells: str) -> str:
     """Return the query of refused cells with their values as text."""
-    return f"SELECT row, feature_id, v::VARCHAR, reason FROM ({cells})"
+    return f"SELECT row, feature_id, v::VARCHAR AS value, reason FROM ({cells})"
 
 
 def empty(name: str, columns: Mapping[str, str]) -> str:

@@ -134,8 +134,21 @@ def _pandas(engine: Engine, data: Any, stack: ExitStack) -> Source:
         if str(column.dtype) == "object" and _nested_or_mixed(column):
             objects[name] = _json_texts(name, column.tolist())
     rest = data.loc[:, [name for name in data.columns if name not in objects]]
-    table = pyarrow.Table.from_pandas(rest, preserve_index=False).replace_schema_metadata(None)
+    table = _without_nan(pyarrow.Table.from_pandas(rest, preserve_index=False).replace_schema_metadata(None))
     return _arrow(engine, _with_json(table, objects, list(data.columns)), stack, objects)
+
+
+def _without_nan(table: pa.Table) -> pa.Table:
+    """Return a table with its NaN missing, which those of columns that pandas keeps in Arrow are not yet."""
+    import pyarrow
+    from pyarrow import compute
+
+    for position, field_ in enumerate(table.schema):
+        if pyarrow.types.is_floating(field_.type):
+            column = table.column(position)
+            empty = pyarrow.scalar(None, field_.type)
+            table = table.set_column(position, field_, compute.if_else(compute.is_nan(column), empty, column))
+    return table
 
 
 def _nested_or_mixed(column: Any) -> bool:

@@ -66,19 +66,17 @@ class Refusals:
         """Return what was skipped: `row`, `feature`, `value` as text, `reason`."""
         import polars
 
-        schema = {
-            "row": polars.Int64,
-            "feature": polars.String,
-            "value": polars.String,
-            "reason": polars.String,
-        }
-        return polars.concat([polars.DataFrame(schema=schema), *self._frames]).sort("row", maintain_order=True)
+        return polars.concat([polars.DataFrame(schema=_schema()), *self._frames]).sort("row", maintain_order=True)
 
     # --- what is refused -------------------------------------------------------------------------
 
     def add_rows(self, rows: Sequence[tuple[int, str]]) -> None:
         """Add rows that have no entity."""
-        self._keep([(row, None, None, reason) for row, reason in rows])
+        import polars
+
+        if rows:
+            listed = [(row, None, None, reason) for row, reason in rows]
+            self._frames.append(polars.DataFrame(listed, schema=_schema(), orient="row"))
 
     def add(self, infos: Sequence[FeatureInfo], type_: SqlType) -> None:
         """Add the staged cells that are refused."""
@@ -114,11 +112,22 @@ class Refusals:
             return
         self._engine.write(staging.untouched(sql, again=self._untouched), given)
         self._untouched = True
-        self._keep(
-            [
-                (row, by_id[id_].name, value, reason or self._reason(value))
-                for row, id_, value, reason in self._rows(staging.texts(sql), given)
-            ]
+        self._keep_cells(sql, given, {id_: info.name for id_, info in by_id.items()})
+
+    def _keep_cells(self, sql: str, params: Mapping[str, Any], names: Mapping[int, str]) -> None:
+        import polars
+
+        cells = polars.DataFrame(self._engine.arrow(Statement(staging.texts(sql), dict(params))))
+        values = cells.filter(reason="")["value"].unique(maintain_order=True).to_list()
+        reasons = {value: self._reason(value) for value in values}
+        told = polars.col("reason").replace("", None)
+        self._frames.append(
+            cells.select(
+                "row",
+                polars.col("feature_id").replace_strict(names, return_dtype=polars.String).alias("feature"),
+                "value",
+                told.fill_null(polars.col("value").replace_strict(reasons, default=None, return_dtype=polars.String)),
+            )
         )
 
     def _reason(self, value: str) -> str:
@@ -152,19 +161,15 @@ class Refusals:
                 "reason": reason,
             }
 
-    def _keep(self, rows: Sequence[tuple[Any, ...]]) -> None:
-        import polars
-
-        schema = {"row": polars.Int64, "feature": polars.String, "value": polars.String, "reason": polars.String}
-        if rows:
-            self._frames.append(polars.DataFrame(rows, schema=schema, orient="row"))
-
-    def _rows(self, sql: str, params: Mapping[str, Any]) -> list[tuple[Any, ...]]:
-        return self._engine.rows(Statement(sql, dict(params)))
-
     def touched(self, named: str) -> str:
         """Return the query of the pairs of feature and entity that are named, but for those with a skipped cell."""
         return staging.but_untouched(named) if self._untouched else named
+
+
+def _schema() -> dict[str, Any]:
+    import polars
+
+    return {"row": polars.Int64, "feature": polars.String, "value": polars.String, "reason": polars.String}
 
 
 def _read(read: Callable[[Any], Any], value: Any) -> Any:

@@ -247,8 +247,10 @@ def test_rows_are_numbered_through_all_files(store: Store, tmp_path: Path) -> No
 
 def test_nan_is_missing_in_pandas_and_a_value_elsewhere(store: Store) -> None:
     frame = pandas.DataFrame({"name": ["a", "b"], "x": [math.nan, 1.0]})
+    kept = pa.array([math.nan, 2.0])
+    frame["y"] = pandas.Series(pandas.arrays.ArrowExtensionArray(kept))
     store.annotate(frame, key="name", create="all")
-    assert found() == [{"name": "a"}, {"name": "b", "x": 1.0}]
+    assert found() == [{"name": "a"}, {"name": "b", "x": 1.0, "y": 2.0}]
     store.annotate(pl.DataFrame({"name": ["a"], "x": [math.nan]}), key="name")
     assert math.isnan(found()[0]["x"])
 
