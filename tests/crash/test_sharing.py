@@ -16,6 +16,7 @@ import pytest
 
 import duckfeat as dft
 from duckfeat.errors import InvalidArgument, MissingFile, ReadOnlyStore, StoreClosed, StoreLocked
+from duckfeat.model.statement import Statement
 
 ROOT = Path(__file__).resolve().parents[2]
 SECONDS = float(os.environ.get("DUCKFEAT_SHARING_SECONDS", "1.5"))
@@ -182,6 +183,20 @@ def test_an_idle_store_gives_its_file_back_and_notices_what_others_wrote(path: P
         assert store.Record.get(name="next").run == run_
         assert store.FeatureValue.get(value.id).value == 7
         assert store.check().ok
+
+
+def test_an_open_result_keeps_the_file_until_it_is_read(path: Path) -> None:
+    with dft.connect(path, idle_release=0) as store:
+        store.save([store.ULabel(name=f"label {n}") for n in range(5000)])
+        store.Record(name="old").save()
+        engine = store._session.engine
+        batches = engine.batches(Statement("SELECT name FROM ulabels", {}), 1000)
+        assert next(batches).num_rows > 0
+        waiting = run(WRITE, path)
+        time.sleep(0.3)
+        assert waiting.poll() is None
+        assert sum(batch.num_rows for batch in batches) < 5000
+        assert end(waiting).strip() == "written"
 
 
 def test_what_happened_to_an_idle_file_is_told(path: Path, tmp_path: Path) -> None:

@@ -200,7 +200,6 @@ def test_hostile_names_are_data(store: Store) -> None:
         assert store.ULabel.filter(name=text or "empty").to_list("name") == [text or "empty"]
 
 
-@pytest.mark.skipif(os.name != "posix", reason="modes are of POSIX")
 @pytest.mark.parametrize("mask", [0o022, 0o077, 0o027])
 def test_files_are_made_with_the_umask(tmp_path: Path, mask: int) -> None:
     before = os.umask(mask)
