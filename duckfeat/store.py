@@ -15,7 +15,7 @@ from duckfeat.engine.duck import DuckEngine
 from duckfeat.engine.moving import move_store
 from duckfeat.engine.opening import MEMORY, address, open_engine
 from duckfeat.engine.resources import checks
-from duckfeat.errors import DoesNotExist, InvalidArgument, StoreClosed, StoreLocked, hint
+from duckfeat.errors import DoesNotExist, FieldError, InvalidArgument, StoreClosed, StoreLocked, hint
 from duckfeat.frame import frames
 from duckfeat.keeping import Keeping, from_backup, from_export, make
 from duckfeat.model.arguments import several, text
@@ -593,6 +593,17 @@ class Settings:
     >>> dft.settings.branch.name
     'main'
     """
+
+    def __setattr__(self, name: str, value: object) -> None:
+        settable = [known for known, kept in vars(type(self)).items() if isinstance(kept, property)]
+        if name not in settable:
+            raise FieldError(f"there is no setting {name!r}{hint(name, settable)}", name=name, available=settable)
+        object.__setattr__(self, name, value)
+
+    def __repr__(self) -> str:
+        if INSTANCES.default is None:
+            return "<settings: no store is connected>"
+        return f"<settings: branch={self.branch.name!r}, space={self.space.name!r}>"
 
     @property
     def branch(self) -> _Branch:

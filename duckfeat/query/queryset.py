@@ -307,6 +307,8 @@ class QuerySet(Generic[R]):
         found = self._identified(idlike) if idlike is not None else self
         found = found.filter(**lookups) if lookups else found
         records = list(islice(found[:2] if not found._query.sliced else found, 2))
+        if not records and isinstance(idlike, str) and "uid" in self._query.table.fields and not lookups:
+            raise self._no_uid(idlike)
         asked = ", ".join(([repr(idlike)] if idlike is not None else []) + [f"{k}={v!r}" for k, v in lookups.items()])
         return _one(records, self._query.table.name, asked, found)
 
@@ -319,11 +321,13 @@ class QuerySet(Generic[R]):
         if "uid" not in table.fields:
             return self.filter(hash__startswith=idlike)
         if not idlike or not is_uid_like(idlike):
-            raise DoesNotExist(
-                f"{table.name} has no uid that begins with {idlike!r}; to get by name: get({table.label}={idlike!r})",
-                registry=table.name,
-            )
+            raise self._no_uid(idlike)
         return self.filter(uid__startswith=idlike)
+
+    def _no_uid(self, idlike: str) -> DoesNotExist:
+        table = self._query.table
+        message = f"{table.name} has no uid that begins with {idlike!r}; to get by name: get({table.label}={idlike!r})"
+        return DoesNotExist(message, registry=table.name, asked=repr(idlike))
 
     def get_or_none(self, idlike: int | str | None = None, **lookups: Any) -> R | None:
         """Return the one record, or None if there is none; raises `MultipleResultsFound`."""

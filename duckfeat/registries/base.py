@@ -9,7 +9,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 from duckfeat.compile.select import Query
-from duckfeat.errors import FieldError, InvalidArgument, hint
+from duckfeat.errors import DuckfeatError, FieldError, InvalidArgument, hint
 from duckfeat.model.dtypes import Typed, decode
 from duckfeat.model.fields import Field, FieldRef, ForeignKey, Many, Relation, Reverse, field_name
 from duckfeat.model.kinds import KINDS
@@ -90,9 +90,33 @@ class SQLRecord:
         setattr(self, name, value)
 
     def __setattr__(self, name: str, value: Any) -> None:
+        if not name.startswith("_") and (reason := self._unsettable(name)) is not None:
+            raise reason
         object.__setattr__(self, name, value)
         if (field := _pointing(self.__table__, name)) is not None:
             self.__dict__.pop(field.name, None)
+
+    def _unsettable(self, name: str) -> DuckfeatError | None:
+        """Return the error for what is no field: setting it would be forgotten at the next `save()`."""
+        table = self.__table__
+        if name == "id" or (name in table.relations and table.relations[name].many):
+            what = "is given by the store" if name == "id" else f"is changed by record.{name}.add, remove and set"
+            return InvalidArgument(f"{table.name}.{name} {what}", name=name)
+        if name in table.fields or _pointing(table, name) is not None:
+            return None
+        return self._missing(name, [field.name for field in table.fields.values() if field.settable])
+
+    def _missing(self, name: str, available: Iterable[str]) -> AttributeMissing:
+        is_feature = self.__table__.entity is not None and self._is_feature(name)
+        meant = f": the feature's value is record.features[{name!r}]" if is_feature else hint(name, available)
+        message = f"{self.__registry__} has no attribute {name!r}{meant}"
+        return AttributeMissing(message, name=name, available=sorted(available))
+
+    def _is_feature(self, name: str) -> bool:
+        try:
+            return name in self._bound.features.names()
+        except DuckfeatError:  # such as a closed store: what is missing is the attribute all the same
+            return False
 
     @property
     def _bound(self) -> Session:
@@ -137,8 +161,7 @@ class SQLRecord:
         if name in relations:
             return self._manager(relations[name])
         available = [*(known for known in dir(type(self)) if not known.startswith("_")), *relations]
-        message = f"{self.__registry__} has no attribute {name!r}{hint(name, available)}"
-        raise AttributeMissing(message, name=name, available=sorted(available))
+        raise self._missing(name, available)
 
     # --- writing ---------------------------------------------------------------------------------
 

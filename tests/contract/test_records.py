@@ -375,3 +375,22 @@ def test_views_show_the_newest_and_dtypes(store: Store) -> None:
     assert "float" in repr(typed)
     with pytest.raises(InvalidArgument, match="frame"):
         store.view(7)
+
+
+def test_what_is_no_field_cannot_be_set(store: Store) -> None:
+    sample = store.Record(name="s").save()
+    for name, value, says in (
+        ("nmae", "x", r"no attribute 'nmae' \(did you mean 'name'\?\)"),
+        ("ulabels", [], r"changed by record\.ulabels\.add"),
+        ("id", 7, "given by the store"),
+    ):
+        with pytest.raises(dft.errors.DuckfeatError, match=says):
+            setattr(sample, name, value)
+    store.Feature(name="dose", dtype=float).save()
+    with pytest.raises(AttributeError, match=r"the feature's value is record\.features\['dose'\]"):
+        _ = sample.dose
+    with pytest.raises(FieldError, match=r"no setting 'brnch' \(did you mean 'branch'\?\)"):
+        dft.settings.brnch = "main"
+    assert repr(dft.settings) == "<settings: branch='main', space='all'>"
+    with pytest.raises(DoesNotExist, match=r"to get by name: get\(name='s'\)"):
+        store.Record.get("s")
