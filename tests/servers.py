@@ -14,12 +14,12 @@ import shutil
 import socket
 import sqlite3
 import subprocess
-import sys
 import sysconfig
 import tempfile
 import time
 import urllib.request
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -83,9 +83,9 @@ class Lake:
         return dft.connect(self.url, **self.options, **options)
 
 
-@pytest.fixture(scope="session")
-def postgres() -> Iterator[Postgres]:
-    """A PostgreSQL of this test process."""
+@contextmanager
+def running_postgres() -> Iterator[Postgres]:
+    """Run a PostgreSQL in a folder of its own while the block runs."""
     with tempfile.TemporaryDirectory(prefix="dft-pg-", ignore_cleanup_errors=True) as place:
         os.environ.setdefault("XDG_RUNTIME_DIR", place)
         folder = Path(place) / "data"
@@ -102,9 +102,9 @@ def postgres() -> Iterator[Postgres]:
             server.cleanup()
 
 
-@pytest.fixture(scope="session")
-def s3() -> Iterator[S3]:
-    """An S3 store of this test process, with a bucket."""
+@contextmanager
+def running_s3() -> Iterator[S3]:
+    """Run an S3 store with a bucket while the block runs."""
     with tempfile.TemporaryDirectory(prefix="dft-s3-", ignore_cleanup_errors=True) as place:
         keys = {"accessKey": "lake", "secretKey": "lake's secret"}
         identity = {"name": "lake", "credentials": [keys], "actions": ["Admin", "Read", "Write", "List", "Tagging"]}
@@ -167,6 +167,20 @@ def _wait(url: str, method: str, process: subprocess.Popen[bytes]) -> None:
             time.sleep(0.1)
 
 
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[Postgres]:
+    """A PostgreSQL of this test process."""
+    with running_postgres() as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def s3() -> Iterator[S3]:
+    """An S3 store of this test process."""
+    with running_s3() as server:
+        yield server
+
+
 class Lakes:
     """Makes new lakes; each is a copy of one that was made in full, which saves the time of its migrations."""
 
@@ -224,15 +238,3 @@ def lakes(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFacto
 def lake(request: pytest.FixtureRequest, lakes: Lakes) -> Lake:
     """A new lake of each kind."""
     return lakes.make(request.param)
-
-
-def run(code: str, *arguments: str) -> subprocess.Popen[str]:
-    """Start a Python program with arguments in a process of its own."""
-    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(path for path in sys.path if path)}
-    return subprocess.Popen(
-        [sys.executable, "-c", code, *arguments],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        env=environment,
-    )
