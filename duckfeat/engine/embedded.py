@@ -9,7 +9,7 @@ from __future__ import annotations
 import logging
 import os
 import time
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import AbstractContextManager, nullcontext, suppress
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -147,7 +147,7 @@ class EmbeddedEngine(DuckEngine):
                 if not self.read_only and log_of(self.url).exists():
                     aside.execute("CHECKPOINT store")
                 self._left = self._marked()
-            except (duckdb.Error, OSError) as error:
+            except duckdb.Error as error:
                 self._left = ()
                 _log.warning("%s keeps its log for now: %s", self.url, str(error).splitlines()[0])
             if not self.read_only:
@@ -161,7 +161,8 @@ class EmbeddedEngine(DuckEngine):
         """Return the state of the file, with a time of writing so exact that no later one is the same."""
         now = time.time_ns()
         if not self.read_only:
-            os.utime(self.url, ns=(now, now))
+            with suppress(OSError):  # the file is of another user, or was removed
+                os.utime(self.url, ns=(now, now))
         return state(self.url)
 
     # --- as a whole ------------------------------------------------------------------------------
