@@ -13,6 +13,7 @@ import json
 import resource
 import tempfile
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -52,11 +53,14 @@ def write_input(folder: Path, entities: int) -> str:
     return str(folder / "part*.parquet")
 
 
-def annotate(store: dft.Store, data: str) -> float:
-    """Annotate records named by `uid`, features registered and records made, and return the seconds it took."""
-    start = time.perf_counter()
+def annotate(store: dft.Store, data: str, clock: Callable[[], float] = time.perf_counter) -> float:
+    """Annotate records named by `uid`, features registered and records made, and return the seconds it took.
+
+    With `clock=time.process_time` these are the seconds of all cores, which a busy machine changes little.
+    """
+    start = clock()
     store.annotate(data, key="uid", create="all")
-    return time.perf_counter() - start
+    return clock() - start
 
 
 def run(folder: Path, entities: int, **options: Any) -> dict[str, float | int]:
@@ -64,7 +68,9 @@ def run(folder: Path, entities: int, **options: Any) -> dict[str, float | int]:
     data = write_input(folder, entities)
     file = folder / "features.duckdb"
     with dft.connect(file, **options) as store:
+        busy = time.process_time()
         first = annotate(store, data)
+        first_cpu = time.process_time() - busy
         loaded = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024
         size = _bytes(store, file)
         again = annotate(store, data)
@@ -72,6 +78,7 @@ def run(folder: Path, entities: int, **options: Any) -> dict[str, float | int]:
     return {
         "entities": entities,
         "first_s": round(first, 3),
+        "first_cpu_s": round(first_cpu, 3),
         "again_s": round(again, 3),
         "values_per_s": round(entities * FEATURES / first),
         "bytes_per_annotation": round(size / (entities * FEATURES), 3),

@@ -435,7 +435,7 @@ def second(entity: str, staged: str, features: Sequence[int], *, beside: bool) -
 def second_cells(earlier: str, beside: str) -> str:
     """Return the query of the second values of entities as refused cells, with the reasons."""
     return (
-        f"SELECT s.row, s.entity_id, s.feature_id, coalesce(v.value, '#' || s.value_id) AS v, "
+        f"SELECT s.row, s.entity_id, s.feature_id, s.value_id, coalesce(v.value, '#' || s.value_id) AS v, "
         f"CASE WHEN s.beside THEN {_text(beside)} ELSE {_text(earlier)} END AS reason "
         f"FROM {SECOND} AS s LEFT JOIN feature_values AS v ON s.value_id = v.id AND s.feature_id = v.feature_id"
     )

@@ -296,7 +296,8 @@ class DuckEngine(Transactions):
             try:
                 yield name
             finally:
-                cursor.unregister(name)
+                if not _forgotten(cursor, name):
+                    self.on_end(partial(_forget, cursor, name))
 
     # --- transactions ----------------------------------------------------------------------------
 
@@ -369,7 +370,23 @@ def _offered(cursor: duckdb.DuckDBPyConnection, lists: Mapping[str, BigList]) ->
         yield
     finally:
         for name in lists:
-            cursor.unregister(name)
+            _forgotten(cursor, name)
+
+
+def _forget(cursor: duckdb.DuckDBPyConnection, name: str) -> None:
+    cursor.unregister(name)
+
+
+def _forgotten(cursor: duckdb.DuckDBPyConnection, name: str) -> bool:
+    """Take back a table that was offered, and tell whether that was possible.
+
+    A transaction that an error has aborted takes no statement, and the error is what is to be told.
+    """
+    try:
+        _forget(cursor, name)
+    except duckdb.TransactionException:
+        return False
+    return True
 
 
 def _config(settings: Mapping[str, Any]) -> dict[str, Any]:

@@ -60,6 +60,8 @@ def opened(engine: Engine, data: Any) -> Iterator[Source]:
         stack.callback(dropped, engine)
         source = _opener(data)(engine, data, stack)
         names = [column.name for column in source.columns]
+        if not names:
+            raise InvalidArgument("the input has no column", columns=names)
         twice = sorted({name for name in names if names.count(name) > 1})
         if twice:
             raise InvalidArgument(f"the input has two columns called {twice[0]!r}", columns=twice)
@@ -196,6 +198,8 @@ def _arrow(engine: Engine, table: pa.Table, stack: ExitStack, json: Any) -> Sour
     """Register an Arrow table under positional names, with its rows numbered."""
     import pyarrow
 
+    if not table.column_names:
+        return Source(INPUT, ())
     typed = [_readable(column) for column in table.itercolumns()]
     known = {position: JSON for position, name in enumerate(table.column_names) if name in json}
     known |= {position: type_ for position, (_, type_) in enumerate(typed) if type_}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any
@@ -76,6 +76,8 @@ def checked_options(session: Session, **given: Any) -> Options:
     for name, known in (("mode", MODES), ("create", CREATE), ("on_invalid", ON_INVALID)):
         if not any(type(given[name]) is type(choice) and given[name] == choice for choice in known):
             raise InvalidArgument(f"{name} is one of {', '.join(map(repr, known))}, not {given[name]!r}")
+    if given["on"] is not None and not isinstance(given["on"], str):
+        raise InvalidArgument(f"on is the name of a column, not {given['on']!r}", on=given["on"])
     run = given["run"]
     if run is not None and (getattr(type(run), "__registry__", "") != "Run" or run.id is None):
         raise InvalidArgument(f"run is a saved Run, not {run!r}", run=run)
@@ -111,9 +113,13 @@ def _checked_key(table: Table, key: Any) -> str:
 def _listed(features: Any) -> tuple[Any, ...] | None:
     if features is None:
         return None
-    if isinstance(features, str) or hasattr(type(features), "__registry__"):
-        return (features,)
-    return tuple(features)
+    listed = (features,) if isinstance(features, str) or hasattr(type(features), "__registry__") else features
+    known = isinstance(listed, Iterable) and all(
+        isinstance(feature, str) or getattr(type(feature), "__registry__", "") == "Feature" for feature in listed
+    )
+    if not known or isinstance(listed, Iterator):
+        raise InvalidArgument(f"features is a list of names or Feature objects, not {features!r}", features=features)
+    return tuple(listed)
 
 
 def plan(session: Session, source: Source, options: Options) -> Plan:

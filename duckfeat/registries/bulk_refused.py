@@ -92,7 +92,11 @@ class Refusals:
 
     def add_second(self, infos: Sequence[FeatureInfo]) -> None:
         """Add the staged second values of entities."""
-        self._refuse(staging.second_cells(_SECOND, _BESIDE), infos, _AS_TOLD)
+        registry = infos[0].dtype.registry or "FeatureValue"
+        records = self._session.registries[registry]
+        label = self._session.catalog[registry].label
+        telling = ("value_id", lambda id_: getattr(records.get(id_), label))
+        self._refuse(staging.second_cells(_SECOND, _BESIDE), infos, telling)
 
     def _refuse(
         self, sql: str, infos: Sequence[FeatureInfo], telling: _Telling, params: Mapping[str, Any] | None = None

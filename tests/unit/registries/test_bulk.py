@@ -346,7 +346,7 @@ def test_skipping_a_value_does_not_remove_the_one_that_is_there(store: Store) ->
 def test_a_second_value_is_refused(store: Store) -> None:
     loaded(store)
     error = refused(store, ValidationError, pl.DataFrame({"name": ["b", "a"], "dose": [3.0, 9.0]}))
-    assert (error.feature, error.row, error.dtype) == ("dose", 1, "float")
+    assert (error.feature, error.row, error.dtype, error.value) == ("dose", 1, "float", 9.0)
     assert "mode='update'" in str(error)
     twice = pl.DataFrame({"name": ["x", "x", "x"], "dose": [1.0, 2.0, 1.0]})
     error = refused(store, ValidationError, twice, create=True)
@@ -405,6 +405,10 @@ UNTYPED = pl.DataFrame({"name": ["a"], "x": [datetime(2024, 1, 2) - datetime(202
         (InvalidArgument, FRAME, {"on": "nmae"}, "did you mean 'name'"),
         (InvalidArgument, FRAME, {"features": ["doze"]}, "did you mean 'dose'"),
         (InvalidArgument, FRAME, {"run": "ingest.py"}, "saved Run"),
+        (InvalidArgument, FRAME, {"on": 5}, "on is the name of a column"),
+        (InvalidArgument, FRAME, {"features": 5}, "features is a list of names"),
+        (InvalidArgument, FRAME, {"features": [5]}, "features is a list of names"),
+        (InvalidArgument, pl.DataFrame(), {}, "no column"),
         (FieldError, FRAME, {"key": "nmae"}, "did you mean 'name'"),
         (FieldError, FRAME, {"key": "description"}, "key is one of uid, name, id"),
         (InvalidArgument, 5, {}, "a int cannot be annotated from"),

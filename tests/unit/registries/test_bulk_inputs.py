@@ -5,7 +5,7 @@ from __future__ import annotations
 import gzip
 import json
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any
@@ -19,7 +19,7 @@ import pyarrow.parquet as pq
 import pytest
 
 import duckfeat as dft
-from duckfeat.errors import InvalidArgument, ValidationError
+from duckfeat.errors import InvalidArgument, QueryError, ValidationError
 from duckfeat.store import Store
 
 FRAME = pl.DataFrame(
@@ -362,3 +362,23 @@ def test_an_empty_input_is_nothing(store: Store) -> None:
     assert (report.rows, report.links) == (0, 0)
     assert dft.Feature.count() == 7
     assert store.annotate(empty, key="name", mode="set").removed == 0
+
+
+def test_a_stream_that_breaks_is_told_and_nothing_is_kept(store: Store) -> None:
+    def batches() -> Iterator[pa.RecordBatch]:
+        yield pa.record_batch({"name": pa.array(["a"])})
+        raise RuntimeError("the line is dead")
+
+    stream = pa.RecordBatchReader.from_batches(pa.schema([("name", pa.string())]), batches())
+    with pytest.raises(QueryError, match="the line is dead"):
+        store.annotate(stream, key="name", create="all")
+    assert dft.Record.count() == 0
+    assert store.annotate(FRAME, key="name", create="all").links == 16
+
+
+def test_moments_beyond_all_years_are_refused(store: Store) -> None:
+    table = pa.table({"name": ["a"], "at": pa.array([2**62], pa.timestamp("s", "UTC"))})
+    with pytest.raises(QueryError):
+        store.annotate(table, key="name", create="all")
+    assert dft.Record.count() == 0
+    assert store.annotate(FRAME, key="name", create="all").links == 16
