@@ -81,10 +81,11 @@ def _many(scope: Scope, relation: Relation, rest: Sequence[str], path: str) -> t
     value = f"unnest({sql})" if nested else sql
     pairs, lists = context.alias("p"), context.alias("l")
     joins = " ".join(inner.joins)
+    where = f"WHERE {pairs}.a IN {scope.ids}" if scope.ids else ""
     scope.joins.append(
         f"LEFT JOIN (SELECT a, list(DISTINCT item ORDER BY item) AS items FROM (SELECT {pairs}.a, {value} AS item "
         f"FROM ({pairs_sql(context, relation)}) AS {pairs} JOIN {inner.table.source} AS {inner.alias} "
-        f"ON {inner.alias}.id = {pairs}.b {joins}) WHERE item IS NOT NULL GROUP BY a) AS {lists} "
+        f"ON {inner.alias}.id = {pairs}.b {joins} {where}) WHERE item IS NOT NULL GROUP BY a) AS {lists} "
         f"ON {lists}.a = {scope.column('id')}"
     )
     return f"{lists}.items", content, True
@@ -96,16 +97,16 @@ def feature_output(scope: Scope, feature: FeatureInfo, name: str | None = None) 
     One join per feature, which never multiplies rows.
     """
     context = scope.context
-    note, joined = context.alias("n"), context.alias("f")
+    joined = context.alias("f")
     number = context.params.add(feature.id)
-    source = f"current_{scope.table.entity}_annotations AS {note} {_value_join(scope, feature, note, number)}"
     content, value, instants = _value_sql(scope, feature)
     parts = {"value": value} | ({"instant": instants} if instants else {})
     if feature.multiple:
         parts = {part: _items(sql, feature) for part, sql in parts.items()}
     columns = ", ".join(f"{sql} AS {part}" for part, sql in parts.items())
-    group = f" GROUP BY {note}.entity_id" if feature.multiple else ""
-    select = f"SELECT {note}.entity_id, {columns} FROM {source} WHERE {note}.feature_id = {number}{group}"
+    group = " GROUP BY n.entity_id" if feature.multiple else ""
+    source = f"{scope.notes(number)} {_value_join(scope, feature, number)}"
+    select = f"SELECT n.entity_id, {columns} FROM {source}{group}"
     scope.joins.append(f"LEFT JOIN ({select}) AS {joined} ON {joined}.entity_id = {scope.column('id')}")
     shown = {part: f"coalesce({joined}.{part}, [])" if feature.multiple else f"{joined}.{part}" for part in parts}
     if feature.multiple:
@@ -122,11 +123,11 @@ def _items(sql: str, feature: FeatureInfo) -> str:
     return f"list({sql} ORDER BY {key} NULLS LAST, v.id){given}"
 
 
-def _value_join(scope: Scope, feature: FeatureInfo, note: str, number: str) -> str:
+def _value_join(scope: Scope, feature: FeatureInfo, number: str) -> str:
     if feature.dtype.is_cat:
         target = category_table(scope, feature)
-        return f"JOIN {target.source} AS v ON v.id = {note}.value_id"
-    return f"JOIN typed_values AS v ON v.id = {note}.value_id AND v.feature_id = {number}"
+        return f"JOIN {target.source} AS v ON v.id = n.value_id"
+    return f"JOIN typed_values AS v ON v.id = n.value_id AND v.feature_id = {number}"
 
 
 def category_table(scope: Scope, feature: FeatureInfo) -> Table:

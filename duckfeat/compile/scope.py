@@ -31,12 +31,17 @@ class FeatureFinder(Protocol):
 
 @dataclass(slots=True)
 class Context:
-    """What one statement is compiled with: the catalog, the features, its parameters, its aliases so far."""
+    """What one statement is compiled with: the catalog, the features, its parameters, its aliases so far.
+
+    `unremoved` is what was last seen: that no annotation was ever removed. It changes which SQL is chosen, the one
+    that is then fastest, never what the SQL gives.
+    """
 
     catalog: Catalog
     features: FeatureFinder
     params: Parameters = field(default_factory=Parameters)
     aliases: int = 0
+    unremoved: bool = False
 
     def alias(self, prefix: str = "t") -> str:
         """Return an alias that the statement does not use yet."""
@@ -80,6 +85,29 @@ class Scope:
         return f"{self.alias}.{name}"
 
     @property
+    def score(self) -> str:
+        """The SQL of the score of a row that a search found."""
+        return "ranking.score"
+
+    def notes(self, number: str) -> str:
+        """Return the annotations with a feature (its id a parameter) that hold now, as `n` in a FROM clause."""
+        word = self.table.entity
+        if self.context.unremoved:
+            return f"(SELECT * FROM current_{word}_annotations WHERE feature_id = {number}) AS n"
+        return (
+            f"(SELECT a.* FROM {word}_annotations AS a ANTI JOIN (SELECT a.rowid AS place FROM {word}_annotations AS a "
+            f"JOIN {word}_removals AS r ON r.feature_id = a.feature_id AND r.entity_id = a.entity_id "
+            "AND r.value_id = a.value_id AND a.change_id < r.change_id "
+            f"WHERE a.feature_id = {number} AND r.feature_id = {number}) AS gone ON gone.place = a.rowid "
+            f"WHERE a.feature_id = {number}) AS n"
+        )
+
+    @property
+    def ids(self) -> str:
+        """The subquery of the ids of the rows that are asked for, where looking at only these is worth it."""
+        return ""
+
+    @property
     def source(self) -> str:
         """The FROM clause: the table and every join made so far."""
         return " ".join([f"{self.table.source} AS {self.alias}", *self.joins])
@@ -96,12 +124,12 @@ class Scope:
     def _join(self, relation: Relation, to: Scope) -> str:
         target = f"LEFT JOIN {to.table.source} AS {to.alias}"
         if relation.kind == "fk":
-            return f"{target} ON {to.alias}.id = {self.alias}.{relation.column}"
+            return f"{target} ON {to.alias}.id = {self.column(relation.column)}"
         if relation.kind == "reverse":
-            return f"{target} ON {to.alias}.{relation.column} = {self.alias}.id"
+            return f"{target} ON {to.alias}.{relation.column} = {self.column('id')}"
         pairs = self.context.alias("p")
         return (
-            f"LEFT JOIN ({pairs_sql(self.context, relation)}) AS {pairs} ON {pairs}.a = {self.alias}.id "
+            f"LEFT JOIN ({pairs_sql(self.context, relation)}) AS {pairs} ON {pairs}.a = {self.column('id')} "
             f"{target} ON {to.alias}.id = {pairs}.b"
         )
 

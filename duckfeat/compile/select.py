@@ -79,25 +79,43 @@ def names_lifting(condition: Any) -> bool:
 Columns = Callable[[Scope], list[Output]]
 
 
-def select(context: Context, query: Query, columns: Columns, *, extra: int = 0) -> tuple[Statement, list[Output]]:
+def select(
+    context: Context,
+    query: Query,
+    columns: Columns,
+    *,
+    extra: int = 0,
+    listed: Callable[[Sequence[Output]], str] | None = None,
+) -> tuple[Statement, list[Output]]:
     """Return the statement of a question and its columns, which the result has in that order as c0, c1, ...
 
-    `extra` more rows than the limit are asked for, to see whether it cut any.
+    `extra` more rows than the limit are asked for, to see whether it cut any; `listed` says under which names
+    columns are selected.
     """
     scope = query_scope(context, query)
-    _join_ranking(scope, query)
+    join_ranking(scope, query)
     outputs = columns(scope)
     where = row_conditions(scope, query)
     order = order_sql(scope, query)
-    listed = [output.sql for output in outputs]
-    listed += [output.instants for output in outputs if output.instants]
-    selected = ", ".join(f"{sql} AS c{position}" for position, sql in enumerate(listed))
+    selected = (listed or selected_sql)(outputs)
     distinct = "DISTINCT " if query.distinct else ""
     if query.distinct:
         order = _distinct_order(query, outputs)
-    sql = f"SELECT {distinct}{selected} FROM {scope.source}{_clause('WHERE', where)}"
-    sql += f"{_clause('ORDER BY', order)}{_slice(query, extra)}"
+    sql = f"SELECT {distinct}{selected} FROM {scope.source}{clause('WHERE', where)}"
+    sql += f"{clause('ORDER BY', order)}{slice_sql(query, extra)}"
     return context.params.statement(sql), outputs
+
+
+def selected_sql(outputs: Sequence[Output]) -> str:
+    """Return what is selected: the columns as c0, c1, ..., behind them the instants of those that may have both."""
+    listed = [output.sql for output in outputs]
+    listed += [output.instants for output in outputs if output.instants]
+    return ", ".join(f"{sql} AS c{position}" for position, sql in enumerate(listed))
+
+
+def named_sql(outputs: Sequence[Output]) -> str:
+    """Return what is selected under the names that people see."""
+    return ", ".join(f"{output.sql} AS {quote(output.name)}" for output in outputs)
 
 
 def row_conditions(scope: Scope, query: Query) -> str:
@@ -115,7 +133,8 @@ def _row_conditions(scope: Scope, query: Query, bound: Expression) -> str:
     return all_of(parts) if parts else ""
 
 
-def _join_ranking(scope: Scope, query: Query) -> None:
+def join_ranking(scope: Scope, query: Query) -> None:
+    """Join the rows that a search found, with their scores and ranks, as `ranking`."""
     if query.ranking is None:
         return
     add = scope.context.params.add
@@ -128,18 +147,22 @@ def _join_ranking(scope: Scope, query: Query) -> None:
 
 def order_sql(scope: Scope, query: Query) -> str:
     """Return the ORDER BY of a question: as asked, then newest first."""
+    return ", ".join(f"{sql} {direction}" for sql, direction in order_keys(scope, query))
+
+
+def order_keys(scope: Scope, query: Query) -> list[tuple[str, str]]:
+    """Return the keys of a question's order, each with its direction."""
     if query.ranking is not None and not query.order:
-        return "ranking.rank"
+        return [("ranking.rank", "ASC")]
     if any(column == "id" and len(ids) == 1 for column, ids in query.within):
-        return ""  # one row at most: an order would cost a third of reading it
-    keys = [_order_key(scope, order) for order in query.order]
-    return ", ".join([*keys, f"{scope.column('id')} DESC"])
+        return []  # one row at most: an order would cost a third of reading it
+    keys = [(_order_output(scope, order.key).sql, _direction(order)) for order in query.order]
+    return [*keys, (scope.column("id"), "DESC")]
 
 
-def _order_key(scope: Scope, order: Order) -> str:
-    direction = "DESC" if order.descending else "ASC"
+def _direction(order: Order) -> str:
     nulls = "FIRST" if order.nulls_first else "LAST"
-    return f"{_order_output(scope, order.key).sql} {direction} NULLS {nulls}"
+    return f"{'DESC' if order.descending else 'ASC'} NULLS {nulls}"
 
 
 def _order_output(scope: Scope, key: Any) -> Output:
@@ -160,11 +183,13 @@ def _distinct_order(query: Query, outputs: Sequence[Output]) -> str:
     return ", ".join(keys or [f"c{position}" for position in range(len(outputs))])
 
 
-def _clause(word: str, text: str) -> str:
+def clause(word: str, text: str) -> str:
+    """Return a clause of a statement; of nothing it is nothing."""
     return f" {word} {text}" if text else ""
 
 
-def _slice(query: Query, extra: int) -> str:
+def slice_sql(query: Query, extra: int) -> str:
+    """Return the LIMIT and OFFSET of a question, with `extra` more rows than it asks for."""
     limit = f" LIMIT {int(query.limit) + extra}" if query.limit is not None else ""
     return f"{limit} OFFSET {int(query.offset)}" if query.offset else limit
 
@@ -183,7 +208,7 @@ def count(context: Context, query: Query, columns: Columns | None = None) -> Sta
         if found is not None:
             return context.params.statement(_count_ids(scope, query, *found))
     where = _row_conditions(scope, query, bound)
-    return context.params.statement(f"SELECT count(*) FROM {scope.source}{_clause('WHERE', where)}")
+    return context.params.statement(f"SELECT count(*) FROM {scope.source}{clause('WHERE', where)}")
 
 
 def _count_ids(scope: Scope, query: Query, select: str, once: bool) -> str:
@@ -206,7 +231,7 @@ def filtered(scope: Scope, query: Query) -> str:
     """Return the FROM and WHERE that give the rows of a question; a slice gives its own rows only."""
     if not query.sliced and query.ranking is None:
         where = row_conditions(scope, query)
-        return f"{scope.source}{_clause('WHERE', where)}"
+        return f"{scope.source}{clause('WHERE', where)}"
     return f"{scope.source} WHERE {scope.column('id')} IN ({ids_sql(scope.context, query)})"
 
 
@@ -218,7 +243,7 @@ def ids_sql(context: Context, query: Query) -> str:
     order = order_sql(scope, query) if query.sliced else ""
     return (
         f"SELECT {scope.column('id')} AS id FROM {scope.source}"
-        f"{_clause('WHERE', where)}{_clause('ORDER BY', order)}{_slice(query, 0)}"
+        f"{clause('WHERE', where)}{clause('ORDER BY', order)}{slice_sql(query, 0)}"
     )
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, Protocol
@@ -43,8 +43,11 @@ class Engine(Protocol):
     def arrow(self, statement: Statement) -> pa.Table:
         """Run a statement and return its result as an Arrow table."""
 
-    def batches(self, statement: Statement, batch_size: int) -> Iterator[pa.RecordBatch]:
-        """Run a statement and yield its result in batches; rows not yet taken are not in memory."""
+    def batches(self, statement: Statement, batch_size: int) -> pa.RecordBatchReader:
+        """Run a statement and return its result as a stream of batches; rows not yet taken are not in memory."""
+
+    def to_parquet(self, statement: Statement, path: str, compression: str) -> None:
+        """Run a statement and write its result, under the names its columns have, to a Parquet file."""
 
     def run(self, name: str, entity: str | None, /, **params: Any) -> Rows:
         """Run a named statement of `sql/queries` and return its rows."""

@@ -226,18 +226,40 @@ class DuckEngine(Transactions):
             sql, statement.params, lambda cursor: cursor.sql(sql, params=params).to_arrow_table(), statement.lists
         )
 
-    def batches(self, statement: Statement, batch_size: int) -> Iterator[pa.RecordBatch]:
-        """Run a statement and yield its result in batches; rows not yet taken are not in memory."""
+    def batches(self, statement: Statement, batch_size: int) -> pa.RecordBatchReader:
+        """Run a statement and return its result as a stream of batches; rows not yet taken are not in memory.
+
+        Inside a transaction, whose writes no other connection sees, the result is fetched whole.
+        """
+        import pyarrow
+
+        if self.in_transaction:
+            return self.arrow(statement).to_reader(batch_size)
         for tracer in self._tracers:
             tracer(statement.sql, statement.params)
         self._check_usable()
+        stream = self._stream(statement, batch_size)
+        schema: Any = next(stream)
+        return pyarrow.RecordBatchReader.from_batches(schema, stream)
+
+    def _stream(self, statement: Statement, batch_size: int) -> Iterator[Any]:
+        """Yield the schema of a result, then its batches, on a connection that is closed behind them."""
         with self._held(), translated(self.url):
             self._add_macros(statement.sql)
-            with self._new_cursor() as cursor:
-                for name, items in statement.lists.items():
-                    cursor.register(name, arrow_list(items))
-                relation = cursor.sql(statement.sql, params=bindable(statement.params))
-                yield from relation.to_arrow_reader(batch_size)
+            with self._new_cursor() as cursor, _offered(cursor, statement.lists):
+                reader = cursor.sql(statement.sql, params=bindable(statement.params)).to_arrow_reader(batch_size)
+                yield reader.schema
+                yield from reader
+
+    def to_parquet(self, statement: Statement, path: str, compression: str) -> None:
+        """Run a statement and write its result to a Parquet file, without it passing through Python."""
+        sql, params = statement.sql, bindable(statement.params)
+        self._execute(
+            sql,
+            statement.params,
+            lambda cursor: cursor.sql(sql, params=params).write_parquet(path, compression=compression),
+            statement.lists,
+        )
 
     def run(self, name: str, entity: str | None, /, **params: Any) -> Rows:
         """Run a named statement of `sql/queries` and return its rows."""

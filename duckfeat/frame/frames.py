@@ -6,7 +6,7 @@ every value is missing.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from duckfeat.errors import ValidationError, missing_extra
@@ -19,36 +19,61 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 
-def to_arrow(table: pa.Table, outputs: Sequence[Output]) -> pa.Table:
+def to_arrow(table: pa.Table, outputs: Sequence[Output], instants: Sequence[bool] | None = None) -> pa.Table:
     """Return a result with its columns named and typed; columns are `c0`, `c1`, ... in the order of `outputs`.
 
-    Extra columns behind them hold the instants of columns that may have either sort of datetime.
+    Extra columns behind them hold the instants of columns that may have either sort of datetime; `instants` says
+    which these are to have, in a part of a result that was looked through before.
     """
     import pyarrow
 
     columns = [table.column(position) for position in range(len(outputs))]
-    extra = len(outputs)
-    for position, output in enumerate(outputs):
-        if output.instants:
-            columns[position] = _one_sort(columns[position], table.column(extra), output.name)
-            extra += 1
+    for number, position in enumerate(_of_either_sort(outputs)):
+        naive, zoned = columns[position], table.column(len(outputs) + number)
+        there = _datetimes(naive), _datetimes(zoned)
+        wanted = instants[number] if instants is not None else _holds_instants(there[0], there[1], outputs[position].name)
+        if there[not wanted]:
+            _holds_instants(1, 1, outputs[position].name)
+        columns[position] = zoned if wanted else naive
     return pyarrow.Table.from_arrays(columns, names=[output.name for output in outputs])
 
 
-def _one_sort(naive: pa.ChunkedArray, instants: pa.ChunkedArray, name: str) -> pa.ChunkedArray:
-    """Return the column of a `datetime` feature: naive unless its values have a time zone."""
-    if not _datetimes(instants):
-        return naive
-    if _datetimes(naive):
+def _of_either_sort(outputs: Sequence[Output]) -> list[int]:
+    return [position for position, output in enumerate(outputs) if output.instants]
+
+
+def hold_instants(batches: Iterable[pa.RecordBatch], outputs: Sequence[Output]) -> list[bool]:
+    """Return which of the columns that may have either sort of datetime hold instants, from all parts of a result."""
+    positions = _of_either_sort(outputs)
+    sums = [[0, 0] for _ in positions]
+    for batch in batches:
+        for number, position in enumerate(positions):
+            sums[number][0] += _datetimes(batch.column(position))
+            sums[number][1] += _datetimes(batch.column(len(outputs) + number))
+    return [_holds_instants(sums[number][0], sums[number][1], outputs[at].name) for number, at in enumerate(positions)]
+
+
+def settled(outputs: Sequence[Output], instants: Sequence[bool]) -> list[Output]:
+    """Return columns of which those that may have either sort of datetime have the one that `instants` says."""
+    wanted = dict(zip(_of_either_sort(outputs), instants, strict=True))
+    return [
+        Output(output.name, output.instants if output.instants and wanted.get(at) else output.sql, output.content)
+        for at, output in enumerate(outputs)
+    ]
+
+
+def _holds_instants(naive: int, instants: int, name: str) -> bool:
+    """Tell whether the column of a `datetime` feature is one of instants: naive unless its values have a time zone."""
+    if naive and instants:
         raise ValidationError(
             f"feature {name!r} holds datetimes with and without time zone, which one column cannot: "
             "ask for it by get_values(), or register dtype 'datetime[UTC]' for instants",
             feature=name,
         )
-    return instants
+    return bool(instants)
 
 
-def _datetimes(column: pa.ChunkedArray) -> int:
+def _datetimes(column: Any) -> int:
     """Return how many datetimes there are in a column, or in its lists."""
     import pyarrow.compute
 

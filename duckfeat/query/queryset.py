@@ -7,6 +7,8 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from functools import reduce
 from itertools import islice
+from os import PathLike
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Generic, TypeVar, overload
 
 from duckfeat.compile.columns import field_output, record_outputs
@@ -16,7 +18,6 @@ from duckfeat.compile.select import Query, count, select
 from duckfeat.errors import DoesNotExist, InvalidArgument, MultipleResultsFound
 from duckfeat.frame import frames
 from duckfeat.model.aggregates import Aggregate
-from duckfeat.model.arguments import whole
 from duckfeat.model.columns import Output
 from duckfeat.model.fields import FieldRef, field_name
 from duckfeat.model.order import Order
@@ -29,7 +30,7 @@ from duckfeat.query.grouping import Grouped, aggregated
 from duckfeat.query.lookup import Keep, Lookup
 from duckfeat.query.reading import python_rows, streamed
 from duckfeat.query.session import Session
-from duckfeat.query.wide import Features, Include, frame_columns
+from duckfeat.query.wide import Features, Include, Wide, sliced
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -38,6 +39,7 @@ if TYPE_CHECKING:
 
 R = TypeVar("R")
 _BATCH = 10_000
+_ARROW_BATCH = 100_000
 _SHOWN = 20
 _log = logging.getLogger("duckfeat")
 
@@ -220,7 +222,7 @@ class QuerySet(Generic[R]):
 
     def _few(self) -> Iterator[R] | None:
         """Return the records if they are so few that a connection of their own would cost more than they do."""
-        statement, outputs = self._with(_sliced(self._query, slice(0, _BATCH + 1)))._statement()
+        statement, outputs = self._with(sliced(self._query, slice(0, _BATCH + 1)))._statement()
         rows = self._session.engine.rows(statement)
         return iter(self._made(rows, outputs)) if len(rows) <= _BATCH else None
 
@@ -247,10 +249,10 @@ class QuerySet(Generic[R]):
     def __getitem__(self, key: slice) -> QuerySet[R]: ...
     def __getitem__(self, key: int | slice) -> R | QuerySet[R]:
         if isinstance(key, slice):
-            return self._with(_sliced(self._query, key))
+            return self._with(sliced(self._query, key))
         if type(key) is not int or key < 0:
             raise InvalidArgument(f"a QuerySet takes positions from 0 and slices, not {key!r}", value=key)
-        found = self._with(_sliced(self._query, slice(key, key + 1)))._fetch()
+        found = self._with(sliced(self._query, slice(key, key + 1)))._fetch()
         if not found:
             raise _no_position(self._query.table.name, key)
         record: R = found[0]
@@ -371,7 +373,7 @@ class QuerySet(Generic[R]):
 
     def exists(self) -> bool:
         """Tell whether there is any record."""
-        return bool(self._with(_sliced(self._query, slice(0, 1)))._fetch())
+        return bool(self._with(sliced(self._query, slice(0, 1)))._fetch())
 
     # --- finding by name -------------------------------------------------------------------------
 
@@ -408,33 +410,56 @@ class QuerySet(Generic[R]):
 
         One column per field and feature, typed by its declaration; every row unless `limit` is given.
         """
-        table, outputs = self._frame(include, features, limit)
-        return frames.to_arrow(table, outputs)
+        return self._frame(include, features, limit)[0]
+
+    def arrow_batches(
+        self,
+        include: Include = None,
+        features: Features = False,
+        limit: int | None = None,
+        *,
+        batch_size: int = _ARROW_BATCH,
+    ) -> pa.RecordBatchReader:
+        """Return the rows that `arrow` gives as a stream of record batches: few of them are in memory at once.
+
+        Iterate over it, or hand it to whatever takes an Arrow stream. Batches have at most `batch_size` rows.
+        """
+        return self._wide(include, features, limit).reader(batch_size)
+
+    def to_parquet(
+        self,
+        path: str | PathLike[str],
+        include: Include = None,
+        features: Features = False,
+        limit: int | None = None,
+        *,
+        compression: str = "zstd",
+    ) -> Path:
+        """Write the rows that `arrow` gives to a Parquet file, straight from the engine, and return its path.
+
+        `compression` is zstd, snappy, gzip, lz4, brotli or uncompressed. A file that is there is replaced. Raises
+        `InvalidArgument` for what is no path of a file, `MissingFile` for a folder that does not exist.
+        """
+        return self._wide(include, features, limit).parquet(path, compression)
 
     def pl(self, include: Include = None, features: Features = False, limit: int | None = None) -> pl.DataFrame:
         """Return a Polars DataFrame with the columns that `arrow` gives."""
-        return frames.to_polars(self.arrow(include, features, limit))
+        return frames.to_polars(self._frame(include, features, limit)[0])
 
     def df(self, include: Include = None, features: Features = False, limit: int | None = None) -> pd.DataFrame:
         """Return a pandas DataFrame with the columns that `arrow` gives and a plain index.
 
         Raises `MissingExtra` where pandas is not installed.
         """
-        table, outputs = self._frame(include, features, limit)
-        return frames.to_pandas(frames.to_arrow(table, outputs), outputs)
+        return frames.to_pandas(*self._frame(include, features, limit))
 
     to_dataframe = df
 
     def _frame(self, include: Include, features: Features, limit: int | None) -> tuple[pa.Table, list[Any]]:
-        query = self._query if limit is None else _sliced(self._query, slice(0, limit))
-        columns = frame_columns(self._session, self._query, self._fields, include, features)
-        statement, outputs = select(self._session.context(), query, columns, extra=0 if limit is None else 1)
-        table = self._session.engine.arrow(statement)
-        if limit is not None and query.limit is not None and table.num_rows > query.limit:
-            name = self._query.table.name
-            _log.warning("%s: showing %s rows, there are more; limit=None gives all", name, f"{query.limit:,}")
-            table = table.slice(0, query.limit)
-        return table, outputs
+        return self._wide(include, features, limit).table()
+
+    def _wide(self, include: Include, features: Features, limit: int | None) -> Wide:
+        return Wide(self._session, self._query, self._fields, include, features, limit)
 
     # --- writing ---------------------------------------------------------------------------------
 
@@ -494,17 +519,6 @@ def _no_position(registry: str, position: int) -> IndexError:
         """No record stands at the position."""
 
     return PositionMissing(f"{registry}: no record at position {position}", registry=registry, position=position)
-
-
-def _sliced(query: Query, part: slice) -> Query:
-    if part.step not in (None, 1):
-        raise InvalidArgument("a slice goes forward, one by one", value=part)
-    start = whole(part.start, "a slice's start") if part.start is not None else 0
-    stop = whole(part.stop, "limit") if part.stop is not None else None
-    if query.limit is not None:
-        stop = query.limit if stop is None else min(stop, query.limit)
-    limit = None if stop is None else max(stop - start, 0)
-    return replace(query, offset=query.offset + start, limit=limit)
 
 
 def _one(records: Sequence[R], registry: str, asked: str, found: QuerySet[R]) -> R:

@@ -1,44 +1,202 @@
-"""Which columns a frame has: a registry's own, included related ones, features."""
+"""Frames of a question: which columns they have, and the ways to take them: whole, as a stream, as a file."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from typing import Any, Literal
+import logging
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from os import PathLike, fspath
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
 
+from duckfeat.compile.chosen import is_narrowed, select_wide
 from duckfeat.compile.columns import feature_output, field_output, own_outputs
 from duckfeat.compile.computed import annotation, column_of
-from duckfeat.compile.scope import Scope
-from duckfeat.compile.select import Query, ids_sql
-from duckfeat.errors import FieldError, InvalidArgument, hint
-from duckfeat.model.arguments import several
+from duckfeat.compile.scope import Context, Scope
+from duckfeat.compile.select import Columns, Query, count, ids_sql, named_sql, select
+from duckfeat.errors import FieldError, InvalidArgument, MissingFile, hint
+from duckfeat.frame import frames
+from duckfeat.model.arguments import several, whole
 from duckfeat.model.columns import Output
 from duckfeat.model.feature_info import FeatureInfo
 from duckfeat.model.fields import FieldRef, field_name
+from duckfeat.model.statement import Statement
 from duckfeat.query.session import Session
+
+if TYPE_CHECKING:
+    import pyarrow as pa
 
 Include = str | FieldRef | Sequence[str | FieldRef] | None
 Features = bool | Literal["queryset"] | Sequence[Any]
 
+COMPRESSIONS = ("zstd", "snappy", "gzip", "lz4", "brotli", "uncompressed")
+_BATCH = 100_000
+_log = logging.getLogger("duckfeat")
 
-def frame_columns(
-    session: Session, query: Query, fields: Sequence[str], include: Include, features: Features
-) -> Callable[[Scope], list[Output]]:
-    """Return what makes the columns of a frame.
+
+class Wide:
+    """The frame of a question: the registry's own columns, `include`d related ones, features.
 
     Raises `FieldError` for an unknown field or feature, or features of a registry whose records carry none.
     """
-    infos = _features(session, query, features)
-    included = [field_name(path) for path in _listed(include)]
-    names = frozenset(info.name for info in infos)
 
-    def columns(scope: Scope) -> list[Output]:
-        own = [column_of(scope, path) for path in fields] if fields else own_outputs(scope, names)
-        own += [] if fields else [annotation(scope, name) for name in scope.annotations]
-        related = [field_output(scope, path) for path in included]
-        score = [Output("score", "ranking.score", "float")] if query.ranking else []
-        return _unique([*own, *score, *related, *(feature_output(scope, info) for info in infos)])
+    def __init__(
+        self,
+        session: Session,
+        query: Query,
+        fields: Sequence[str],
+        include: Include,
+        features: Features,
+        limit: int | None = None,
+    ) -> None:
+        self._session = session
+        self._query = query if limit is None else sliced(query, slice(0, limit))
+        self._whole = query
+        self._cuts = self._query.limit != query.limit
+        self._fields = tuple(fields)
+        self._included = [field_name(path) for path in _listed(include)]
+        self._infos = _features(session, query, features)
 
-    return columns
+    # --- taking it -------------------------------------------------------------------------------
+
+    def table(self) -> tuple[pa.Table, list[Output]]:
+        """Return the rows and the columns; that the limit cut rows is told in the log."""
+        statement, outputs = self._statement(self._columns, extra=int(self._cuts))
+        table = self._session.engine.arrow(statement)
+        if self._cuts and self._query.limit is not None and table.num_rows > self._query.limit:
+            self._tell_cut()
+            table = table.slice(0, self._query.limit)
+        return frames.to_arrow(table, outputs), outputs
+
+    def reader(self, batch_size: int) -> pa.RecordBatchReader:
+        """Return the rows as a stream of record batches, with the columns and types that `table` gives."""
+        import pyarrow
+
+        whole(batch_size, "batch_size", 1)
+        instants = self._instants()
+        statement, outputs = self._statement(self._columns)
+        stream = self._session.engine.batches(statement, batch_size)
+        self._look_for_cut()
+
+        def batches() -> Iterator[pa.RecordBatch]:
+            for batch in stream:
+                yield from frames.to_arrow(pyarrow.Table.from_batches([batch]), outputs, instants).to_batches()
+
+        schema = frames.to_arrow(stream.schema.empty_table(), outputs, instants).schema
+        return pyarrow.RecordBatchReader.from_batches(schema, batches())
+
+    def parquet(self, path: str | PathLike[str], compression: str) -> Path:
+        """Write the rows to a Parquet file straight from the engine and return its path."""
+        place = _writable(path)
+        if compression not in COMPRESSIONS:
+            raise InvalidArgument(
+                f"unknown compression {compression!r}{hint(str(compression), COMPRESSIONS)}", compression=compression
+            )
+        instants = self._instants()
+
+        def columns(scope: Scope) -> list[Output]:
+            return frames.settled(self._columns(scope), instants)
+
+        statement, outputs = self._statement(columns, listed=named_sql)
+        _check_names([output.name for output in outputs])
+        self._session.engine.to_parquet(statement, str(place), compression)
+        self._look_for_cut()
+        return place
+
+    # --- the statement ---------------------------------------------------------------------------
+
+    def _statement(self, columns: Columns, **options: Any) -> tuple[Statement, list[Output]]:
+        if self._fields or not (self._infos or self._included):
+            return select(self._session.context(), self._query, columns, **options)
+        return select_wide(self._context(), self._query, columns, **options)
+
+    def _context(self) -> Context:
+        context = self._session.context()
+        if self._infos and not is_narrowed(self._query):
+            context.unremoved = not self._session.engine.run("annotations.removed", self._query.table.entity)[0][0]
+        return context
+
+    def _columns(self, scope: Scope) -> list[Output]:
+        names = frozenset(info.name for info in self._infos)
+        own = [column_of(scope, path) for path in self._fields] if self._fields else own_outputs(scope, names)
+        own += [] if self._fields else [annotation(scope, name) for name in scope.annotations]
+        related = [field_output(scope, path) for path in self._included]
+        score = [Output("score", scope.score, "float")] if self._query.ranking else []
+        return _unique([*own, *score, *related, *(feature_output(scope, info) for info in self._infos)])
+
+    def _instants(self) -> list[bool]:
+        """Return which of the columns that may hold either sort of datetime hold instants, known by all their rows."""
+        undecided = [info for info in self._infos if _may_be_either(info)]
+        if not undecided:
+            return []
+        part = Wide(self._session, self._query, ("id",), None, undecided)
+        statement, outputs = select_wide(part._context(), self._query, part._columns)
+        return frames.hold_instants(self._session.engine.batches(statement, _BATCH), outputs)
+
+    # --- limits ----------------------------------------------------------------------------------
+
+    def _tell_cut(self) -> None:
+        name = self._query.table.name
+        _log.warning("%s: showing %s rows, there are more; limit=None gives all", name, f"{self._query.limit:,}")
+
+    def _look_for_cut(self) -> None:
+        if not self._cuts:
+            return
+        beyond = sliced(self._whole, slice(self._query.limit, (self._query.limit or 0) + 1))
+        if self._session.engine.rows(count(self._session.context(), beyond))[0][0]:
+            self._tell_cut()
+
+
+def sliced(query: Query, part: slice) -> Query:
+    """Return the question for a part of the rows of one.
+
+    Raises `InvalidArgument` for a step or a position from the end.
+    """
+    if part.step not in (None, 1):
+        raise InvalidArgument("a slice goes forward, one by one", value=part)
+    start = whole(part.start, "a slice's start") if part.start is not None else 0
+    stop = whole(part.stop, "limit") if part.stop is not None else None
+    if query.limit is not None:
+        stop = query.limit if stop is None else min(stop, query.limit)
+    limit = None if stop is None else max(stop - start, 0)
+    return replace(query, offset=query.offset + start, limit=limit)
+
+
+def _may_be_either(info: FeatureInfo) -> bool:
+    return (info.dtype.item or info.dtype).base.name == "datetime"
+
+
+def _writable(path: str | PathLike[str]) -> Path:
+    """Return the path of a file to write.
+
+    Raises `InvalidArgument` for what is no path of a file, `MissingFile` for a folder that does not exist.
+    """
+    try:
+        place = fspath(path)
+    except TypeError:
+        place = ""
+    if type(place) is not str or not place or "\0" in place or Path(place).expanduser().is_dir():
+        raise InvalidArgument(f"to_parquet takes the path of a file, not {path!r}", path=path)
+    found = Path(place).expanduser().absolute()
+    if not found.parent.is_dir():
+        raise MissingFile(f"there is no folder {found.parent} to write {found.name} in", path=str(found))
+    return found
+
+
+def _check_names(names: Sequence[str]) -> None:
+    """Refuse names that the engine cannot tell apart or write: they would come out as others."""
+    seen: dict[bytes, str] = {}
+    for name in names:
+        if not name or "\0" in name:
+            raise InvalidArgument(f"a Parquet file from the engine cannot have a column called {name!r}", name=name)
+        folded = name.encode().lower()  # as the engine does it: ASCII only
+        if folded in seen:
+            raise InvalidArgument(
+                f"columns {seen[folded]!r} and {name!r} differ in case only, which a Parquet file from the "
+                "engine cannot: name the features of one, or write .arrow() by pyarrow",
+                name=name,
+            )
+        seen[folded] = name
 
 
 def _listed(include: Include) -> Sequence[str | FieldRef]:

@@ -5,6 +5,10 @@ SELECT feature_id, entity_id, value_id
 FROM current_entity_annotations
 WHERE entity_id IN (SELECT unnest($ids::BIGINT[]));
 
+-- name: removed
+-- How many annotations were ever removed.
+SELECT count(*) FROM entity_removals;
+
 -- name: values_of
 SELECT
     a.feature_id,

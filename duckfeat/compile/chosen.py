@@ -1,0 +1,107 @@
+"""Wide frames of some of a registry's rows: these are chosen first, and what is joined to them is only theirs."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+from duckfeat.compile.scope import Context, Scope
+from duckfeat.compile.select import (
+    Columns,
+    Query,
+    clause,
+    join_ranking,
+    order_keys,
+    query_scope,
+    row_conditions,
+    select,
+    selected_sql,
+    slice_sql,
+)
+from duckfeat.model.columns import Output
+from duckfeat.model.statement import Statement
+from duckfeat.model.tables import Table
+
+_SCORE = "ranking_score"
+
+
+def select_wide(
+    context: Context,
+    query: Query,
+    columns: Columns,
+    *,
+    extra: int = 0,
+    listed: Callable[[Sequence[Output]], str] = selected_sql,
+) -> tuple[Statement, list[Output]]:
+    """Return the statement of a question whose columns come by joins, and its columns, as `select` does.
+
+    A question about every row joins whole features. One that is narrowed chooses its rows first, reads the
+    annotations of these rows with one scan, and joins that: the less it asks for, the less it reads.
+    """
+    if not is_narrowed(query):
+        return select(context, query, columns, extra=extra, listed=listed)
+    scope = _Chosen(context, query.table)
+    outputs = columns(scope)
+    chosen, order = _chosen(context, query, scope, extra)
+    sql = f"WITH chosen AS MATERIALIZED ({chosen}){scope.annotations_sql()} SELECT {listed(outputs)}"
+    return context.params.statement(f"{sql} FROM {scope.source}{clause('ORDER BY', order)}"), outputs
+
+
+def is_narrowed(query: Query) -> bool:
+    """Tell whether a question asks for some rows of its table, so that choosing them first is worth it."""
+    narrowed = query.conditions or query.within or query.sliced or query.ranking
+    return bool(narrowed) and not query.distinct and not query.annotations
+
+
+def _chosen(context: Context, query: Query, scope: _Chosen, extra: int) -> tuple[str, str]:
+    """Return the statement of the rows that are asked for, with the columns that were, and their order."""
+    inner = query_scope(context, query)
+    join_ranking(inner, query)
+    where = row_conditions(inner, query)
+    keys = order_keys(inner, query)
+    listed = [f"{inner.score if name == _SCORE else inner.column(name)} AS {name}" for name in scope.asked]
+    listed += [f"{sql} AS key_{position}" for position, (sql, _) in enumerate(keys)]
+    order = ", ".join(f"{sql} {direction}" for sql, direction in keys) if query.sliced else ""
+    sql = (
+        f"SELECT {', '.join(listed)} FROM {inner.source}"
+        f"{clause('WHERE', where)}{clause('ORDER BY', order)}{slice_sql(query, extra)}"
+    )
+    return sql, ", ".join(f"chosen.key_{position} {direction}" for position, (_, direction) in enumerate(keys))
+
+
+class _Chosen(Scope):
+    """The chosen rows of a table: remembers which of its columns and which features were asked for."""
+
+    def __init__(self, context: Context, table: Table) -> None:
+        super().__init__(context, table, "chosen")
+        self.asked: dict[str, None] = {"id": None}
+        self._features: list[str] = []
+
+    def column(self, name: str) -> str:
+        self.asked[name] = None
+        return super().column(name)
+
+    @property
+    def score(self) -> str:
+        return self.column(_SCORE)
+
+    @property
+    def source(self) -> str:
+        return " ".join(["chosen", *self.joins])
+
+    def notes(self, number: str) -> str:
+        self._features.append(number)
+        return f"(SELECT * FROM chosen_annotations WHERE feature_id = {number}) AS n"
+
+    @property
+    def ids(self) -> str:
+        return "(SELECT id FROM chosen)"
+
+    def annotations_sql(self) -> str:
+        """Return the part of the statement that reads the annotations of the chosen rows with the features."""
+        if not self._features:
+            return ""
+        return (
+            ", chosen_annotations AS MATERIALIZED (SELECT n.feature_id, n.entity_id, n.value_id "
+            f"FROM current_{self.table.entity}_annotations AS n "
+            f"WHERE n.feature_id IN ({', '.join(self._features)}) AND n.entity_id IN {self.ids})"
+        )
