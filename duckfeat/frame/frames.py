@@ -31,7 +31,9 @@ def to_arrow(table: pa.Table, outputs: Sequence[Output], instants: Sequence[bool
     for number, position in enumerate(_of_either_sort(outputs)):
         naive, zoned = columns[position], table.column(len(outputs) + number)
         there = _datetimes(naive), _datetimes(zoned)
-        wanted = instants[number] if instants is not None else _holds_instants(there[0], there[1], outputs[position].name)
+        wanted = (
+            instants[number] if instants is not None else _holds_instants(there[0], there[1], outputs[position].name)
+        )
         if there[not wanted]:
             _holds_instants(1, 1, outputs[position].name)
         columns[position] = zoned if wanted else naive

@@ -232,7 +232,7 @@ def _features(session: Session, query: Query, features: Features) -> list[Featur
 
 
 def _known(session: Session, feature: Any) -> FeatureInfo:
-    found = session.features.find(feature)
+    found = feature if isinstance(feature, FeatureInfo) else session.features.find(feature)
     if found is None:
         name = str(getattr(feature, "name", feature))
         raise FieldError(f"no feature {name!r}{hint(name, session.features.names())}", name=name)
