@@ -238,7 +238,7 @@ def filtered(scope: Scope, query: Query) -> str:
 def ids_sql(context: Context, query: Query) -> str:
     """Return the subquery that gives the ids of a question's rows."""
     scope = query_scope(context, query)
-    _join_ranking(scope, query)
+    join_ranking(scope, query)
     where = row_conditions(scope, query)
     order = order_sql(scope, query) if query.sliced else ""
     return (
