@@ -44,7 +44,7 @@ def samples(store: Store) -> Store:
 
 
 QUESTIONS: dict[str, Any] = {
-    "all": lambda: dft.Record.filter(),
+    "all": dft.Record.all,
     "some": lambda: dft.Record.filter(n__gt=5),
     "ordered": lambda: dft.Record.filter(n__lt=15).order_by("-text", "name"),
     "sliced": lambda: dft.Record.all()[2:9],
