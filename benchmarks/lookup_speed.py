@@ -128,17 +128,25 @@ def memory(source: Source) -> float:
     return held / 1e6
 
 
+def figures(count: int = 1_000_000) -> list[dict[str, Any]]:
+    """Return what was measured for `count` names: what, the figure, its target, whether it is met."""
+    source = Source(count)
+    found = [(what, figure, target) for what, figure, target in measures(source)]
+    found.append(("memory of names, positions and order, MB", memory(source), None))
+    return [
+        {"what": what, "figure": figure, "target": target, "met": target is None or figure <= target}
+        for what, figure, target in found
+    ]
+
+
 def main(count: int) -> int:
     """Print the measures for `count` names; return how many targets are missed."""
-    source, missed = Source(count), 0
     print(f"{count:,} names")
-    for what, figure, target in measures(source):
-        good = target is None or figure <= target
-        missed += not good
-        goal = "" if target is None else f"  (target {target:g}{'' if good else ', MISSED'})"
-        print(f"{what:<48} {figure:10.3f}{goal}")
-    print(f"{'memory of names, positions and order, MB':<48} {memory(source):10.0f}")
-    return missed
+    measured = figures(count)
+    for row in measured:
+        goal = "" if row["target"] is None else f"  (target {row['target']:g}{'' if row['met'] else ', MISSED'})"
+        print(f"{row['what']:<48} {row['figure']:10.3f}{goal}")
+    return sum(not row["met"] for row in measured)
 
 
 if __name__ == "__main__":

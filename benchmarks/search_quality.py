@@ -381,6 +381,15 @@ def newest_cell_ontology() -> Path:
     return max((Path(cellxgene_ontology_guide.__file__).parent / "data").glob("CL-ontology-*.json.zst"))
 
 
+def figures(
+    ontologies: Sequence[Path] = (), genes: Sequence[Path] = (), queries: int = 300, seed: int = 1, *, baselines: bool
+) -> dict[str, Any]:
+    """Return the figures of each data set by its title, the newest Cell Ontology if none is named."""
+    chosen = ontologies or ([] if genes else [newest_cell_ontology()])
+    data = [*map(read_ontology, chosen), *map(read_genes, genes)]
+    return {item.title: measure(item, queries, seed, baselines) for item in data}
+
+
 def main(arguments: Sequence[str]) -> None:
     """Read the arguments, measure every data set, and write the figures."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -391,11 +400,11 @@ def main(arguments: Sequence[str]) -> None:
     parser.add_argument("--no-baselines", action="store_true", help="leave out brute force, which takes minutes")
     parser.add_argument("--json", type=Path)
     options = parser.parse_args(arguments)
-    ontologies = options.ontology or ([] if options.genes else [newest_cell_ontology()])
-    data = [*map(read_ontology, ontologies), *map(read_genes, options.genes)]
-    figures = {item.title: measure(item, options.queries, options.seed, not options.no_baselines) for item in data}
+    measured = figures(
+        options.ontology, options.genes, options.queries, options.seed, baselines=not options.no_baselines
+    )
     if options.json:
-        options.json.write_text(json.dumps({"seed": options.seed, "data": figures}, indent=1))
+        options.json.write_text(json.dumps({"seed": options.seed, "data": measured}, indent=1))
 
 
 if __name__ == "__main__":

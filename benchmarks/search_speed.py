@@ -42,17 +42,25 @@ def newest_taxonomy() -> Path:
     return max(quality.newest_cell_ontology().parent.glob("NCBITaxon-ontology-*.json.zst"))
 
 
+def sample(names: Path | None, size: int, seed: int) -> list[str]:
+    """Return a seeded sample of the distinct names of a file; without one, of the newest taxonomy."""
+    known = list(dict.fromkeys(read_names(names or newest_taxonomy())))
+    draw = random.Random(seed)  # noqa: S311 -- a sample of names keeps no secret
+    return sorted(draw.sample(known, min(size, len(known))))
+
+
 def measure(names: list[str], count: int, seed: int) -> dict[str, Any]:
-    """Print and return the figures of one size."""
-    start = time.perf_counter()
+    """Return the figures of one size, brute-force `WRatio` among them."""
+    start, start_cpu = time.perf_counter(), time.process_time()
     index = SearchIndex.build(range(len(names)), [names])
-    built = time.perf_counter() - start
+    built, built_cpu = time.perf_counter() - start, time.process_time() - start_cpu
     data = quality.Data(f"{len(names):,} names", names, [None] * len(names))
     queries = [query for kind in KINDS for query in quality.make_queries(data, kind, count, seed)[0]]
     for query in queries[:20]:
         index.search(query.typed)
     times: list[float] = []
     tally = quality.search_places(index, queries, times)
+    cpu = statistics.median(_cpu_seconds(index, query.typed) for query in queries)
     start = time.perf_counter()
     for query in queries[:BRUTE_FORCE_QUERIES]:
         process.extract(query.typed, names, scorer=fuzz.WRatio, limit=20)
@@ -61,10 +69,12 @@ def measure(names: list[str], count: int, seed: int) -> dict[str, Any]:
     index.add([len(names)], [["a name that is new"]])
     index.search("a nmae that is new")
     p50 = statistics.median(times)
-    figures = {
+    return {
         "names": len(names),
         "build_s": built,
+        "build_cpu_s": built_cpu,
         "p50_ms": p50 * 1e3,
+        "cpu_p50_ms": cpu * 1e3,
         "p95_ms": statistics.quantiles(times, n=20)[-1] * 1e3,
         "write_and_search_ms": (time.perf_counter() - start) * 1e3,
         "wratio_ms": brute * 1e3,
@@ -73,12 +83,28 @@ def measure(names: list[str], count: int, seed: int) -> dict[str, Any]:
         "recall@5": tally.recall(5),
         "memory_mb": index.nbytes / 1e6,
     }
-    print(
-        "  ".join(
-            f"{title} {value:,.3g}" if title != "names" else f"{value:>9,} names:" for title, value in figures.items()
-        )
-    )
-    return figures
+
+
+def _cpu_seconds(index: SearchIndex, typed: str) -> float:
+    """Return the processor's time of one search, which other work on the machine hardly changes."""
+    start = time.process_time()
+    index.search(typed)
+    return time.process_time() - start
+
+
+def report(figures: dict[str, Any]) -> None:
+    """Print the figures of one size."""
+    rest = (f"{title} {value:,.3g}" for title, value in figures.items() if title != "names")
+    print(f"{figures['names']:>9,} names:  " + "  ".join(rest), flush=True)
+
+
+def figures(names: Path | None, sizes: Sequence[int], count: int = 100, seed: int = 1) -> list[dict[str, Any]]:
+    """Return the figures of every size, printed as they come."""
+    measured = []
+    for size in sorted(sizes):
+        measured.append(measure(sample(names, size, seed), count, seed))
+        report(measured[-1])
+    return measured
 
 
 def main(arguments: Sequence[str]) -> None:
@@ -90,12 +116,9 @@ def main(arguments: Sequence[str]) -> None:
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--json", type=Path)
     options = parser.parse_args(arguments)
-    names = read_names(options.names or newest_taxonomy())
-    draw = random.Random(options.seed)  # noqa: S311 -- a sample of names keeps no secret
-    sizes = sorted({min(size, len(names)) for size in options.sizes})
-    figures = [measure(sorted(draw.sample(names, size)), options.queries, options.seed) for size in sizes]
+    measured = figures(options.names, options.sizes, options.queries, options.seed)
     if options.json:
-        options.json.write_text(json.dumps(figures, indent=1))
+        options.json.write_text(json.dumps(measured, indent=1))
 
 
 if __name__ == "__main__":
