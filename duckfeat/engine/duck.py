@@ -21,7 +21,7 @@ import duckdb
 
 from duckfeat.engine.base import Rows, Tracer
 from duckfeat.engine.binding import arrow_list, arrow_rows, bindable
-from duckfeat.engine.failures import translate, translated
+from duckfeat.engine.failures import no_unicode, translate, translated
 from duckfeat.engine.reading import Known, check_reading, check_select
 from duckfeat.engine.resources import session, statement, writes
 from duckfeat.engine.transactions import Transactions
@@ -157,6 +157,10 @@ class DuckEngine(Transactions):
                 except duckdb.Error as error:
                     if self.in_transaction or not self._passes(error, attempt):
                         raise translate(error, self.url) from error
+                except (RuntimeError, UnicodeEncodeError) as error:
+                    if not no_unicode(error):
+                        raise
+                    raise InvalidArgument("a parameter is no valid Unicode", reason=str(error)) from error
             time.sleep(_PAUSE * 2**attempt)
 
     def _passes(self, error: duckdb.Error, attempt: int) -> bool:

@@ -58,6 +58,11 @@ def is_locked(error: duckdb.Error) -> bool:
     return "Could not set lock" in text or "Conflicting lock" in text
 
 
+def no_unicode(error: Exception) -> bool:
+    """Tell whether DuckDB's client could not take a text: a lone surrogate, for which 1.5 has no error of its own."""
+    return isinstance(error, UnicodeEncodeError) or "Unable to cast Python instance of type <class 'str'>" in str(error)
+
+
 def locked(path: str, error: Exception | None, waited: float = 0.0) -> StoreLocked:
     """Return the error for a store that another process holds, with its owner: pid, host, program, since when."""
     told, noted = _OWNER.search(str(error)), owner(path)
