@@ -6,24 +6,37 @@ An engine is a row of `ENGINES`. Tests use the public API alone, so that they me
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 
 import pytest
 
 import duckfeat as dft
 from duckfeat.store import Store
+from tests.servers import LAKES, Lakes
+
+
+def _lake(kind: str, request: pytest.FixtureRequest, _folder: Path) -> Store:
+    lakes: Lakes = request.getfixturevalue("lakes")
+    return lakes.make(kind).connect()
+
 
 ENGINES: dict[str, Callable[[pytest.FixtureRequest, Path], Store]] = {
     "memory": lambda _request, _folder: dft.connect(),
     "file": lambda _request, folder: dft.connect(folder / "features.duckdb"),
+    **{kind: partial(_lake, kind) for kind in LAKES},
 }
 
 
 @pytest.fixture(params=ENGINES)
 def store(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Store]:
-    """A new store of an engine, the default one; its integrity checks must hold when the test ends."""
+    """A new store of an engine, the default one; its integrity checks must hold when the test ends.
+
+    On a lake the checks read some hundred tables through its catalog, which takes longer than the test. The same
+    test has had them on a file, and tests/lake has them on lakes.
+    """
     opened = ENGINES[request.param](request, tmp_path)
     yield opened
-    report = opened.check()
+    report = None if request.param in LAKES else opened.check()
     opened.close()
-    assert report.ok, report
+    assert report is None or report.ok, report
