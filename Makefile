@@ -88,6 +88,23 @@ docs: $(VENV)/.stamp ## Build the documentation into site/, any warning being an
 wheel: $(VENV)/.stamp ## Build the wheel into dist/
 	$(RUN) hatchling build --target wheel
 
+# What `make bench` hands to benchmarks/bench.py, e.g. BENCH_ARGS="100000 --rounds 5 --readme".
+BENCH_ARGS ?=
+
+.PHONY: bench
+bench: $(VENV)/.stamp ## Measure against hand-written SQL: a table, JSON and a plot into benchmarks/results/
+	@$(RUN) pip install -qq --group bench
+	@$(VENV)/bin/python benchmarks/bench.py $(BENCH_ARGS)
+
+.PHONY: bench-large
+bench-large: ## The same, growing to 100 million annotations
+	@$(MAKE) bench BENCH_ARGS="--large $(BENCH_ARGS)"
+
+.PHONY: bench-search
+bench-search: $(VENV)/.stamp ## Measure how good and how fast search and lookup are
+	@for script in benchmarks/search_*.py benchmarks/lookup_speed.py; do \
+		echo "== $$script"; $(VENV)/bin/python "$$script" || exit 1; done
+
 .PHONY: clean
 clean: ## Remove environments, builds and caches
 	rm -rf $(VENV) $(VENV15) dist site htmlcov .coverage .coverage.* .hypothesis \
