@@ -223,7 +223,10 @@ class LakeEngine(DuckEngine):
         """Do nothing: what is committed is in the lake's files and its catalog."""
 
     def close(self) -> None:
-        """Give the lake back; whatever was committed stays."""
-        if not self._closed and not self.forked and not self.in_transaction:
-            self._turns.close()
+        """Give the lake back; whatever was committed stays. A transaction of another thread is waited for.
+
+        Raises `InvalidArgument` inside a transaction.
+        """
         super().close()
+        if not self.forked:
+            self._turns.close()  # only now: a transaction of another thread that was waited for needed it

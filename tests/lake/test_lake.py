@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import time
 import traceback
 from datetime import UTC, datetime, timedelta
@@ -140,3 +141,25 @@ def test_secrets_are_in_no_text(lake: Lake, caplog: pytest.LogCaptureFixture) ->
         texts += traceback.format_exception(unreachable.value)
     seen = "\n".join([*texts, caplog.text])
     assert not [secret for secret in hidden if secret not in {"None", "lake", "us-east-1"} and secret in seen]
+
+
+def test_closing_waits_for_a_transaction_of_another_thread(lake: Lake) -> None:
+    store = lake.connect()
+    begun, go_on = threading.Event(), threading.Event()
+
+    def write() -> None:
+        with store.transaction():
+            store.ULabel(name="a").save()
+            begun.set()
+            go_on.wait(60)
+
+    writer = threading.Thread(target=write)
+    writer.start()
+    assert begun.wait(60)
+    closing = threading.Thread(target=store.close)
+    closing.start()
+    go_on.set()
+    writer.join()
+    closing.join()
+    with lake.connect(read_only=True) as again:
+        assert again.ULabel.all().to_list("name") == ["a"]
