@@ -26,7 +26,7 @@ from duckfeat.compile.expressions import (
     write,
 )
 from duckfeat.compile.feature_conditions import asks_missing, feature_condition, nested_condition, value_condition
-from duckfeat.compile.fragments import any_of
+from duckfeat.compile.fragments import TRUE, any_of
 from duckfeat.compile.lookups import apply, available_for, is_step, items_of
 from duckfeat.compile.scope import Context, Scope, pairs_sql, related_scope
 from duckfeat.compile.terms import closure
@@ -237,7 +237,8 @@ def _reached(scope: Scope, way: Way) -> tuple[Origin, Scope, str]:
         relation = following
     if way not in scope.related:
         inner, column, base = related_scope(scope.context, relation)
-        scope.related[way] = (Origin(column, lambda: " ".join([base, *inner.joins])), inner)
+        where = f"{column} IS NOT NULL" if relation.kind == "reverse" else TRUE
+        scope.related[way] = (Origin(column, lambda: " ".join([base, *inner.joins]), where), inner)
     origin, inner = scope.related[way]
     return origin, inner, id_
 

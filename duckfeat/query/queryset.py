@@ -57,6 +57,7 @@ class QuerySet(Generic[R]):
         self._fields = fields
         self._flat = flat
         self._held: list[Any] | None = None
+        self._length: tuple[int, int] | None = None
 
     def _with(self, query: Query) -> QuerySet[R]:
         return QuerySet(self._session, query, fields=self._fields, flat=self._flat)
@@ -224,7 +225,10 @@ class QuerySet(Generic[R]):
         """Return the records if they are so few that a connection of their own would cost more than they do."""
         statement, outputs = self._with(sliced(self._query, slice(0, _BATCH + 1)))._statement()
         rows = self._session.engine.rows(statement)
-        return iter(self._made(rows, outputs)) if len(rows) <= _BATCH else None
+        if len(rows) > _BATCH:
+            return None
+        self._length = (self._session.engine.generation, len(rows))
+        return iter(self._made(rows, outputs))
 
     def in_bulk(self, keys: Iterable[Any] | None = None, field: str | FieldRef = "id") -> dict[Any, R]:
         """Return records by a field that tells them apart: all of them, or those of some keys, in one statement.
@@ -259,7 +263,12 @@ class QuerySet(Generic[R]):
         return record
 
     def __len__(self) -> int:
-        return self.count() if self._held is None else len(self._held)
+        if self._held is not None:
+            return len(self._held)
+        known, self._length = self._length, None
+        if known and known[0] == self._session.engine.generation and not self._session.engine.in_transaction:
+            return known[1]  # `list()` asks for it when it has begun to read
+        return self.count()
 
     def __bool__(self) -> bool:
         return self.exists()
@@ -274,7 +283,7 @@ class QuerySet(Generic[R]):
 
     def to_list(self, field: str | FieldRef | None = None) -> list[Any]:
         """Return the records as a list, or one field of each."""
-        return list(self.iterator()) if field is None else list(self.values_list(field_name(field), flat=True))
+        return list(self.iterator()) if field is None else list(iter(self.values_list(field_name(field), flat=True)))
 
     def values(self, *fields: str | FieldRef) -> QuerySet[Any]:
         """Return dicts of fields (all of them unless named) instead of records; paths to related ones work."""
