@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from typing import Any
 
@@ -9,6 +10,8 @@ from duckfeat.model.statement import BigList, Statement
 
 LIST_LIMIT = 50
 """Lists up to this length are written as single parameters; longer ones are handed in as a table."""
+
+_PLACEHOLDER = re.compile(r"\$(p\d+)\b")
 
 TRUE = "TRUE"
 FALSE = "FALSE"
@@ -55,8 +58,9 @@ class Parameters:
         return f"{lhs} IN (SELECT item FROM {name})"
 
     def statement(self, sql: str) -> Statement:
-        """Return the finished statement."""
-        return Statement(sql, self.values, self.lists)
+        """Return the finished statement; a value that a condition which became constant asked for is left out."""
+        used = set(_PLACEHOLDER.findall(sql))
+        return Statement(sql, {name: value for name, value in self.values.items() if name in used}, self.lists)
 
 
 def tree(connector: str, parts: Sequence[str]) -> str:

@@ -23,10 +23,18 @@ def _refuse(kind: str, operand: Any) -> Mismatch:
 
 def _text(operand: Any) -> Any:
     if isinstance(operand, str):
-        return operand
+        return _valid(operand)
     if hasattr(operand, "__fspath__"):
-        return operand.__fspath__()
+        return _valid(operand.__fspath__())
     raise _refuse("text", operand)
+
+
+def _valid(text: Any) -> Any:
+    try:
+        text.encode()
+    except (UnicodeEncodeError, AttributeError):
+        raise _refuse("valid Unicode text", text) from None
+    return text
 
 
 def _number(operand: Any) -> Any:
@@ -67,7 +75,12 @@ def _naive(operand: Any) -> Any:
 
 def _instant(operand: Any) -> Any:
     moment = _moment(operand)
-    return moment.astimezone(UTC) if moment.tzinfo else moment.replace(tzinfo=UTC)
+    if moment.tzinfo is None:
+        return moment.replace(tzinfo=UTC)
+    try:
+        return moment.astimezone(UTC)
+    except OverflowError:
+        raise _refuse("an instant of the years 1 to 9999 in UTC", operand) from None
 
 
 def _parsed(parse: Callable[[str], Any], operand: Any, kind: str) -> Any:

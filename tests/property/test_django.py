@@ -33,7 +33,7 @@ if not django_settings.configured:
     django.setup()
 
 
-class User(models.Model):
+class User(models.Model):  # type: ignore[misc]  # Django publishes no types
     handle = models.TextField()
     name = models.TextField(null=True)
 
@@ -41,7 +41,7 @@ class User(models.Model):
         app_label = "reference"
 
 
-class ULabel(models.Model):
+class ULabel(models.Model):  # type: ignore[misc]  # Django publishes no types
     name = models.TextField()
     description = models.TextField(null=True)
     type = models.ForeignKey("self", models.CASCADE, null=True, related_name="instances")
@@ -51,7 +51,7 @@ class ULabel(models.Model):
         app_label = "reference"
 
 
-class Artifact(models.Model):
+class Artifact(models.Model):  # type: ignore[misc]  # Django publishes no types
     key = models.TextField(null=True)
     size = models.BigIntegerField(null=True)
     n_files = models.BigIntegerField(null=True)

@@ -135,7 +135,7 @@ def fulfils(has: Sample, tree: Tree) -> bool:
         name, lookup, operand, every = tree
         values = has[name]
         if lookup == "isnull":
-            return bool(values) != operand
+            return bool(values) is not bool(operand)
         found = [HOLDS[lookup](value, operand) for value in values]
         return bool(found) and (all(found) if every else any(found))
     word, parts = tree

@@ -1,0 +1,233 @@
+"""What QuerySets answer beyond filters, how many statements it takes, and what hostile input gets."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import UTC, datetime
+from typing import Any
+
+import polars as pl
+import pytest
+
+from duckfeat import Q
+from duckfeat.aggregates import count, max, mean, n_unique, quantile  # noqa: A004  # the package's own
+from duckfeat.errors import DuckfeatError, FieldError, InvalidArgument, QueryError
+from duckfeat.store import Store
+
+
+def statements(store: Store, action: Callable[[], Any]) -> int:
+    seen: list[str] = []
+    with store.trace(lambda sql, params: seen.append(sql)):
+        action()
+    return len(seen)
+
+
+@pytest.fixture
+def flights(store: Store) -> Store:
+    frame = pl.DataFrame(
+        {"name": ["1", "2", "3", "4"], "carrier": ["AA", "AA", "UA", None], "delay": [1.0, 3.0, 5.0, 7.0]}
+    )
+    store.annotate(frame, key="name", create="all")
+    label = store.ULabel(name="late").save()
+    for name in ("3", "4"):
+        store.Record.get(name=name).ulabels.add(label)
+    return store
+
+
+@pytest.mark.parametrize(
+    "ask",
+    [
+        lambda found: found.count(),
+        list,
+        lambda found: found.exists(),
+        lambda found: found.first(),
+        lambda found: found.to_list("name"),
+        lambda found: found.values("name", "carrier").to_list(),
+        lambda found: found.pl(include="ulabels__name", features=["carrier", "delay"]),
+        lambda found: found.in_bulk(),
+        lambda found: list(found.iterator(2)),
+        lambda found: found.group_by("carrier").agg(n=count()),
+        lambda found: found.aggregate(n=count("ulabels"), delay=mean("delay")),
+        lambda found: list(found.annotate(n=count("ulabels")).filter(n=1).order_by("-n")),
+        lambda found: found.union(found[:1]).difference(found[1:]).count(),
+        lambda found: found.explain(),
+    ],
+)
+def test_one_statement_per_question(flights: Store, ask: Callable[[Any], Any]) -> None:
+    found = flights.Record.filter(delay__gt=0, created_by__isnull=False)
+    assert statements(flights, lambda: ask(found)) == 1
+
+
+def test_making_a_question_runs_nothing(flights: Store) -> None:
+    flights.Record.filter(delay=1).count()
+    assert statements(flights, lambda: flights.Record.filter(delay__gt=1).order_by("-delay").exclude(ulabels=1)) == 0
+
+
+def test_groups_and_aggregates(flights: Store) -> None:
+    found = flights.Record.all()
+    frame = found.group_by("carrier").agg(n=count(), delay=mean("delay"), labels=n_unique("ulabels"))
+    assert frame.rows() == [("AA", 2, 2.0, 0), ("UA", 1, 5.0, 1), (None, 1, 7.0, 1)]
+    assert found.group_by("created_at__year", "ulabels__name").agg(n=count())["n"].to_list() == [2, 2]
+    assert found[:2].aggregate(last=max("delay"), q=quantile("delay", 0.5)) == {"last": 7.0, "q": 6.0}
+    last = found.aggregate(at=max("created_at"))["at"]
+    assert last == flights.Record.get(name="4").created_at
+    with pytest.raises(FieldError, match="mean takes float, int, and this is str"):
+        found.aggregate(x=mean("carrier"))
+    with pytest.raises(FieldError, match="did you mean 'delay'"):
+        found.group_by("dealy").agg(n=count())
+    with pytest.raises(InvalidArgument, match="not 'delay'"):
+        found.aggregate(x="delay")  # type: ignore[arg-type]
+    with pytest.raises(InvalidArgument, match="name what to compute"):
+        found.group_by("carrier").agg()
+
+
+def test_annotations_are_attributes_columns_and_conditions(flights: Store) -> None:
+    found = flights.Record.all().annotate(labels=count("ulabels"))
+    assert [(record.name, record.labels) for record in found.order_by("-labels", "name")] == [
+        ("3", 1),
+        ("4", 1),
+        ("1", 0),
+        ("2", 0),
+    ]
+    assert found.pl()["labels"].to_list() == [1, 1, 0, 0]
+    assert found.filter(labels__lt=1).count() == 2
+    assert found.exclude(labels=0).values_list("name", "labels").order_by("name").to_list() == [("3", 1), ("4", 1)]
+    for name in ("name", "delay", "a__b", "_x", "labels"):
+        with pytest.raises(InvalidArgument):
+            found.annotate(**{name: count()})
+
+
+def test_sets_of_records(flights: Store) -> None:
+    late, early = flights.Record.filter(ulabels__name="late"), flights.Record.filter(delay__lt=6)
+    assert sorted(late.union(early).to_list("name")) == ["1", "2", "3", "4"]
+    assert late.intersection(early).to_list("name") == ["3"]
+    assert early.difference(late).order_by("name").to_list("name") == ["1", "2"]
+    newest = flights.Record.all()[:1]
+    assert sorted((newest | flights.Record.filter(name="1")).to_list("name")) == ["1", "4"]
+    assert newest.intersection(late).to_list("name") == ["4"]
+    assert (newest | flights.Record.all().none()).to_list("name") == ["4"]
+    with pytest.raises(InvalidArgument, match="combine with each other"):
+        late.union(flights.ULabel.all())  # type: ignore[arg-type]
+
+
+def test_iteration_is_one_snapshot(flights: Store) -> None:
+    seen = []
+    for record in flights.Record.all().order_by("name").iterator(batch_size=1):
+        seen.append(record.name)
+        if len(seen) == 1:
+            flights.Record(name="0").save()
+            flights.Record(name="5").save()
+    assert seen == ["1", "2", "3", "4"]
+    with flights.transaction():
+        flights.Record(name="6").save()
+        assert "6" in [record.name for record in flights.Record.all().iterator(2)]
+    for wrong in (0, -1, True, "2"):
+        with pytest.raises(InvalidArgument, match="batch_size"):
+            flights.Record.all().iterator(wrong)  # type: ignore[arg-type]
+
+
+def test_in_bulk(flights: Store) -> None:
+    found = flights.Record.all().in_bulk(["1", "2", "x"], field="name")
+    assert {name: record.name for name, record in found.items()} == {"1": "1", "2": "2"}
+    assert len(flights.Record.all().in_bulk()) == 4
+    with pytest.raises(InvalidArgument, match="tells them apart"):
+        flights.Record.all().in_bulk(field="description")
+
+
+def test_orders_say_where_missing_values_go(flights: Store) -> None:
+    carrier = flights.Feature.get(name="carrier")
+    found = flights.Record.all()
+    assert found.order_by(carrier.desc(), "name").to_list("name") == ["3", "1", "2", "4"]
+    assert found.order_by(carrier.asc(nulls_first=True), "name").to_list("name") == ["4", "1", "2", "3"]
+    assert found.order_by("created_by__handle", flights.Record.name.desc()).to_list("name") == ["4", "3", "2", "1"]
+
+
+def test_values_of_features_keep_their_types(store: Store) -> None:
+    store.Feature(name="at", dtype=datetime).save()
+    store.Feature(name="meta", dtype=dict).save()
+    zoned = datetime(2024, 1, 1, 12, tzinfo=UTC)
+    store.Record(name="a", features={"at": zoned, "meta": {"x": [1]}}).save()
+    store.Record(name="b", features={"at": zoned.replace(tzinfo=None)}).save()
+    found = store.Record.all().order_by("name").values_list("name", "at", "meta")
+    assert found.to_list() == [("a", zoned, {"x": [1]}), ("b", zoned.replace(tzinfo=None), None)]
+    assert found.to_list() == list(found.iterator(1))
+
+
+@pytest.mark.parametrize("nested", [False, True])
+def test_thousands_of_terms(flights: Store, nested: bool) -> None:
+    delay = flights.Feature.get(name="delay")
+    condition: Any = Q(name="1")
+    for number in range(5_000):
+        term: Any = (Q(name=f"x{number}"), delay == number * 7, Q(ulabels__name=f"l{number}"))[number % 3]
+        condition = ~(condition | term) if nested and number % 2 else condition | term
+    names = flights.Record.filter(condition).to_list("name")
+    assert len(names) == flights.Record.filter(condition).count()
+    if not nested:
+        assert sorted(names) == ["1", "4"]
+
+
+def test_a_million_operands(flights: Store) -> None:
+    assert flights.Record.filter(name__in=[str(n) for n in range(1, 1_000_000)]).count() == 4
+    assert flights.Record.filter(delay__in=range(2, 1_000_000)).count() == 3
+
+
+def test_two_features_of_one_name_are_told_apart(store: Store) -> None:
+    kinds = [store.Feature(name=name, is_type=True).save() for name in ("Wet", "Dry")]
+    made = [store.Feature(name="mass", dtype=float, type=kind).save() for kind in kinds]
+    store.Record(name="a", features={made[0]: 1.0}).save()
+    store.Record(name="b", features={made[1]: 1.0}).save()
+    with pytest.raises(FieldError, match="tell them apart by uid") as caught:
+        store.Record.filter(mass=1.0)
+    assert all(feature.uid in str(caught.value) for feature in made)
+    assert store.Record.filter(made[0] == 1.0).to_list("name") == ["a"]
+    assert store.Record.filter(**{made[1].uid: 1.0}).to_list("name") == ["b"]
+
+
+HOSTILE: list[Any] = [
+    2**70,
+    float("nan"),
+    "",
+    "a\0b",
+    "'; DROP TABLE x; --",
+    b"x",
+    [None],
+    {},
+    (1,),
+    object(),
+    "\ud800",
+]
+HOSTILE += [datetime(1, 1, 1), datetime.max.replace(tzinfo=UTC), 1 + 2j, set(), range(3)]
+KEYS = [
+    "name",
+    "id",
+    "created_at",
+    "ulabels",
+    "delay",
+    "q\"'__x",
+    "q\"'__x__gt",
+    "meta__a",
+    "meta__a__gt",
+    "\0",
+    "",
+    "__",
+    "name__",
+]
+KEYS += ["name__in", "name__range", "delay__in", "created_at__year", "ulabels__name__regex", "feature_values__value"]
+
+
+def answered(ask: Callable[..., Any], key: str, operand: Any) -> bool:
+    """Tell whether a question is answered, or refused before the engine sees it."""
+    try:
+        ask(**{key: operand}).count()
+    except DuckfeatError as error:
+        return not isinstance(error, QueryError)
+    return True
+
+
+def test_hostile_input_gets_an_answer_or_an_error_of_ours(flights: Store) -> None:
+    flights.Feature(name="q\"'__x", dtype=float).save()
+    flights.Feature(name="meta", dtype=dict).save()
+    for key in KEYS:
+        for operand in HOSTILE:
+            for ask in (flights.Record.filter, flights.Record.exclude):
+                assert answered(ask, key, operand), (key, operand)
