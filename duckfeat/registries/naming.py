@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import html as html_
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -173,18 +174,19 @@ def inspect(cls: type[SQLRecord], values: Any, field: str) -> Inspection:
 
 def _meaning(cls: type[SQLRecord], field: str) -> Callable[[Any], str | None]:
     """Return what tells the name that a value is a synonym of, or nearest to."""
-    synonyms = _synonyms(cls, field)
     records = cls._queryset()
     fields = [field, "synonyms"] if "synonyms" in cls.__table__.fields else [field]
-    index = searchable(records._session, records._query, *fields)
+    # Both are read when the first suggestion is asked for.
+    synonyms = functools.cache(lambda: _synonyms(cls, field))
+    index = functools.cache(lambda: searchable(records._session, records._query, *fields))
 
     def meant(value: Any) -> str | None:
         if not isinstance(value, str):
             return None
-        synonym = synonyms.get(value.strip().casefold())
+        synonym = synonyms().get(value.strip().casefold())
         if synonym is not None:
             return synonym
-        hits = index.search(value, limit=1)
+        hits = index().search(value, limit=1)
         if not hits or hits[0].field == 0:
             return hits[0].text if hits else None
         return records.filter(id=hits[0].id).values_list(field, flat=True).first()
