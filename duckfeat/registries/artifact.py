@@ -66,6 +66,8 @@ class Artifact(TracksUpdates, rows="artifacts", label="key", uid_length=20):
             raise InvalidArgument("an Artifact needs the path or URI of its content", key=key)
         if not isinstance(path, str | PathLike):
             raise InvalidArgument(f"an Artifact is of a path or a URI, not {path!r}", value=path)
+        if not fspath(path):
+            raise InvalidArgument("an Artifact needs a path or a URI; the folder you are in is '.'", value=path)
         super().__init__(key=key, **values)
         facts = files.describe_path(path)
         local = files.local_path(path)
