@@ -42,8 +42,9 @@ class Lease:
         self._lock = threading.RLock()
         self._users = 0
         self._used = self._looked = time.monotonic()
-        self._ended = threading.Event()
+        self._ended, self._wake = threading.Event(), threading.Event()
         self._watched = False
+        self._watcher: threading.Thread | None = None
         self.taken = False
         self.damaged = False
         _LEASES.add(self)
@@ -110,7 +111,8 @@ class Lease:
         if self._watched or not self.taken:
             return
         self._watched = True
-        threading.Thread(target=_watch, args=(weakref.ref(self),), name="duckfeat-lease", daemon=True).start()
+        self._watcher = threading.Thread(target=_watch, args=(weakref.ref(self),), name="duckfeat-lease", daemon=True)
+        self._watcher.start()
 
     def _look(self) -> float | None:
         """Release the file if it is time; return after how many seconds to look again, None for never."""
@@ -128,7 +130,18 @@ class Lease:
     def end(self) -> None:
         """Give the file back for good, unless somebody still reads."""
         self._ended.set()
+        self._wake.set()
         self.give_back()
+
+    def leave(self) -> None:
+        """Give the file back at the end of the program, and have no thread left that the interpreter would kill."""
+        self._idle = None
+        self._wake.set()
+        if self._lock.acquire(timeout=_FORK_WAIT):
+            self.give_back()
+            self._lock.release()
+        if self._watcher is not None:
+            self._watcher.join(_FORK_WAIT)
 
 
 def _before_fork() -> None:
@@ -147,9 +160,7 @@ def _after_fork() -> None:
 def _at_exit() -> None:
     """Give every file back that was not closed, before the interpreter is taken apart."""
     for lease in list(_LEASES):
-        if lease._lock.acquire(timeout=_FORK_WAIT):
-            lease.give_back()
-            lease._lock.release()
+        lease.leave()
 
 
 atexit.register(_at_exit)
@@ -163,9 +174,9 @@ def _watch(watched: weakref.ref[Lease]) -> None:
         lease = watched()
         if lease is None:
             return
-        ended = lease._ended
+        wake = lease._wake
         del lease
-        ended.wait(pause)
+        wake.wait(pause)
         lease = watched()
         try:
             pause = lease._look() if lease is not None else None
