@@ -49,6 +49,7 @@ from duckfeat.registries import ULabel as _ULabel
 from duckfeat.registries import User as _User
 from duckfeat.registries import catalog_of
 from duckfeat.registries.bulk import Report, annotate
+from duckfeat.registries.profiling import profile
 from duckfeat.registries.viewing import View, overview, typed_view
 from duckfeat.registries.writer import Writer
 
@@ -291,6 +292,22 @@ class Store(Keeping):
         if df is not None:
             return typed_view(self._session, df)
         return overview(self._session, limit)
+
+    def profile(self, registry: Any = "Record", features: Any = None) -> pl.DataFrame:
+        """Return what features hold, a row each: counts, extremes as text, numbers' quartiles, the commonest values.
+
+        `count` is of current annotations, `missing` of the registry's entities without a value; one statement.
+
+        Raises `InvalidArgument` for a registry without features, `FieldError` for an unknown feature.
+
+        >>> import duckfeat as dft
+        >>> store = dft.connect()
+        >>> _ = dft.Feature(name="depth", dtype=float).save()
+        >>> _ = dft.Record(name="s1", features={"depth": 2.5}).save()
+        >>> store.profile().select("feature", "count", "missing", "max").rows()
+        [('depth', 1, 0, '2.5')]
+        """
+        return profile(self._session, registry, features)
 
     def sql(
         self, query: str, params: Mapping[str, Any] | Iterable[Any] | None = None, *, trusted: bool = False

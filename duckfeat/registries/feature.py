@@ -4,16 +4,20 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from duckfeat.errors import InvalidArgument, ValidationError, hint
 from duckfeat.model.dtypes import Dtype, parse_dtype
 from duckfeat.model.fields import Field, ForeignKey, Reverse
 from duckfeat.model.q import Comparable, FeaturePath, Predicate
 from duckfeat.model.tables import ENTITIES
-from duckfeat.query.session import Session
+from duckfeat.query.session import INSTANCES, Session
 from duckfeat.registries.base import SQLRecord, TracksUpdates
 from duckfeat.registries.naming import add_synonym
+from duckfeat.registries.profiling import profile
+
+if TYPE_CHECKING:
+    import polars as pl
 
 _log = logging.getLogger("duckfeat")
 
@@ -87,6 +91,21 @@ class Feature(Comparable, TracksUpdates, rows="features", uid_length=12):
 
     def __hash__(self) -> int:
         return SQLRecord.__hash__(self)
+
+    # --- what it holds ---------------------------------------------------------------------------
+
+    def stats(self, registry: Any = "Record") -> pl.DataFrame:
+        """Return what the feature holds in a registry, as the one row of a frame; see `Store.profile`.
+
+        Raises `InvalidArgument` for a registry whose records carry no features, `FieldError` for a feature not saved.
+
+        >>> import duckfeat as dft
+        >>> store = dft.connect()
+        >>> dft.Feature(name="depth", dtype=float).save().stats()["count"].to_list()
+        [0]
+        """
+        session: Session = self.__dict__.get("_session") or INSTANCES.current()
+        return profile(session, registry, self)
 
     # --- saving and deleting ---------------------------------------------------------------------
 
