@@ -359,12 +359,17 @@ def checked(table: Table, field: Field[Any], value: Any) -> Any:
         if isinstance(converted, float):
             raise ValidationError(f"{table.name}.{field.name} is an int, not {value!r}", field=field.name, value=value)
         return converted
-    if field.type == "str":
-        try:
-            converted.encode()
-        except UnicodeEncodeError:
-            raise ValidationError(f"{table.name}.{field.name} is no valid Unicode", field=field.name) from None
-    return converted
+    return _checked_text(table, field, converted) if field.type == "str" else converted
+
+
+def _checked_text(table: Table, field: Field[Any], text: str) -> str:
+    if field.unique and not text:
+        raise ValidationError(f"{table.name}.{field.name} is empty", field=field.name, value=text)
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        raise ValidationError(f"{table.name}.{field.name} is no valid Unicode", field=field.name) from None
+    return text
 
 
 def _columns(table: Table) -> dict[str, str]:

@@ -1,0 +1,219 @@
+"""Conditions meet values of their own kind: on features of several kinds, on values, inside nested ones."""
+
+from __future__ import annotations
+
+from datetime import UTC, date, datetime
+from typing import Any
+
+import pytest
+
+import duckfeat as dft
+from duckfeat import Q
+from duckfeat.errors import FieldError, InvalidArgument, ValidationError
+from duckfeat.store import Store
+
+
+def found(*conditions: Any, **lookups: Any) -> list[str]:
+    return sorted(dft.Record.filter(*conditions, **lookups).to_list("name"))
+
+
+@pytest.fixture
+def things(store: Store) -> Store:
+    """Records with a number of either kind, a moment of either sort, and nested values."""
+    dft.Feature(name="size", dtype="num").save()
+    dft.Feature(name="seen", dtype="datetime").save()
+    dft.Feature(name="meta", dtype=dict).save()
+    dft.Feature(name="steps", dtype="list[int]").save()
+    naive, aware = datetime(2024, 5, 1, 12), datetime(2024, 5, 2, 12, tzinfo=UTC)
+    rows: dict[str, dict[str, Any]] = {
+        "a": {"size": 1, "seen": naive, "meta": {"lr": 0.1, "tags": ["x", "y"], "on": True, "n": None}, "steps": [1]},
+        "b": {"size": 1.5, "seen": aware, "meta": {"lr": 2, "name": "B", "inner": {"k": 1}}, "steps": [1, 2]},
+        "c": {},
+    }
+    dft.save([dft.Record(name=name, features=values) for name, values in rows.items()])
+    return store
+
+
+def test_a_number_of_either_kind_meets_numbers(things: Store) -> None:
+    size = things.Feature.get(name="size")
+    assert found(size >= 1) == ["a", "b"]
+    assert found(size == 1) == found(size=1.0) == ["a"]
+    assert found(size__in=[1.5, 7]) == ["b"]
+    assert found(size.between(1.2, 2)) == ["b"]
+    assert found(size != 1) == ["b"]
+    assert found(~(size == 1)) == ["b", "c"]
+    assert found(size.is_null()) == ["c"]
+    with pytest.raises(InvalidArgument, match="is never compared with '1'"):
+        dft.Record.filter(size="1")
+
+
+def test_moments_meet_their_own_sort(things: Store) -> None:
+    seen = things.Feature.get(name="seen")
+    assert found(seen == datetime(2024, 5, 1, 12)) == ["a"]
+    assert found(seen == datetime(2024, 5, 2, 12, tzinfo=UTC)) == ["b"]
+    assert found(seen__year=2024) == ["a", "b"]
+    assert found(seen__date=date(2024, 5, 2)) == ["b"]
+    with pytest.raises(InvalidArgument, match="isnull takes True or False"):
+        dft.Record.filter(seen__isnull=1)
+
+
+def test_values_meet_operands_of_their_kind(things: Store) -> None:
+    values = things.FeatureValue
+    assert [value.value for value in values.filter(value=1)] == [1]
+    assert sorted(value.value for value in values.filter(value__lt=2)) == [1, 1.5]
+    assert values.filter(value__in=[1, 1.5, "x", True]).count() == 2
+    assert values.filter(value__range=(1.2, 2)).count() == 1
+    assert values.filter(value__month=5).count() == 2
+    assert values.filter(value__isnull=False).count() == values.count()
+    assert values.filter(value=None).count() == 0
+    assert values.filter(value__lr__gt=0.01).count() == 2
+    assert values.filter(value=[1, 2]).count() == 1
+    with pytest.raises(FieldError, match="does not go with True"):
+        values.filter(value__gt=True)
+    with pytest.raises(InvalidArgument, match="no feature value is a"):
+        values.filter(value=object())
+
+
+def test_places_inside_nested_values(things: Store) -> None:
+    meta = things.Feature.get(name="meta")
+    assert found(meta["lr"] > 1) == ["b"]
+    assert found(meta["lr"].isin([0.1, 5])) == ["a"]
+    assert found(meta["tags"][1] == "y") == ["a"]
+    assert found(meta["inner"]["k"] == 1) == found(meta__inner__k=1) == ["b"]
+    assert found(meta["on"] == True) == ["a"]  # noqa: E712  # builds a predicate
+    assert found(meta["name"].startswith("B")) == ["b"]
+    assert found(meta["name"].endswith("b")) == found(meta["name"].matches("^b$")) == []
+    assert found(meta["tags"] == ["x", "y"]) == ["a"]
+    assert found(meta["inner"] == {"k": 1}) == ["b"]
+    assert found(meta["n"].is_null()) == ["a", "b", "c"]
+    assert found(meta["name"].is_null(False)) == ["b"]
+    assert found(meta["lr"] != 2) == ["a"]
+    assert found(meta["lr"].between(1, 3), meta["name"].contains("B")) == ["b"]
+    assert found(meta["lr"] <= 0.1) == found(meta["lr"] < 0.2) == ["a"]
+    with pytest.raises(FieldError, match="there is nothing inside it"):
+        dft.Record.filter(things.Feature.get(name="size")["x"] == 1)
+
+
+def test_conditions_show_and_equal_themselves() -> None:
+    condition = Q(a=1, b="x") & ~Q(c=2) | Q(d=3)
+    assert repr(condition) == "(Q(a=1) & Q(b='x') & ~Q(c=2)) | Q(d=3)"
+    assert Q(a=1) == Q(a=1)
+    assert Q(a=1) != Q(a=2)
+    assert Q(a=1) != "a"
+    deep = Q(a=1)
+    for _ in range(40):
+        deep = ~(deep | Q(b=2))
+    assert "..." in repr(deep)
+    with pytest.raises(InvalidArgument, match="has no truth value"):
+        bool(Q(a=1))
+    with pytest.raises(InvalidArgument, match="combines with another condition"):
+        Q(a=1) & 3  # type: ignore[operator]
+
+
+# --- aggregates ----------------------------------------------------------------------------------
+
+
+def test_aggregates_of_features_relations_and_parts(things: Store) -> None:
+    label = dft.ULabel(name="x").save()
+    for name in ("a", "b"):
+        things.Record.get(name=name).ulabels.add(label)
+    of = dft.aggregates
+    assert dft.Record.all().aggregate(n=of.count(), size=of.mean("size"), last=of.max("seen__year")) == {
+        "n": 3,
+        "size": 1.25,
+        "last": 2024,
+    }
+    by_label = dft.Record.all().group_by("ulabels__name").agg(n=of.count()).rows()
+    assert by_label == [("x", 2), (None, 1)]
+    counted = dft.ULabel.all().annotate(n=of.count("records"), names=of.list("records__name"))
+    assert counted.values_list("n", "names")[0] == (2, ["a", "b"])
+    assert dft.ULabel.all().annotate(n=of.count("records")).filter(n__gt=1).count() == 1
+    with pytest.raises(FieldError, match=r"has no part 'yeer'.*did you mean 'year'"):
+        dft.Record.all().aggregate(x=of.max("seen__yeer"))
+    with pytest.raises(FieldError, match=r"no field or feature 'sise'.*did you mean 'size'"):
+        dft.Record.all().aggregate(x=of.max("sise"))
+    with pytest.raises(FieldError, match="mean takes"):
+        dft.Record.all().aggregate(x=of.mean("name"))
+    with pytest.raises(InvalidArgument, match="would aggregate twice"):
+        dft.ULabel.all().annotate(n=of.count("records")).aggregate(x=of.max("n"))
+
+
+# --- what changes, and what does not -------------------------------------------------------------
+
+
+def test_numpy_and_pandas_scalars_are_the_values_they_stand_for(store: Store) -> None:
+    numpy, pandas = pytest.importorskip("numpy"), pytest.importorskip("pandas")
+    moment = dft.Feature(name="moment", dtype="datetime").save()
+    day = dft.Feature(name="day", dtype="date").save()
+    several = dft.Feature(name="several", dtype="list[int]").save()
+    made = store.FeatureValue.get_or_create
+    exact = datetime(2024, 5, 1, 12)
+    assert made(moment, numpy.datetime64("2024-05-01T12:00:00", "ns"))[0].value == exact
+    assert made(moment, pandas.Timestamp("2024-05-01 12:00"))[0].value == exact
+    assert made(day, numpy.datetime64("2024-05-01"))[0].value == date(2024, 5, 1)
+    assert made(several, numpy.array([1, 2]))[0].value == made(several, pandas.Series([1, 2]))[0].value == [1, 2]
+    late = "2024-05-01T12:00:00.000000001"
+    for too_fine in (numpy.datetime64(late), pandas.Timestamp(late)):
+        with pytest.raises(ValidationError, match="below the microsecond"):
+            made(moment, too_fine)
+    for no_moment in (numpy.timedelta64(1, "s"), numpy.datetime64("20000-01-01", "s"), numpy.array(["2024"], "M8[Y]")):
+        with pytest.raises(ValidationError):
+            made(moment, no_moment)
+
+
+def test_a_value_never_changes(store: Store) -> None:
+    dose = dft.Feature(name="dose", dtype=float).save()
+    value, _ = store.FeatureValue.get_or_create(dose, 1.5)
+    value.value = 1.5
+    assert value.save().value == 1.5
+    value.value = 2.0
+    with pytest.raises(ValidationError, match="never changes: create another one"):
+        value.save()
+    assert dft.FeatureValue.get(value.id).value == 1.5
+
+
+def test_a_feature_with_values_keeps_its_dtype(store: Store) -> None:
+    used, unused = dft.Feature(name="used", dtype=float).save(), dft.Feature(name="unused", dtype=float).save()
+    dft.Record(name="a", features={used: 1.5}).save()
+    unused.dtype = "int"
+    assert unused.save().dtype == "int"
+    used.multiple = True
+    assert used.save().multiple
+    used.dtype = "int"
+    with pytest.raises(ValidationError, match="has values: its dtype stays 'float', it cannot become 'int'"):
+        used.save()
+    used.refresh_from_db().dtype = None
+    with pytest.raises(ValidationError, match="needs a dtype"):
+        used.save()
+    assert store.Feature.get(name="used").dtype == "float"
+    used.refresh_from_db().add_synonym("in use")
+    assert dft.Feature.get(name="used").synonyms == "in use"
+
+
+def test_relations_through_a_foreign_key_are_added_and_ended(store: Store) -> None:
+    group, member = dft.ULabel(name="group", is_type=True).save(), dft.ULabel(name="member").save()
+    group.instances.add(member, dft.ULabel(name="unsaved"))
+    assert sorted(group.instances.to_list("name")) == ["member", "unsaved"]
+    group.instances.remove(member)
+    assert store.ULabel.get(name="member").type is None
+    group.instances.clear()
+    assert group.instances.count() == 0
+    value, _ = dft.FeatureValue.get_or_create(dft.Feature(name="dose", dtype=float).save(), 1.5)
+    branch = dft.Branch.get(name="main")
+    with pytest.raises(dft.errors.IntegrityError, match="cannot be missing"):
+        branch.feature_values.remove(value)
+
+
+def test_records_that_point_at_themselves(store: Store) -> None:
+    one = dft.ULabel(name="one")
+    one.type = one
+    with pytest.raises(dft.errors.IntegrityError, match="points at itself"):
+        one.save()
+    assert store.ULabel.count() == 0
+
+
+def test_names_are_not_empty(store: Store) -> None:
+    for make in (lambda: dft.Feature(name="", dtype=int), lambda: dft.ULabel(name=""), lambda: dft.Record(name="")):
+        with pytest.raises(ValidationError, match="name is empty"):
+            make().save()
+    assert store.Feature.count() == store.ULabel.count() == store.Record.count() == 0
