@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from duckfeat.errors import ValidationError, missing_extra
+from duckfeat.errors import InvalidArgument, ValidationError, missing_extra
 from duckfeat.model.canonical import loads
 from duckfeat.model.columns import Output
 
@@ -85,10 +85,17 @@ def _datetimes(column: Any) -> int:
 
 
 def to_polars(table: pa.Table) -> pl.DataFrame:
-    """Return an Arrow table as a Polars DataFrame."""
+    """Return an Arrow table as a Polars DataFrame.
+
+    Raises `InvalidArgument` for one that Polars has no frame for: two columns of one name, an interval.
+    """
     import polars
 
-    return polars.DataFrame(polars.from_arrow(table))
+    try:
+        return polars.DataFrame(polars.from_arrow(table))
+    except polars.exceptions.PolarsError as error:
+        reason = str(error).partition(". ")[0]
+        raise InvalidArgument(f"this is no Polars frame: {reason}; name and cast its columns", reason=reason) from error
 
 
 # Arrow types that pandas would change when a value is missing, and the pandas types that keep them.

@@ -154,3 +154,9 @@ def test_a_macro_in_the_file_is_no_function_of_its_own(tmp_path: Path) -> None:
         for query in ("SELECT harmless(1)", f"SELECT abs('{path}')", "SELECT store.main.harmless(1)"):
             with pytest.raises(InvalidArgument):
                 store.sql(query)
+
+
+@pytest.mark.parametrize("query", ["SELECT 1 AS a, 2 AS a", "SELECT INTERVAL 1 DAY AS a"])
+def test_what_polars_has_no_frame_for_is_told(store: Store, query: str) -> None:
+    with pytest.raises(InvalidArgument, match="no Polars frame"):
+        store.sql(query)
