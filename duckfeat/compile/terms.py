@@ -144,11 +144,15 @@ class TermTable:
 
     @staticmethod
     def stage_edges() -> str:
-        """Return the statement that turns the staged parents into pairs of ids: term, parent."""
+        """Return the statement that turns the staged parents into pairs of ids: term, parent.
+
+        No term is its own parent, which is told by the keys: told by the ids of both sides, DuckDB 1.5 joins every
+        term with every other one first.
+        """
         return (
             "CREATE OR REPLACE TEMP TABLE staged_edges AS SELECT DISTINCT c.id AS child, p.id AS parent FROM "
             "(SELECT key, unnest(parents) AS parent FROM staged_terms) AS s JOIN known_terms AS c ON c.key = s.key "
-            "JOIN known_terms AS p ON p.key = s.parent WHERE c.id <> p.id"
+            "JOIN known_terms AS p ON p.key = s.parent WHERE s.key <> s.parent"
         )
 
     @staticmethod
