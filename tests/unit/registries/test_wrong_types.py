@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -146,7 +147,10 @@ def _key(value: Any) -> Any:
 
 
 @pytest.mark.parametrize("call", CALLS)
-def test_what_is_no_argument_is_an_error_of_this_package(call: str, store: Store) -> None:
+def test_what_is_no_argument_is_an_error_of_this_package(
+    call: str, store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)  # a path that is taken for a new store makes it here
     store.save(
         [
             store.Feature(name="dose", dtype=float),
