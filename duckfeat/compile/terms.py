@@ -12,7 +12,7 @@ TRASH = -1
 INCOMING = "incoming_terms"
 """The name under which a batch of rows is offered to be staged."""
 
-DROPPED = ("staged_terms", "matched_terms", "known_terms", "staged_edges")
+DROPPED = ("staged_terms", "repeated_terms", "matched_terms", "known_terms", "staged_edges")
 """The temporary tables of an import."""
 
 _UID = "left(translate(to_base64(unhex(md5(uuid()::VARCHAR))), '+/=', 'xy'), {length})"
@@ -70,11 +70,33 @@ class TermTable:
         )
 
     @staticmethod
-    def drop_repeated() -> str:
-        """Return the statement that keeps the first of staged rows with one key."""
+    def find_repeated() -> str:
+        """Return the statement that lists the keys that several staged rows have."""
         return (
-            "DELETE FROM staged_terms USING (SELECT key, min(position) AS first FROM staged_terms "
-            "GROUP BY key HAVING count(*) > 1) AS r "
+            "CREATE OR REPLACE TEMP TABLE repeated_terms AS SELECT key, min(position) AS first FROM staged_terms "
+            "GROUP BY key HAVING count(*) > 1"
+        )
+
+    @staticmethod
+    def fold_repeated() -> str:
+        """Return the statement that gives the first of such rows the synonyms and parents of all of them.
+
+        Tables that have a row per synonym or per parent say a term this way.
+        """
+        return (
+            "UPDATE staged_terms SET parents = f.parents, synonyms = nullif(array_to_string(f.synonyms, '|'), '') FROM "
+            f"(SELECT first, {_once('parents')} AS parents, {_once('synonyms')} AS synonyms FROM "
+            "(SELECT r.first, flatten(list(s.parents ORDER BY s.position)) AS parents, "
+            "flatten(list(string_split(coalesce(s.synonyms, ''), '|') ORDER BY s.position)) AS synonyms "
+            "FROM staged_terms AS s JOIN repeated_terms AS r ON r.key = s.key GROUP BY r.first)) AS f "
+            "WHERE staged_terms.position = f.first"
+        )
+
+    @staticmethod
+    def drop_repeated() -> str:
+        """Return the statement that keeps the first of those rows."""
+        return (
+            "DELETE FROM staged_terms USING repeated_terms AS r "
             "WHERE staged_terms.key = r.key AND staged_terms.position <> r.first"
         )
 
@@ -194,3 +216,8 @@ def _merged(own: str, added: str) -> str:
         f"CASE WHEN {own} IS NULL THEN {added} WHEN {added} IS NULL THEN {own} "
         f"ELSE concat_ws('|', {own}, nullif(array_to_string({new}, '|'), '')) END"
     )
+
+
+def _once(column: str) -> str:
+    """Return the SQL of a list without what is empty or stood in it before, in order."""
+    return f"list_filter({column}, lambda x, i: x <> '' AND list_position({column}, x) = i)"

@@ -92,7 +92,9 @@ class Import:
             with self._engine.registered(INCOMING, batch):
                 self._write(self._terms.stage(), {"organism": self._organism_id})
             total += len(frame)
-        self._engine.write(self._terms.drop_repeated())
+        if self._engine.write(self._terms.find_repeated()):
+            self._engine.write(self._terms.fold_repeated())
+            self._engine.write(self._terms.drop_repeated())
         label = self._terms.table.label
         nameless = 0 if self._terms.table.field(label).null else self._count(self._terms.nameless())
         if nameless:

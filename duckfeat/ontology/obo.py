@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     import polars as pl
 
 SUFFIXES = (".obo", ".owl", ".json", ".ofn")
+_PASSED_ON = (KeyboardInterrupt, SystemExit, GeneratorExit, MemoryError)
 
 
 def read_obo(path: Path, prefix: Sequence[str] | None) -> Iterator[pl.DataFrame]:
@@ -46,7 +47,9 @@ def _loaded(path: Path) -> dict[str, dict[str, Any]]:
         warnings.simplefilter("ignore")
         try:
             ontology = Ontology(str(path))
-        except (ValueError, SyntaxError, TypeError, KeyError) as error:
+        except _PASSED_ON:
+            raise
+        except BaseException as error:  # pronto lets its parsers' errors through, and one of them panics
             raise InvalidArgument(f"{path.name} cannot be read as an ontology: {error}", path=str(path)) from error
         return {
             term.id: {

@@ -38,6 +38,33 @@ def read(source: Any, table: Table, engine: Engine, organism: str | None) -> Ite
         yield _completed(frame, fields)
 
 
+def folded(frame: pl.DataFrame, identifier: str) -> pl.DataFrame:
+    """Return terms with one row for each id: the first one, with the synonyms and parents of all.
+
+    >>> import polars as pl
+    >>> frame = pl.DataFrame({"id": ["a", "a"], "synonyms": ["x", "y|x"], "parents": [["b"], []]})
+    >>> folded(frame, "id").row(0)
+    ('a', 'x|y', ['b'])
+    """
+    import polars
+
+    repeated = polars.col(identifier).is_not_null() & polars.col(identifier).is_duplicated()
+    numbered = frame.with_row_index("_at").with_columns(_repeated=repeated)
+    if not numbered["_repeated"].any():
+        return frame
+
+    def every(column: polars.Expr) -> polars.Expr:
+        return column.explode().drop_nulls().unique(maintain_order=True)
+
+    joined = every(polars.col("synonyms").str.split("|")).str.join("|")
+    several = numbered.filter("_repeated").group_by(identifier, maintain_order=True)
+    first = several.agg(
+        polars.exclude("synonyms", "parents").first(), joined.replace("", None), every(polars.col("parents"))
+    )
+    alone = numbered.filter(~polars.col("_repeated"))
+    return polars.concat([alone, first.select(alone.columns)]).sort("_at").select(frame.columns)
+
+
 def _frames(
     source: Any, table: Table, engine: Engine, organism: str | None, fields: Mapping[str, str]
 ) -> Iterator[pl.DataFrame]:

@@ -17,14 +17,17 @@ _SEPARATORS = {".csv": ",", ".tsv": "\t", ".tab": "\t", ".txt": "\t"}
 SUFFIXES = (*_SEPARATORS, ".parquet")
 _BATCH = 100_000
 _SAMPLE = 200
+_MOST = 0.9
+"""The share of a column's texts that must look like an id for the column to hold ids."""
 
 # How columns of common files are called, for each field; the field's own name comes first.
 _CALLED: Mapping[str, tuple[str, ...]] = {
     "ontology_id": ("id", "term_id", "curie", "obo_id", "ontology_term_id"),
-    "name": ("label", "term", "term_name", "common_name"),
+    "name": ("label", "term", "term_name", "common_name", "protein_name", "protein_names", "entry_name"),
     "scientific_name": ("scientific", "species"),
-    "synonyms": ("synonym", "aliases", "alias", "alias_symbol"),
-    "description": ("definition", "def"),
+    "synonyms": ("synonym", "aliases", "alias", "alias_symbol", "gene_synonym", "gene_synonyms"),
+    # A full name is often called so where there is a symbol, which then comes before.
+    "description": ("definition", "def", "gene_description", "full_name", "approved_name", "long_name", "name"),
     "abbr": ("abbreviation",),
     "parents": ("parent", "parent_id", "parent_ids", "is_a", "subclass_of"),
     "symbol": ("gene_symbol", "gene_name", "feature_name", "hgnc_symbol", "name", "gene"),
@@ -51,8 +54,19 @@ def read_table(
 ) -> Iterator[pl.DataFrame]:
     """Yield the rows of a table in batches, columns called as the fields are; `parents` is a list.
 
-    Raises `InvalidArgument` for a column that is not there, and where no column holds the field `label`.
+    Raises `InvalidArgument` for a column that is not there, where no column holds the field `label`, and for a file
+    that is no table.
     """
+    import polars
+
+    try:
+        yield from _rows(path, fields, label, columns)
+    except (polars.exceptions.PolarsError, OSError, UnicodeDecodeError) as error:
+        reason = str(error).strip().splitlines()[0]
+        raise InvalidArgument(f"{path.name} cannot be read as a table: {reason}", path=str(path)) from error
+
+
+def _rows(path: Path, fields: Sequence[str], label: str, columns: Mapping[str, str | int]) -> Iterator[pl.DataFrame]:
     frame = _scan(path, [*fields, "parents"], columns)
     named = _named(frame, columns) if columns else _recognised(frame, [*fields, "parents"], label)
     if label not in named:
@@ -72,12 +86,45 @@ def _scan(path: Path, fields: Sequence[str], columns: Mapping[str, str | int]) -
     suffix = suffix_of(path)
     if suffix == ".parquet":
         return polars.scan_parquet(path)
-    separator = _SEPARATORS[suffix]
-    first = polars.read_csv(path, separator=separator, has_header=False, n_rows=1, infer_schema=False)
-    cells = {_folded(cell) for cell in (first.row(0) if len(first) else ()) if cell}
+    separator, head = _separated(path, _SEPARATORS[suffix])
+    cells = {_folded(cell) for cell in head.row(0) if cell}
     titles = {name for field in fields for name in (field, *_CALLED.get(field, ()))}
-    titled = bool(cells & titles) or any(isinstance(column, str) for column in columns.values())
+    titled = bool(cells & titles) or any(isinstance(column, str) for column in columns.values()) or _is_titled(head)
     return polars.scan_csv(path, separator=separator, has_header=titled, infer_schema=False)
+
+
+def _separated(path: Path, usual: str) -> tuple[str, pl.DataFrame]:
+    """Return what separates the columns, and the first rows as they are.
+
+    It is another sign than the usual one where each row is one cell that has that sign equally often.
+    """
+    import polars
+
+    def head(separator: str) -> pl.DataFrame:
+        return polars.read_csv(path, separator=separator, has_header=False, n_rows=_SAMPLE, infer_schema=False)
+
+    found = head(usual)
+    if found.width == 1:
+        cells = found.to_series().fill_null("").to_list()
+        for separator in ("\t", ";", ","):
+            if cells[0].count(separator) and len({cell.count(separator) for cell in cells}) == 1:
+                return separator, head(separator)
+    return usual, found
+
+
+def _is_titled(head: pl.DataFrame) -> bool:
+    """Tell whether the first row is a title by what stands below it: ids, where it has none."""
+    return any(
+        first is not None and not pattern.fullmatch(first) and _share(rest, pattern) >= _MOST
+        for first, *rest in (column.to_list() for column in head.iter_columns())
+        for pattern in _HOLDS.values()
+    )
+
+
+def _share(cells: Sequence[Any], pattern: re.Pattern[str]) -> float:
+    """Return how many of the texts among cells a pattern fits, from 0 to 1; 0 where there are none."""
+    texts = [cell for cell in cells if isinstance(cell, str) and cell]
+    return sum(bool(pattern.fullmatch(text)) for text in texts) / len(texts) if texts else 0
 
 
 def _folded(name: str) -> str:
@@ -112,14 +159,16 @@ def _by_content(frame: pl.LazyFrame, fields: Sequence[str], label: str) -> dict[
     sample = frame.head(_SAMPLE).collect()
     found: dict[str, str] = {}
     for field in fields:
-        for name in sample.columns:
-            texts = [text for text in sample[name].to_list() if isinstance(text, str) and text]
-            pattern = _HOLDS.get(field)
-            matches = sum(bool(pattern.fullmatch(text)) for text in texts) if pattern else 0
-            if texts and matches >= 0.9 * len(texts) and field not in found and name not in found.values():
-                found[field] = name
+        pattern = _HOLDS.get(field)
+        if pattern is None:
+            continue
+        free = [name for name in sample.columns if name not in found.values()]
+        holding = [name for name in free if _share(sample[name].to_list(), pattern) >= _MOST]
+        if holding:
+            found[field] = holding[0]
     rest = [name for name in sample.columns if name not in found.values() and _is_text(sample[name].to_list())]
-    return {**found, label: rest[0]} if rest else found
+    # Without any id nothing tells that this is a table of such terms at all.
+    return {**found, label: rest[0]} if rest and found else found
 
 
 def _is_text(cells: Sequence[Any]) -> bool:

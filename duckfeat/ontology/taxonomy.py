@@ -45,10 +45,17 @@ def _folder(path: Path) -> Iterator[Path]:
             raise InvalidArgument(f"{folder} holds no {' and no '.join(missing)}", path=str(path))
         yield folder
         return
-    with TemporaryDirectory() as unpacked, tarfile.open(path) as archive:
+    with TemporaryDirectory() as unpacked, _opened(path) as archive:
         held = [name for name in FILES if name in archive.getnames()]
         if len(held) < len(FILES):
             raise InvalidArgument(f"{path.name} does not hold {' and '.join(FILES)}", path=str(path))
         for name in held:
             archive.extract(name, unpacked, filter="data")
         yield Path(unpacked)
+
+
+def _opened(path: Path) -> tarfile.TarFile:
+    try:
+        return tarfile.open(path)
+    except (tarfile.TarError, EOFError, OSError) as error:
+        raise InvalidArgument(f"{path.name} cannot be read as an archive: {error}", path=str(path)) from error

@@ -17,7 +17,7 @@ from duckfeat.ontology.drawing import HierarchyView
 from duckfeat.ontology.importing import Import, Imported
 from duckfeat.ontology.organisms import known_organism
 from duckfeat.ontology.public import PublicOntology, Terms
-from duckfeat.ontology.reading import content_fields, read
+from duckfeat.ontology.reading import content_fields, folded, read
 from duckfeat.ontology.source import ALL, Source
 from duckfeat.query.queryset import QuerySet
 from duckfeat.query.session import Session
@@ -171,7 +171,8 @@ class Sourced(TracksUpdates):
         key = (cls.__registry__, source.url, source.options, organism, stamp)
         if key not in session.sources:
             frames = list(read(source, cls.__table__, session.engine, organism))
-            frame = polars.concat(frames) if frames else polars.DataFrame()
+            # Every reader yields at least one batch, be it an empty one.
+            frame = folded(polars.concat(frames), cls.__identifiers__[0])
             session.sources[key] = Terms(frame, cls.__table__.label, cls.__identifiers__[0])
         found: Terms = session.sources[key]
         return found

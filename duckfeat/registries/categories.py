@@ -66,10 +66,11 @@ def _one(session: Session, info: FeatureInfo, table: Table, value: Any, by_name:
 
 
 def nearest(session: Session, table: Table, value: Any) -> list[str]:
-    """Return the names of a registry that are nearest to a value that is none."""
+    """Return the names of a registry that are nearest, they or their synonyms, to a value that is none."""
     if not isinstance(value, str):
         return []
-    records = session.registries[table.name].search(value, field=table.label, limit=3)
+    fields = [name for name in (table.label, "synonyms") if name in table.fields]
+    records = session.registries[table.name].search(value, field=fields, limit=3)
     return [record.__dict__[table.label] for record in records]
 
 

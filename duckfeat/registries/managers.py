@@ -27,9 +27,7 @@ class Manager(QuerySet[R]):
         return QuerySet(self._session, query)
 
     def _given(self, records: Iterable[Any]) -> list[Any]:
-        flat: list[Any] = []
-        for record in records:
-            flat += list(record) if isinstance(record, list | tuple | set | QuerySet) else [record]
+        flat = _flat(records)
         for record in flat:
             registry = getattr(type(record), "__registry__", None)
             if registry != self._relation.target:
@@ -41,9 +39,17 @@ class Manager(QuerySet[R]):
             self._session.writer.save(unsaved)
         return flat
 
+    def _others(self, records: Iterable[Any]) -> list[Any]:
+        """Return the records to relate, flat. None is above or below itself."""
+        flat = _flat(records)
+        if self._relation.source == self._relation.target and self._record in flat:
+            what = f"{self._relation.source}.{self._relation.name}"
+            raise InvalidArgument(f"{what}: {self._record!r} cannot be related to itself", value=self._record)
+        return flat
+
     def add(self, *records: Any) -> None:
         """Relate records; those related already stay so. Unsaved ones are saved."""
-        self._session.writer.relate(self._relation, self._record, self._given(records), [])
+        self._session.writer.relate(self._relation, self._record, self._given(self._others(records)), [])
 
     def remove(self, *records: Any) -> None:
         """End the relation to records; what is not related is passed over."""
@@ -52,7 +58,7 @@ class Manager(QuerySet[R]):
     def set(self, records: Iterable[Any]) -> None:
         """Make these the related records, and no others."""
         with self._session.engine.transaction():
-            wanted = self._given(several(records, "related records"))
+            wanted = self._given(self._others(several(records, "related records")))
             ids = {record.id for record in wanted}
             gone = [record for record in self.all() if record.id not in ids]  # type: ignore[attr-defined]  # a record
             self._session.writer.relate(self._relation, self._record, wanted, gone)
@@ -60,3 +66,11 @@ class Manager(QuerySet[R]):
     def clear(self) -> None:
         """End every relation."""
         self.set([])
+
+
+def _flat(records: Iterable[Any]) -> list[Any]:
+    """Return records that may be given in lists or as QuerySets, one after another."""
+    flat: list[Any] = []
+    for record in records:
+        flat += list(record) if isinstance(record, list | tuple | set | QuerySet) else [record]
+    return flat

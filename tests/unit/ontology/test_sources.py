@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import gzip
 import importlib.util
+import sys
 import tarfile
 from pathlib import Path
 
@@ -60,6 +62,75 @@ def test_columns_are_recognised_by_their_names(store: Store, tmp_path: Path, nam
     assert dft.Tissue.get(name="two").parents.to_list("name") == ["one"]
 
 
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("semicolons.csv", "ensembl_gene_id;symbol\nENSG00000000003;TSPAN6\n"),
+        ("commas.tsv", "ensembl_gene_id,symbol\nENSG00000000003,TSPAN6\n"),
+        ("marked.csv", "\ufeffEnsembl Gene ID,Gene Symbol\nENSG00000000003,TSPAN6\n"),
+        ("other_titles.csv", "Locus X,Sign X\nENSG00000000003,TSPAN6\n"),
+    ],
+)
+def test_tables_of_other_making(store: Store, tmp_path: Path, name: str, text: str) -> None:
+    path = tmp_path / name
+    path.write_text(text, encoding="utf-8")
+    source = dft.Source.add("gene", organism="human", path=path)
+    frame = store.Gene.public(source).pl()
+    assert frame.select("symbol", "ensembl_gene_id").rows() == [("TSPAN6", "ENSG00000000003")]
+
+
+def test_rows_of_one_id_are_one_term(store: Store, tmp_path: Path) -> None:
+    path = tmp_path / "long.csv"
+    path.write_text(
+        "Term ID,Label,Synonym,Parent\nX:1,one,,\nX:2,two,,X:1\n"
+        "X:3,three,tres|drei,X:1\nX:3,three,,X:2\nX:3,three,drei|trois,X:1\n"
+    )
+    dft.Source.add("tissue", path=path)
+    assert dft.Tissue.public().pl().select("name", "synonyms", "parents").row(2) == (
+        "three",
+        "tres|drei|trois",
+        ["X:1", "X:2"],
+    )
+    assert dft.Tissue.public().pl()["synonyms"].to_list() == [None, None, "tres|drei|trois"]
+    report = dft.Tissue.import_source()
+    assert (report.terms, report.new, report.parents) == (3, 3, 3)
+    three = dft.Tissue.get(name="three")
+    assert three.synonyms == "tres|drei|trois"
+    assert sorted(three.parents.to_list("name")) == ["one", "two"]
+    assert dft.Tissue.import_source().updated == 0
+    assert store.check().ok
+
+
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        ("empty.csv", b""),
+        ("ragged.csv", b"symbol,ensembl_gene_id\na,b,c\n"),
+        ("latin.csv", "symbol,ensembl_gene_id\n\u00e4,ENSG00000000003\n".encode("latin-1")),
+        ("bad.parquet", b"no parquet"),
+        ("cut.csv.gz", gzip.compress(b"symbol,ensembl_gene_id\nA,ENSG00000000003\n")[:-20]),
+        ("of_something_else.csv", b"width,colour\n1,red\n"),
+        ("graph.json", b"{}"),
+        ("cut.obo", b"format-version: 1.4\n\n[Term]\nid: X:1\nname: a\nis_a: X:2\n"),
+    ],
+)
+def test_a_file_that_is_no_source_is_refused(store: Store, tmp_path: Path, name: str, content: bytes) -> None:
+    path = tmp_path / name
+    path.write_bytes(content)
+    source = dft.Source.add("gene", organism="human", path=path)
+    with pytest.raises(InvalidArgument, match=name):
+        dft.Gene.import_source(source)
+    assert store.Gene.count() == 0
+
+
+def test_an_archive_that_is_none(store: Store, tmp_path: Path) -> None:
+    path = tmp_path / "taxdump.tar.gz"
+    path.write_bytes(b"no archive")
+    dft.Source.add("organism", path=path)
+    with pytest.raises(InvalidArgument, match="cannot be read as an archive"):
+        store.Organism.import_source("taxdump")
+
+
 def test_columns_may_be_said(store: Store, tmp_path: Path) -> None:
     path = tmp_path / "odd.csv"
     path.write_text("a,b\none,X:1\n")
@@ -106,6 +177,13 @@ def test_terms_of_other_ontologies_on_request(store: Store) -> None:
     dft.Source.add("cell_type", path=CELLS, prefix=["CL", "UBERON"])
     names = store.CellType.public("cells").pl()["name"].to_list()
     assert sorted(names) == ["B cell", "T cell", "cell", "leukocyte", "lymphocyte", "thing between"]
+
+
+def test_without_pronto_the_extra_is_named(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "pronto.ontology", None)
+    dft.Source.add("Tissue", path=CELLS, name="cells")
+    with pytest.raises(MissingExtra, match="ontologies"):
+        store.Tissue.import_source("cells")
 
 
 def test_a_file_that_is_no_ontology(store: Store, tmp_path: Path) -> None:

@@ -5,10 +5,18 @@ from __future__ import annotations
 import logging
 from pathlib import Path
 
+import polars as pl
 import pytest
 
 import duckfeat as dft
-from duckfeat.errors import DoesNotExist, FieldError, IntegrityError, InvalidArgument, MultipleResultsFound
+from duckfeat.errors import (
+    DoesNotExist,
+    FieldError,
+    IntegrityError,
+    InvalidArgument,
+    MultipleResultsFound,
+    ValidationError,
+)
 from duckfeat.store import Store
 from tests.counting import statements
 
@@ -201,6 +209,24 @@ def test_a_cycle_ends(store: Store) -> None:
     assert "one" in repr(one.view_parents())
 
 
+def test_no_term_is_above_itself(cells: Store) -> None:
+    t_cell, other = dft.CellType.get(name="T cell"), dft.CellType(name="other")
+    before = (cells.CellType.count(), t_cell.parents.to_list("name"))
+    with pytest.raises(InvalidArgument, match="cannot be related to itself"):
+        t_cell.parents.add(other, t_cell)
+    with pytest.raises(InvalidArgument, match="cannot be related to itself"):
+        t_cell.children.set([[t_cell]])
+    assert (cells.CellType.count(), t_cell.parents.to_list("name")) == before
+    assert cells.check().ok
+
+
+def test_a_closure_is_one_statement(cells: Store) -> None:
+    cell = dft.CellType.get(name="cell")
+    with statements(cells) as seen:
+        assert cell.query_children().count() > 1
+    assert len(seen) == 1
+
+
 def test_synonyms_and_abbreviations(cells: Store) -> None:
     term = cells.CellType.get(name="B cell")
     term.add_synonym(["B-cell", "B zelle"])
@@ -240,6 +266,19 @@ def test_a_categorical_feature_takes_terms(cells: Store) -> None:
         sample.features.update_values({"cell_type": "lymphocite"})
     with pytest.raises(IntegrityError):
         dft.Source.get(name="cells").delete(permanent=True)
+
+
+def test_categories_in_bulk(cells: Store) -> None:
+    dft.CellType.get(name="T cell").add_synonym("T zelle")
+    dft.Feature(name="strict", dtype="cat[CellType]").save()
+    dft.Feature(name="kind", dtype=dft.CellType, coerce=True).save()
+    names = {"name": ["a", "b"]}
+    with pytest.raises(ValidationError, match=r"(?s)did you mean 'T cell'.*'lymphocyte'"):
+        cells.annotate(pl.DataFrame({**names, "strict": ["T zelle", "lymphocite"]}), key="name", create=True)
+    assert cells.Record.count() == 0
+    frame = pl.DataFrame({**names, "kind": ["t zelle", "CL:0000236"]})
+    assert cells.annotate(frame, key="name", create=True).values == 2
+    assert [dft.Record.get(name=name).features.get_values()["kind"] for name in "ab"] == ["T cell", "B cell"]
 
 
 # --- values --------------------------------------------------------------------------------------
