@@ -108,7 +108,7 @@ def test_rows_of_one_id_are_one_term(store: Store, tmp_path: Path) -> None:
         ("ragged.csv", b"symbol,ensembl_gene_id\na,b,c\n"),
         ("latin.csv", "symbol,ensembl_gene_id\n\u00e4,ENSG00000000003\n".encode("latin-1")),
         ("bad.parquet", b"no parquet"),
-        ("cut.csv.gz", gzip.compress(b"symbol,ensembl_gene_id\nA,ENSG00000000003\n")[:-20]),
+        ("cut.csv.gz", gzip.compress(b"symbol,ensembl_gene_id\nA,ENSG00000000003\n", mtime=0)[:-20]),
         ("of_something_else.csv", b"width,colour\n1,red\n"),
         ("graph.json", b"{}"),
         ("cut.obo", b"format-version: 1.4\n\n[Term]\nid: X:1\nname: a\nis_a: X:2\n"),
