@@ -12,7 +12,7 @@ from duckfeat.model.columns import Output
 from duckfeat.model.dtypes import Dtype
 from duckfeat.model.feature_info import FeatureInfo
 from duckfeat.model.fields import ForeignKey, Relation
-from duckfeat.model.kinds import KINDS, VALUE_COLUMNS
+from duckfeat.model.kinds import KINDS, VALUE_COLUMNS, float_sql
 from duckfeat.model.tables import Table
 
 
@@ -145,8 +145,8 @@ def _value_sql(scope: Scope, feature: FeatureInfo) -> tuple[str, str, str | None
     if dtype.is_json:
         return "json", "v.json_value", None
     if dtype.base.name == "num":
-        return "float", "coalesce(v.float_value, v.int_value::DOUBLE)", None
-    columns = [f"v.{KINDS[kind].column}" for kind in dtype.base.kinds]
+        return "float", f"coalesce({float_sql('v')}, v.int_value::DOUBLE)", None
+    columns = [float_sql("v") if kind == "float" else f"v.{KINDS[kind].column}" for kind in dtype.base.kinds]
     return dtype.base.kinds[0], columns[0], columns[1] if len(columns) > 1 else None
 
 

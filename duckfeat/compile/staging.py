@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from duckfeat.compile.conversions import Conversion, columns_of, filled
 from duckfeat.model.dtypes import Dtype
-from duckfeat.model.kinds import KINDS
+from duckfeat.model.kinds import KINDS, MINUS_ZERO
 from duckfeat.model.tables import Table
 
 _NAMES = "keys rows cells decided asked fresh wanted features names second untouched pending"
@@ -276,15 +276,18 @@ def new_values(part: Part, provenance: Mapping[str, str], *, known: bool) -> str
     distinct = f"SELECT DISTINCT {', '.join(part.keys)} FROM ({part.keyed()})"
     if known:
         distinct = f"SELECT n.* FROM ({distinct}) AS n ANTI JOIN ({_stored(part)}) AS o ON {part.same('n', 'o')}"
+    values = {part.column: "x"}
+    if part.signed:
+        values = {part.column: "CASE WHEN minus THEN 0 ELSE x END", MINUS_ZERO: "CASE WHEN minus THEN TRUE END"}
     return (
-        f"INSERT INTO typed_values (id, feature_id, kind, {part.column}, {', '.join(provenance)}) "
-        f"SELECT $first::BIGINT - 1 + row_number() OVER (), {part.feature}, '{part.kind}', x, "
-        f"{', '.join(provenance.values())} FROM ({distinct})"
+        f"INSERT INTO typed_values (id, feature_id, kind, {', '.join([*values, *provenance])}) "
+        f"SELECT $first::BIGINT - 1 + row_number() OVER (), {part.feature}, '{part.kind}', "
+        f"{', '.join([*values.values(), *provenance.values()])} FROM ({distinct})"
     )
 
 
 def _stored(part: Part) -> str:
-    signed = f", {_minus(part.column)} AS minus" if part.signed else ""
+    signed = f", coalesce({MINUS_ZERO}, FALSE) AS minus" if part.signed else ""
     return (
         f"SELECT id, feature_id, {part.column} AS x{signed} FROM typed_values "
         f"WHERE kind = '{part.kind}' AND {_within(part.features)}"
@@ -320,7 +323,7 @@ def pending(part: Part, entity: str) -> str:
 
 def minus_zeros() -> str:
     """Return the query of the features that have minus zero as a value."""
-    return f"SELECT DISTINCT feature_id FROM typed_values WHERE {_minus('float_value')}"
+    return f"SELECT DISTINCT feature_id FROM typed_values WHERE {MINUS_ZERO}"
 
 
 # --- categories ----------------------------------------------------------------------------------

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from duckfeat.model.kinds import KINDS
+from duckfeat.model.kinds import KINDS, MINUS_ZERO
 from duckfeat.model.tables import Table
 
 IDS = "SELECT unnest($ids::BIGINT[])"
@@ -104,7 +104,9 @@ def current_links(near: str) -> str:
 def find_value(kind: str, columns: Sequence[str]) -> str:
     """Return the statement that finds the value `value` of a kind and feature; minus zero is not zero."""
     column = KINDS[kind].column
-    signed = f" AND ({column} <> 0 OR signbit({column}) = signbit($value::DOUBLE))" if kind == "float" else ""
+    signed = (
+        f" AND ({column} <> 0 OR coalesce({MINUS_ZERO}, FALSE) = signbit($value::DOUBLE))" if kind == "float" else ""
+    )
     listed = ", ".join(f"timezone('UTC', {name})" if name == "created_at" else name for name in columns)
     return (
         f"SELECT {listed} FROM typed_values "

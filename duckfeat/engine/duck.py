@@ -424,7 +424,7 @@ def _config(settings: Mapping[str, Any]) -> dict[str, Any]:
         if isinstance(value, str) and not value.isprintable():
             raise InvalidArgument(f"{name} cannot be {value!r}", value=value)
     config: dict[str, Any] = {
-        "preserve_insertion_order": "false",
+        "preserve_insertion_order": "true",  # without, parts of an ordered Arrow result come in any order
         "allow_community_extensions": "false",
         "autoinstall_known_extensions": "false",
         "python_enable_replacements": "false",

@@ -61,6 +61,31 @@ KINDS: Mapping[str, Kind] = MappingProxyType({kind.name: kind for kind in _ROWS}
 
 VALUE_COLUMNS: Mapping[str, str] = MappingProxyType({kind.column: kind.sql_type for kind in _ROWS})
 
+MINUS_ZERO = "minus_zero"
+STORED_COLUMNS: Mapping[str, str] = MappingProxyType({**VALUE_COLUMNS, MINUS_ZERO: "BOOLEAN"})
+"""What a value is written as: the column of its kind, and whether it is the float minus zero.
+
+Minus zero is stored as zero, marked: it equals zero, so that DuckDB 1.5 and Parquet keep one of the two where they
+compress a column by its runs or its distinct values.
+"""
+
+
+def stored(kind: str, physical: Any) -> tuple[Any, ...]:
+    """Return the values of `STORED_COLUMNS` for a typed value.
+
+    >>> [value for value in stored("float", -0.0) if value is not None]
+    [0.0, True]
+    """
+    minus = kind == "float" and physical == 0 and math.copysign(1, physical) < 0
+    own = KINDS[kind].column
+    row = [(abs(physical) if minus else physical) if column == own else None for column in VALUE_COLUMNS]
+    return (*row, minus or None)
+
+
+def float_sql(alias: str) -> str:
+    """Return the SQL of a stored float, with the sign of minus zero."""
+    return f"CASE WHEN {alias}.{MINUS_ZERO} THEN -{alias}.float_value ELSE {alias}.float_value END"
+
 
 def value_hash(kind: str, physical: Any) -> str:
     """Return the 22-character digest of a typed value: URL-safe base64 of the MD5 of kind and canonical text.

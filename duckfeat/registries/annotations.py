@@ -10,7 +10,7 @@ from typing import Any
 from duckfeat.errors import ValidationError
 from duckfeat.model.dtypes import Typed, decode_as
 from duckfeat.model.feature_info import FeatureInfo
-from duckfeat.model.kinds import KINDS, VALUE_COLUMNS
+from duckfeat.model.kinds import KINDS, STORED_COLUMNS, VALUE_COLUMNS, stored
 from duckfeat.model.tables import Table
 from duckfeat.query.session import Session
 
@@ -51,8 +51,8 @@ class Annotations:
             "feature_id": [feature_id for feature_id, _ in wanted],
             "kind": [typed.kind for _, typed in wanted],
         }
-        for column in VALUE_COLUMNS:
-            columns[column] = [typed.physical if KINDS[typed.kind].column == column else None for _, typed in wanted]
+        parts = zip(*(stored(*typed) for _, typed in wanted), strict=True)
+        columns |= dict(zip(STORED_COLUMNS, map(list, parts), strict=True))
         return dict(self._engine.run("values.find", None, **columns))
 
     def value_ids(self, wanted: Sequence[tuple[int, Typed]]) -> list[int]:
@@ -88,13 +88,12 @@ class Annotations:
         session = self._session
         run_id = session.run.id if session.run is not None else None
         tail = (now, session.user_id, run_id, session.branch_id, session.space_id)
-        columns = {"id": "BIGINT", "feature_id": "BIGINT", "kind": "VARCHAR", **VALUE_COLUMNS}
+        columns = {"id": "BIGINT", "feature_id": "BIGINT", "kind": "VARCHAR", **STORED_COLUMNS}
         columns |= {"created_at": "TIMESTAMP WITH TIME ZONE", "created_by_id": "BIGINT", "run_id": "BIGINT"}
         columns |= {"branch_id": "BIGINT", "space_id": "BIGINT"}
         listed = []
         for id_, feature_id, typed in rows:
-            physical = [typed.physical if KINDS[typed.kind].column == column else None for column in VALUE_COLUMNS]
-            listed.append((id_, feature_id, typed.kind, *physical, *tail))
+            listed.append((id_, feature_id, typed.kind, *stored(*typed), *tail))
         self._engine.insert("typed_values", columns, listed)
         session.search.touched("FeatureValue", [row[0] for row in listed])
         ids = [row[0] for row in listed]

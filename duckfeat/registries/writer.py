@@ -13,7 +13,7 @@ from duckfeat.compile.operands import convert
 from duckfeat.errors import FieldError, IntegrityError, InvalidArgument, ValidationError, hint
 from duckfeat.model.arguments import several, whole
 from duckfeat.model.fields import Field, ForeignKey, Relation
-from duckfeat.model.kinds import KINDS, VALUE_COLUMNS
+from duckfeat.model.kinds import KINDS, STORED_COLUMNS, stored
 from duckfeat.model.statement import Statement
 from duckfeat.model.tables import ENTITIES, Table
 from duckfeat.model.uids import random_uid
@@ -177,7 +177,7 @@ class Writer:
                 record.__dict__["updated_at"] = now
             cls._prepare_update(self._session, record)
             check_fields(table, record.__dict__)
-        columns = {name: type_ for name, type_ in _columns(table).items() if name not in VALUE_COLUMNS}
+        columns = {name: type_ for name, type_ in _columns(table).items() if name not in STORED_COLUMNS}
         columns.pop("kind", None)
         latest = {record.id: {name: record.__dict__.get(name) for name in columns} for record in records}
         with self._changing(table, latest):
@@ -376,7 +376,7 @@ def _columns(table: Table) -> dict[str, str]:
     columns: dict[str, str] = {}
     for field in table.stored:
         if field.type == "value":
-            columns |= {"kind": "VARCHAR", **VALUE_COLUMNS}
+            columns |= {"kind": "VARCHAR", **STORED_COLUMNS}
         else:
             columns[field.column] = _SQL_TYPES[field.type]
     return columns
@@ -387,7 +387,7 @@ def _row(table: Table, values: dict[str, Any]) -> list[Any]:
     for field in table.stored:
         if field.type == "value":
             kind, physical = values["_typed"]
-            row += [kind, *(physical if column == KINDS[kind].column else None for column in VALUE_COLUMNS)]
+            row += [kind, *stored(kind, physical)]
         else:
             row.append(values.get(field.column))
     return row

@@ -1,4 +1,4 @@
--- A value stands in the column of its kind, and in no other.
+-- A value stands in the column of its kind, and in no other; minus zero is a zero that is marked.
 SELECT *
 FROM typed_values
 WHERE
@@ -10,4 +10,5 @@ WHERE
     OR (kind = 'datetime') <> (datetime_value IS NOT NULL)
     OR (kind = 'instant') <> (instant_value IS NOT NULL)
     OR (kind IN ('dict', 'list')) <> (json_value IS NOT NULL)
+    OR (minus_zero IS NOT NULL AND (NOT minus_zero OR float_value IS DISTINCT FROM 0))
     OR kind NOT IN ('bool', 'int', 'float', 'str', 'date', 'datetime', 'instant', 'dict', 'list');

@@ -1,5 +1,5 @@
 -- name: find
--- Which of the staged typed values exist: their positions and the ids they have. Zero and minus zero differ.
+-- Which of the staged typed values exist: their positions and the ids they have.
 WITH staged AS (
     SELECT
         unnest($positions::BIGINT[]) AS position,
@@ -12,7 +12,8 @@ WITH staged AS (
         unnest($date_value::DATE[]) AS date_value,
         unnest($datetime_value::TIMESTAMP[]) AS datetime_value,
         unnest($instant_value::TIMESTAMP WITH TIME ZONE[]) AS instant_value,
-        unnest($json_value::VARCHAR[]) AS json_value
+        unnest($json_value::VARCHAR[]) AS json_value,
+        unnest($minus_zero::BOOLEAN[]) AS minus_zero
 )
 
 SELECT s.position, v.id
@@ -28,7 +29,7 @@ JOIN typed_values AS v
     AND s.datetime_value IS NOT DISTINCT FROM v.datetime_value
     AND s.instant_value IS NOT DISTINCT FROM v.instant_value
     AND s.json_value IS NOT DISTINCT FROM v.json_value
-    AND (s.float_value IS DISTINCT FROM 0 OR signbit(s.float_value) = signbit(v.float_value));
+    AND s.minus_zero IS NOT DISTINCT FROM v.minus_zero;
 
 -- name: features_of
 SELECT DISTINCT feature_id FROM typed_values WHERE id IN (SELECT unnest($ids::BIGINT[]));

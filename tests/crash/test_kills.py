@@ -17,7 +17,7 @@ import pytest
 
 import duckfeat as dft
 from tests.crash.workload import observed, replayed
-from tests.data.make_previous import FILE, NAMES, VALUES
+from tests.data.previous import NAMES, SCHEMAS, file_of, values_in
 
 ROOT = Path(__file__).resolve().parents[2]
 KILLS = int(os.environ.get("DUCKFEAT_KILLS", "60"))
@@ -81,7 +81,7 @@ def test_a_migration_is_all_or_nothing(tmp_path: Path, server: subprocess.Popen[
     draw = random.Random(0)  # noqa: S311  # when to kill is no secret
     for number in range(max(4, KILLS // 6)):
         path = tmp_path / f"features{number}.duckdb"
-        path.write_bytes(gzip.decompress(FILE.read_bytes()))
+        path.write_bytes(gzip.decompress(file_of(SCHEMAS[-1]).read_bytes()))
         _input(server).write(f"{path}\t0\n")
         _input(server).flush()
         assert server.stdout is not None
@@ -94,5 +94,5 @@ def test_a_migration_is_all_or_nothing(tmp_path: Path, server: subprocess.Popen[
             assert store.check().ok
             old = store.Record.filter(name__in=NAMES)
             assert sorted(old.to_list("name")) == NAMES
-            assert [record.features.get_values() for record in old] == [VALUES] * len(NAMES)
-            assert store.Gene.count() == 0
+            assert [record.features.get_values() for record in old] == [values_in(SCHEMAS[-1])] * len(NAMES)
+            assert store.FeatureValue.filter(feature__name="offset").one().value == 0

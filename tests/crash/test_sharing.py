@@ -211,12 +211,11 @@ def test_what_happened_to_an_idle_file_is_told(path: Path, tmp_path: Path) -> No
         (tmp_path / "restored.duckdb").rename(path)
         assert store.ULabel.count() == 1
         _idle(path)
-        path.unlink()
-        (tmp_path / "empty.duckdb").touch()
         import duckdb
 
-        with duckdb.connect(str(path)) as other:
+        with duckdb.connect(str(tmp_path / "other.duckdb")) as other:
             other.execute("CREATE TABLE t AS SELECT 1")
+        (tmp_path / "other.duckdb").replace(path)
         with pytest.raises(StoreClosed, match="replaced or migrated"):
             store.ULabel.count()
         (tmp_path / "moved.duckdb").replace(path)

@@ -182,3 +182,16 @@ def test_filtered_rows_read_only_their_own_annotations() -> None:
     assert len(seen) == 1
     assert seen[0].startswith("WITH chosen AS MATERIALIZED")
     assert seen[0].count("n.entity_id IN (SELECT id FROM chosen)") == 1
+
+
+def test_ordered_rows_come_in_order_however_many_cores_read_them(file_store: Store) -> None:
+    names = [f"r{n:05}" for n in range(6000)]
+    frame = pl.DataFrame({"name": names, "n": range(6000), "m": [n % 2 for n in range(6000)]})
+    file_store.annotate(frame, key="name", create="all")
+    file_store.compact()
+    records = file_store.Record.all().order_by("name")
+    for _ in range(40):
+        assert records.pl(features=["n", "m"])["name"].to_list() == names
+        assert records.arrow_batches(features=["n"]).read_all()["name"].to_pylist() == names
+    assert file_store.sql("SELECT name FROM records ORDER BY name")["name"].to_list() == names
+    assert [record.name for record in records] == records.to_list("name") == names
