@@ -141,21 +141,23 @@ def suggestions(name: str, available: Iterable[str], limit: int = 3) -> list[str
     return [match for match, _score, _index in found]
 
 
-def hint(name: str, available: Iterable[str]) -> str:
+def hint(name: str, available: Iterable[str], meant: str | None = None) -> str:
     """Return the sentence that tells the nearest match and what there is, to end an error with.
+
+    What was `meant` may be known better than by its letters.
 
     >>> hint("kye", ["key", "uid"])
     " (did you mean 'key'?) Available: key, uid."
     >>> hint("x", [])
-    ' There are none.'
+    '. There are none.'
     """
     options = sorted(set(available))
     if not options:
-        return " There are none."
-    near = suggestions(name, options, limit=1)
-    meant = f" (did you mean {near[0]!r}?)" if near else ""
+        return ". There are none."
+    near = [meant] if meant else suggestions(name, options, limit=1)
+    told = f" (did you mean {near[0]!r}?)" if near else "."
     shown = ", ".join(options[:20]) + (f", ... {len(options) - 20} more" if len(options) > 20 else "")
-    return f"{meant} Available: {shown}."
+    return f"{told} Available: {shown}."
 
 
 def missing_extra(library: str, extra: str) -> MissingExtra:

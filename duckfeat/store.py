@@ -667,7 +667,7 @@ class Settings:
 def _place(session: Session, registry: str, place: Any) -> Any:
     """Return the branch or space of a name, or the given one."""
     if getattr(type(place), "__registry__", None) == registry:
-        session.writer.check_mine(place)
+        session.check_mine(place)
         return place
     found = session.registries[registry].get_or_none(name=place)
     if found is None:

@@ -34,9 +34,12 @@ from duckfeat.errors import FieldError, InvalidArgument, hint
 from duckfeat.model.feature_info import FeatureInfo
 from duckfeat.model.fields import Field, ForeignKey, Relation
 from duckfeat.model.q import Among, Condition, Predicate, Q, RelatedTo
+from duckfeat.model.tables import Table
 
 Lookup = tuple[str, Any]
 Part = Condition | Lookup
+PLACES = frozenset({"branch", "space"})
+"""Foreign keys that may be given by the name of what they point at, as the settings that set them may."""
 Way = tuple[str, ...]
 """The relations from a table to the first to-many one of a lookup's path, that one included."""
 
@@ -263,14 +266,15 @@ def _lookup(scope: Scope, lookup: Lookup, skip: int, *, negated: bool, joined: b
     way = None if joined and not negated else _way(scope, segments)
     if way is not None:
         return _related(scope, way, [lookup], skip)
-    found = _path(scope, segments, lookup[1], inside=skip > 0)
+    found = _path(scope, segments, lookup[1], lookup[0], inside=skip > 0)
     return Leaf(f"coalesce({found.sql}, FALSE)") if negated and isinstance(found, Leaf) else found
 
 
-def _path(scope: Scope, segments: Sequence[str], operand: Any, *, inside: bool) -> Expression:
+def _path(scope: Scope, segments: Sequence[str], operand: Any, path: str, *, inside: bool) -> Expression:
     """Return the condition of a lookup path ("created_by__handle__startswith") on the rows of a scope.
 
-    `inside` tells that a relation led to the scope, so that no field at all means the related record itself.
+    `segments` are the words of the path that are still to follow. `inside` tells that a relation led to the scope, so
+    that no field at all means the related record itself.
     """
     relation: Relation | None = None
     while segments and segments[0] in scope.table.relations:
@@ -279,7 +283,7 @@ def _path(scope: Scope, segments: Sequence[str], operand: Any, *, inside: bool) 
             break
         scope, segments, inside = scope.reach(relation), segments[1:], True
     if not segments or (inside and is_step(segments[0]) and not scope.table.has(segments[0])):
-        return Leaf(_id_condition(scope, relation, tuple(segments), operand))
+        return Leaf(_id_condition(scope, relation, tuple(segments), operand, path))
     name, rest = segments[0], tuple(segments[1:])
     if name in scope.annotations:
         output = annotation(scope, name)
@@ -297,21 +301,43 @@ def _field_condition(scope: Scope, field: Field[Any], steps: tuple[str, ...], op
     if field.type == "value":
         return value_condition(scope, steps, operand, what)
     if isinstance(field, ForeignKey):
-        operand = _ids(operand, field.target, what)
+        if field.name in PLACES and _is_text(operand):
+            target = scope.reach(scope.table.relations[field.name])
+            return apply(scope.context.params, target.column(target.table.label), "str", steps, operand, what)
+        _check_not_named(field.name, scope.context.catalog[field.target], steps, operand, what)
+        operand = _ids(scope.context, operand, field.target, what)
     params = scope.context.params
     return apply(params, scope.column(field.column), field.type, steps, operand, what)
 
 
-def _id_condition(scope: Scope, relation: Relation | None, steps: tuple[str, ...], operand: Any) -> str:
+def _id_condition(scope: Scope, relation: Relation | None, steps: tuple[str, ...], operand: Any, path: str = "") -> str:
     what = f"{relation.source}.{relation.name}" if relation else scope.table.name
-    operand = _ids(operand, scope.table.name, what)
+    if path:
+        _check_not_named(path.removesuffix("__" + "__".join(steps)), scope.table, steps, operand, what)
+    operand = _ids(scope.context, operand, scope.table.name, what)
     return apply(scope.context.params, scope.column("id"), "int", steps, operand, what)
 
 
-def _ids(operand: Any, target: str, what: str) -> Any:
+def _check_not_named(name: str, target: Table, steps: tuple[str, ...], operand: Any, what: str) -> None:
+    """Refuse a name where a record or its id is compared, and tell how a name is asked for."""
+    if _is_text(operand) and steps in ((), ("exact",), ("in",)):
+        path = "__".join((name, target.label, *(step for step in steps if step == "in")))
+        raise InvalidArgument(
+            f"{what} is compared with a {target.name} or its id; to ask by {target.label}: {path}={operand!r}",
+            value=operand,
+        )
+
+
+def _is_text(operand: Any) -> bool:
+    """Tell whether an operand is a text or a list of texts."""
+    items = operand if isinstance(operand, list | tuple | set | frozenset) and operand else [operand]
+    return all(isinstance(item, str) for item in items)
+
+
+def _ids(context: Context, operand: Any, target: str, what: str) -> Any:
     """Return records as their ids; ids and missing stay as they are."""
     if isinstance(operand, list | tuple | set | frozenset):
-        return [_ids(item, target, what) for item in operand]
+        return [_ids(context, item, target, what) for item in operand]
     registry = getattr(type(operand), "__registry__", None)
     if registry is None:
         return operand
@@ -319,6 +345,7 @@ def _ids(operand: Any, target: str, what: str) -> Any:
         raise InvalidArgument(f"{what} holds a {target}, not a {registry}", value=operand)
     if operand.id is None:
         raise InvalidArgument(f"{what}: this {registry} is not saved yet", value=operand)
+    context.check_mine(operand)
     return operand.id
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Any, Protocol
@@ -33,12 +33,14 @@ class FeatureFinder(Protocol):
 class Context:
     """What one statement is compiled with: the catalog, the features, its parameters, its aliases so far.
 
+    `check_mine` refuses a record of another store, whose id means something else in this one.
     `unremoved` is what was last seen: that no annotation was ever removed. It changes which SQL is chosen, the one
     that is then fastest, never what the SQL gives.
     """
 
     catalog: Catalog
     features: FeatureFinder
+    check_mine: Callable[[Any], None]
     params: Parameters = field(default_factory=Parameters)
     aliases: int = 0
     unremoved: bool = False

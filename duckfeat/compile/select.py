@@ -58,10 +58,18 @@ class Query:
 
     def where(self, condition: Condition) -> Query:
         """Return the question narrowed by one more condition."""
-        if self.sliced:
-            raise InvalidArgument("a slice cannot be filtered further: filter first, then slice")
+        self._check_whole()
         lifted = self.branches is not None and names_lifting(condition)
         return replace(self, conditions=(*self.conditions, condition), branches=None if lifted else self.branches)
+
+    def everywhere(self) -> Query:
+        """Return the question about the records of all branches."""
+        self._check_whole()
+        return replace(self, branches=None)
+
+    def _check_whole(self) -> None:
+        if self.sliced:
+            raise InvalidArgument("a slice cannot be filtered further: filter first, then slice")
 
 
 def names_lifting(condition: Any) -> bool:

@@ -9,7 +9,7 @@ unless the feature coerces.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from decimal import Decimal
@@ -17,8 +17,9 @@ from os import PathLike, fspath
 from types import GenericAlias, MappingProxyType
 from typing import Any, NamedTuple, get_args, get_origin
 
-from duckfeat.errors import InvalidArgument, ValidationError, hint
+from duckfeat.errors import InvalidArgument, ValidationError, hint, suggestions
 from duckfeat.model.canonical import NotJson, dumps, float_text, loads
+from duckfeat.model.frame_types import frame_dtype
 from duckfeat.model.kinds import INT_MAX, INT_MIN, value_hash
 
 
@@ -430,8 +431,10 @@ _ITEM_READERS: Mapping[str, Callable[[Any], Any]] = MappingProxyType(
 )
 
 
-def parse_dtype(spec: Any) -> Dtype:
-    """Return the dtype that `spec` means: a Python type, a text, a registry class, or a `Dtype`.
+def parse_dtype(spec: Any, registries: Iterable[str] = ()) -> Dtype:
+    """Return the dtype that `spec` means: a Python type, a text, a registry, a frame's column type, or a `Dtype`.
+
+    Raises `InvalidArgument` for anything else, with the nearest; `registries` are the names of those there are.
 
     >>> parse_dtype(float).name, parse_dtype("cat[ULabel]").name, parse_dtype(list[int]).name
     ('float', 'cat[ULabel]', 'list[int]')
@@ -439,15 +442,21 @@ def parse_dtype(spec: Any) -> Dtype:
     Traceback (most recent call last):
     ...
     duckfeat.errors.InvalidArgument: unknown dtype 'flaot' (did you mean 'float'?) Available: bool, ...
+    >>> parse_dtype("ULabel", registries=["ULabel"])
+    Traceback (most recent call last):
+    ...
+    duckfeat.errors.InvalidArgument: unknown dtype 'ULabel' (did you mean 'cat[ULabel]'?) Available: bool, ...
     """
     if isinstance(spec, Dtype):
         return spec
+    if (of_frame := frame_dtype(spec)) is not None:
+        return _text(of_frame)
     if isinstance(spec, GenericAlias) or get_origin(spec) is list:
         return _generic(spec)
     if isinstance(spec, type):
         return _python_type(spec)
     if isinstance(spec, str):
-        return _text(spec.strip())
+        return _text(spec.strip(), registries)
     raise InvalidArgument(f"a dtype is a type, a text or a registry, not {spec!r}", value=spec)
 
 
@@ -464,30 +473,38 @@ def _python_type(spec: type) -> Dtype:
         return Dtype(DTYPES["cat"], registry=spec.__registry__)
     if issubclass(spec, PathLike):
         return Dtype(DTYPES["path"])
-    raise InvalidArgument(f"no dtype for {spec.__name__};{hint(spec.__name__, DTYPES)}", value=spec)
+    raise InvalidArgument(f"no dtype for {spec.__name__}{hint(spec.__name__, DTYPES)}", value=spec)
 
 
-def _text(spec: str) -> Dtype:
+def _text(spec: str, registries: Iterable[str] = ()) -> Dtype:
     spec = _ALIASES.get(spec, spec)
     if match := _CAT.fullmatch(spec):
         registry = match["registry"].rpartition(".")[2]
         return Dtype(DTYPES["cat"], registry=registry, registry_type=match["type"])
     if match := _LIST.fullmatch(spec):
-        return Dtype(DTYPES["list"], item=_checked_item(_text(match["item"].strip())))
+        return Dtype(DTYPES["list"], item=_checked_item(_text(match["item"].strip(), registries)))
     if spec == "cat":
         raise InvalidArgument("a cat dtype names its registry: 'cat[ULabel]'", value=spec)
     if spec not in DTYPES:
-        raise InvalidArgument(
-            f"unknown dtype {spec!r}{hint(spec, [*DTYPES, 'list[T]', 'cat[Registry]'])}",
-            value=spec,
-            available=sorted(DTYPES),
-        )
+        told = hint(spec, [*DTYPES, "list[T]", "cat[Registry]"], _category_of(spec, registries))
+        raise InvalidArgument(f"unknown dtype {spec!r}{told}", value=spec, available=sorted(DTYPES))
     return Dtype(DTYPES[spec])
+
+
+def _category_of(spec: str, registries: Iterable[str]) -> str | None:
+    """Return the category that the name of a registry, typing errors and all, may have meant."""
+    names = list(registries)
+    same = [name for name in names if name.casefold() == spec.casefold()]
+    near = same or suggestions(spec, [*DTYPES, *names], limit=1)
+    return f"cat[{near[0]}]" if near and near[0] in names else None
 
 
 def _checked_item(item: Dtype) -> Dtype:
     if item.base.name not in _SCALARS | {"dict"}:
-        raise InvalidArgument(f"a list holds scalars or dicts, not {item.name}", value=item.name)
+        raise InvalidArgument(
+            f"a list holds scalars or dicts, not {item.name}; a feature with multiple=True has several values",
+            value=item.name,
+        )
     return item
 
 

@@ -9,7 +9,7 @@ from duckfeat.model.dtypes import Dtype
 
 @dataclass(frozen=True, slots=True)
 class FeatureInfo:
-    """A registered feature as plain data."""
+    """A registered feature as plain data; `type` is the name of the group it is in."""
 
     id: int
     uid: str
@@ -18,3 +18,4 @@ class FeatureInfo:
     multiple: bool = False
     coerce: bool = False
     type_id: int | None = None
+    type: str | None = None

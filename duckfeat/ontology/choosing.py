@@ -24,6 +24,7 @@ def choose(session: Session, entity: str, source: Any, version: str | None, orga
     if getattr(type(source), "__registry__", None) == "Source":
         if source.entity != entity:
             raise InvalidArgument(f"{source} is a source of {source.entity} terms, not of {entity}", source=source)
+        session.check_mine(source)
         found: Source = source
         return found
     registry: type[Source] = session.registries["Source"]

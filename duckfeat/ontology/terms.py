@@ -474,7 +474,10 @@ def organism_name(session: Session, organism: Any) -> str | None:
 def organism_record(session: Session, organism: Any) -> Any:
     """Return the organism of a name: the saved one, or an unsaved one that is well known; None for None."""
     registry = session.registries["Organism"]
-    if organism is None or getattr(type(organism), "__registry__", None) == "Organism":
+    if organism is None:
+        return None
+    if getattr(type(organism), "__registry__", None) == "Organism":
+        session.check_mine(organism)
         return organism
     if not isinstance(organism, str):
         raise InvalidArgument(f"an organism is a name or an Organism record, not {organism!r}", value=organism)

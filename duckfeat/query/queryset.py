@@ -64,13 +64,19 @@ class QuerySet(Generic[R]):
 
     # --- narrowing -------------------------------------------------------------------------------
 
-    def filter(self, *queries: Condition, **lookups: Any) -> QuerySet[R]:
+    def filter(self, *queries: Condition, branch: Any = ..., **lookups: Any) -> QuerySet[R]:
         """Return the records that fulfil all conditions as well.
+
+        Naming a `branch`, `id`, `uid` or `hash` lifts the limit to the current branch and main; `branch=None` means
+        all branches.
 
         Raises `FieldError` for an unknown field, relation, feature or lookup, `InvalidArgument` for an operand
         that cannot be compared.
         """
-        return self._narrowed(Q(*queries, **lookups))
+        if branch is None:
+            return self._with(self._query.everywhere())._narrowed(Q(*queries, **lookups))
+        place = {} if branch is ... else {"branch": branch}
+        return self._narrowed(Q(*queries, **place, **lookups))
 
     def exclude(self, *queries: Condition, **lookups: Any) -> QuerySet[R]:
         """Return the records that do not fulfil the conditions together; a missing value fulfils none."""
@@ -276,6 +282,8 @@ class QuerySet(Generic[R]):
     def __contains__(self, record: object) -> bool:
         id_ = getattr(record, "id", None)
         if getattr(type(record), "__registry__", None) != self._query.table.name or id_ is None:
+            return False
+        if not self._session.owns(record):
             return False
         if self._query.sliced:
             return any(other.id == id_ for other in self._fetch())

@@ -10,7 +10,8 @@ from typing import Any
 
 from duckfeat.compile.scope import Context
 from duckfeat.engine.base import Engine
-from duckfeat.errors import FieldError, InstanceNotFound, hint
+from duckfeat.engine.opening import MEMORY
+from duckfeat.errors import FieldError, InstanceNotFound, InvalidArgument, hint
 from duckfeat.model.dtypes import parse_dtype
 from duckfeat.model.feature_info import FeatureInfo
 from duckfeat.model.tables import Catalog
@@ -25,8 +26,8 @@ class _Features:
     def __init__(self, rows: Iterable[Sequence[Any]]) -> None:
         self.by_id: dict[int, FeatureInfo] = {}
         self.by_name: dict[str, list[FeatureInfo]] = {}
-        for id_, uid, name, dtype, multiple, coerce, type_id in rows:
-            info = FeatureInfo(id_, uid, name, parse_dtype(dtype), multiple, coerce, type_id)
+        for id_, uid, name, dtype, *others in rows:
+            info = FeatureInfo(id_, uid, name, parse_dtype(dtype), *others)
             self.by_id[id_] = info
             self.by_name.setdefault(name, []).append(info)
         self.by_uid = {info.uid: info for info in self.by_id.values()}
@@ -36,10 +37,12 @@ class FeatureIndex:
     """The registered features of a store, read with one statement and again after features were written.
 
     What a transaction has written to features is seen by its own thread at once, by others when it has ended.
+    `check_mine` refuses a record of another store.
     """
 
-    def __init__(self, engine: Engine) -> None:
+    def __init__(self, engine: Engine, check_mine: Callable[[Any], None]) -> None:
         self._engine = engine
+        self._check_mine = check_mine
         self._committed: _Features | None = None
         self._own: _Features | None = None
         self._changed = False
@@ -101,20 +104,32 @@ class FeatureIndex:
     def find(self, key: object) -> FeatureInfo | None:
         """Return the feature that a name, a uid or a Feature object means; None if there is none.
 
-        Raises `FieldError` when two features have the name.
+        Raises `FieldError` when two features have the name, `InvalidArgument` for a feature of another store.
         """
         loaded = self._load()
         if isinstance(key, str):
             named = loaded.by_name.get(key, [])
             if len(named) > 1:
-                uids = ", ".join(info.uid for info in named)
-                raise FieldError(
-                    f"{len(named)} features are called {key!r}; tell them apart by uid ({uids}) or use the object",
-                    name=key,
-                    available=[info.uid for info in named],
-                )
+                raise _ambiguous(key, named)
             return named[0] if named else loaded.by_uid.get(key)
-        return loaded.by_uid.get(getattr(key, "uid", "")) if getattr(key, "__registry__", "") == "Feature" else None
+        if getattr(type(key), "__registry__", "") != "Feature":
+            return None
+        feature: Any = key
+        found = loaded.by_uid.get(feature.uid)
+        if found is None:
+            self._check_mine(feature)
+        return found
+
+
+def _ambiguous(name: str, named: Sequence[FeatureInfo]) -> FieldError:
+    """Return the error for a name that several features have, with what tells them apart."""
+    told = " or ".join(f"{info.uid} ({f'of type {info.type!r}' if info.type else 'of no type'})" for info in named)
+    return FieldError(
+        f"{len(named)} features are called {name!r}; tell them apart by uid, {told}, or use the object",
+        name=name,
+        available=[info.uid for info in named],
+        types=[info.type for info in named],
+    )
 
 
 class Session:
@@ -127,7 +142,7 @@ class Session:
     def __init__(self, engine: Engine, catalog: Catalog) -> None:
         self.engine = engine
         self.catalog = catalog
-        self.features = FeatureIndex(engine)
+        self.features = FeatureIndex(engine, self.check_mine)
         self.registries: Mapping[str, Any] = {}
         self.writer: Any = None
         self.search: Any = None
@@ -166,7 +181,25 @@ class Session:
     def context(self) -> Context:
         """Return what a new statement is compiled with: features as they are now, whoever wrote them."""
         self.engine.refresh()
-        return Context(self.catalog, self.features)
+        return Context(self.catalog, self.features, self.check_mine)
+
+    def owns(self, record: Any) -> bool:
+        """Tell whether a record is of this store, be it the same file opened again, or of none yet."""
+        other = record.__dict__.get("_session")
+        return other in (None, self) or (other.engine.url == self.engine.url and self.engine.url != MEMORY)
+
+    def check_mine(self, record: Any) -> None:
+        """Refuse a record of another store with `InvalidArgument`: its ids mean something else here."""
+        if not self.owns(record):
+            place = record.__dict__["_session"].place
+            message = f"{record!r} belongs to another store, {place}; this one is {self.place}"
+            raise InvalidArgument(message, value=record)
+
+    @property
+    def place(self) -> str:
+        """What people call the store: its name, if it has one, and its address."""
+        name = getattr(self.store, "name", None)
+        return f"{name!r} ({self.engine.url})" if name else self.engine.url
 
     def make(self, registry: str, columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> list[Any]:
         """Return the records of a registry that rows of its columns stand for."""

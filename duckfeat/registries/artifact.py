@@ -22,7 +22,8 @@ if TYPE_CHECKING:
 class Artifact(TracksUpdates, rows="artifacts", label="key", uid_length=20):
     r"""A file, a folder or a URI that holds a dataset. It carries features.
 
-    Registering the same content twice gives the first artifact; `skip_hash_lookup=True` makes another. Of an
+    Registering the same content twice gives the first artifact, which takes the key, description, version and
+    number of observations that it lacks from the second; `skip_hash_lookup=True` makes another. Of an
     address elsewhere nothing is read: there the same address gives the first artifact. A new content under a key
     that exists is a new version: `is_latest` moves to it.
 
@@ -34,6 +35,8 @@ class Artifact(TracksUpdates, rows="artifacts", label="key", uid_length=20):
     >>> artifact.suffix, artifact.size, artifact.load().shape
     ('.csv', 18, (1, 2))
     """
+
+    __completed__ = ("key", "description", "version", "n_observations")
 
     key: Field[str | None] = Field("str", "The name within the store, like a relative path.", null=True, search=True)
     description: Field[str | None] = Field("str", "What it holds.", null=True, search=True)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import replace
 from datetime import UTC, datetime
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, ClassVar, Self
@@ -54,6 +53,8 @@ class SQLRecord:
     __session__: ClassVar[Session | None] = None
     __found_by__: ClassVar[tuple[str, ...]] = ()
     """Fields that name a record: saving one whose names exist returns the existing one."""
+    __completed__: ClassVar[tuple[str, ...]] = ()
+    """Fields that an existing record takes from a new one that turns out to be it, where it has none."""
 
     id: Field[Any] = Field("int", "The number of the record in its registry.", settable=False, shown=False)
     uid: Field[str] = Field("str", "The random name of the record, base62.", unique=True)
@@ -95,6 +96,7 @@ class SQLRecord:
         object.__setattr__(self, name, value)
         if (field := _pointing(self.__table__, name)) is not None:
             self.__dict__.pop(field.name, None)
+            self._points(field)
 
     def _unsettable(self, name: str) -> DuckfeatError | None:
         """Return the error for what is no field: setting it would be forgotten at the next `save()`."""
@@ -145,6 +147,11 @@ class SQLRecord:
             raise InvalidArgument(f"{self.__registry__}.{field.name} is a {field.target}, not {value!r}", value=value)
         self.__dict__[field.name] = value
         self.__dict__[field.column] = None if value is None else value.id
+        self._points(field)
+
+    def _points(self, field: ForeignKey[Any]) -> None:
+        """Note that a field was made to point at a record, which `save()` looks at."""
+        self.__dict__["_pointed"] = (*self.__dict__.get("_pointed", ()), field.name)
 
     def _manager(self, relation: Relation) -> Manager[Any]:
         if self.id is None:
@@ -310,12 +317,7 @@ class SQLRecord:
         Conditions are `Q` objects, feature predicates, and lookups by keyword. The current branch and main are
         searched; naming a `branch`, `id`, `uid` or `hash` lifts that, and `branch=None` means all branches.
         """
-        found = cls._queryset()
-        if branch is None:
-            found = found._with(replace(found._query, branches=None))
-        elif branch is not ...:
-            lookups["branch__name" if isinstance(branch, str) else "branch"] = branch
-        return found.filter(*queries, **lookups)
+        return cls._queryset().filter(*queries, branch=branch, **lookups)
 
     @classmethod
     def exclude(cls, *queries: Condition, **lookups: Any) -> QuerySet[Self]:

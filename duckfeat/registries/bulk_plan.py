@@ -81,6 +81,8 @@ def checked_options(session: Session, **given: Any) -> Options:
     run = given["run"]
     if run is not None and (getattr(type(run), "__registry__", "") != "Run" or run.id is None):
         raise InvalidArgument(f"run is a saved Run, not {run!r}", run=run)
+    if run is not None:
+        session.check_mine(run)
     table, create = session.catalog[registry], given["create"]
     return Options(
         table=table,

@@ -56,7 +56,7 @@ def _ids_by_name(session: Session, info: FeatureInfo, names: Sequence[str]) -> d
 def _one(session: Session, info: FeatureInfo, table: Table, value: Any, by_name: dict[str, int]) -> int:
     registry = getattr(type(value), "__registry__", None)
     if registry == table.name:
-        session.writer.check_mine(value)
+        session.check_mine(value)
         if value.id is None:
             session.writer.save([value])
         return int(value.id)

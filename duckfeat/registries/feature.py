@@ -57,7 +57,8 @@ class Feature(Comparable, TracksUpdates, rows="features", uid_length=12):
     def __init__(self, name: str | None = None, dtype: Any = None, **values: Any) -> None:
         super().__init__(**values if name is None else {"name": name, **values})
         if dtype is not None:
-            self.dtype = parse_dtype(dtype).name
+            session = self.__dict__["_session"] or INSTANCES.default
+            self.dtype = parse_dtype(dtype, session.catalog if session else ()).name
         elif not self.is_type:
             raise InvalidArgument(f"feature {self.name!r} needs a dtype, such as dtype=float or dtype='cat[ULabel]'")
 

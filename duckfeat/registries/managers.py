@@ -26,18 +26,23 @@ class Manager(QuerySet[R]):
     def _with(self, query: Query) -> QuerySet[R]:
         return QuerySet(self._session, query)
 
-    def _given(self, records: Iterable[Any]) -> list[Any]:
+    def _checked(self, records: Iterable[Any]) -> list[Any]:
+        """Return records that may be given in several ways as one list, all of the right registry and store."""
         flat = _flat(records)
         for record in flat:
             registry = getattr(type(record), "__registry__", None)
             if registry != self._relation.target:
                 what = f"{self._relation.source}.{self._relation.name}"
                 raise InvalidArgument(f"{what} holds {self._relation.target} records, not {record!r}", value=record)
-            self._session.writer.check_mine(record)
-        unsaved = [record for record in flat if record.id is None]
+            self._session.check_mine(record)
+        return flat
+
+    def _saved(self, records: Iterable[Any]) -> list[Any]:
+        listed = self._checked(records)
+        unsaved = [record for record in listed if record.id is None]
         if unsaved:
             self._session.writer.save(unsaved)
-        return flat
+        return listed
 
     def _others(self, records: Iterable[Any]) -> list[Any]:
         """Return the records to relate, flat. None is above or below itself."""
@@ -48,17 +53,19 @@ class Manager(QuerySet[R]):
         return flat
 
     def add(self, *records: Any) -> None:
-        """Relate records; those related already stay so. Unsaved ones are saved."""
-        self._session.writer.relate(self._relation, self._record, self._given(self._others(records)), [])
+        """Relate records; those related already stay so. Unsaved ones are saved. All or nothing."""
+        with self._session.engine.transaction():
+            self._session.writer.relate(self._relation, self._record, self._saved(self._others(records)), [])
 
     def remove(self, *records: Any) -> None:
         """End the relation to records; what is not related is passed over."""
-        self._session.writer.relate(self._relation, self._record, [], self._given(records))
+        related = [record for record in self._checked(records) if record.id is not None]
+        self._session.writer.relate(self._relation, self._record, [], related)
 
     def set(self, records: Iterable[Any]) -> None:
         """Make these the related records, and no others."""
         with self._session.engine.transaction():
-            wanted = self._given(self._others(several(records, "related records")))
+            wanted = self._saved(self._others(several(records, "related records")))
             ids = {record.id for record in wanted}
             gone = [record for record in self.all() if record.id not in ids]  # type: ignore[attr-defined]  # a record
             self._session.writer.relate(self._relation, self._record, wanted, gone)

@@ -18,7 +18,7 @@ from duckfeat.model.statement import Statement
 from duckfeat.model.tables import ENTITIES, Table
 from duckfeat.model.uids import random_uid
 from duckfeat.query.session import Session
-from duckfeat.registries import deleting
+from duckfeat.registries import deleting, pointing
 from duckfeat.registries.annotations import Annotations, new_change
 from duckfeat.registries.features import write_values
 from duckfeat.registries.known_values import KnownValues
@@ -72,9 +72,10 @@ class Writer:
     def _save_group(self, records: Sequence[Any]) -> None:
         for record in records:
             self._engine.on_rollback(putting_back(record))
-            self.check_mine(record)
+            self._session.check_mine(record)
             record.__dict__["_session"] = self._session
             self._link(record)
+        pointing.check(self._session, records)
         new = [record for record in records if record.id is None]
         self._update_records([record for record in records if record.id is not None])
         if not new:
@@ -84,8 +85,7 @@ class Writer:
         for record in new:
             self._complete(record)
         existing = cls._existing(self._session, new)
-        for position, found in existing.items():
-            self._adopt(new[position], found)
+        self._adopt_all([(new[position], found) for position, found in existing.items()])
         self._insert(cls, [record for position, record in enumerate(new) if position not in existing])
 
     def _complete(self, record: Any) -> None:
@@ -115,10 +115,20 @@ class Writer:
         columns = _columns(table)
         rows = [_row(table, record.__dict__) for record in first]
         self._engine.insert(table.rows, columns, rows)
-        for twin, record in twins:
-            self._adopt(twin, record)
         cls._saved(self._session, first)
+        self._adopt_all(twins)
         self.touched(table, [record.id for record in first])
+
+    def _adopt_all(self, pairs: Sequence[tuple[Any, Any]]) -> None:
+        """Make new records the existing ones, which first take what they lack."""
+        lacking = {existing.id: existing for record, existing in pairs if _takes(existing, record)}
+        if lacking:
+            records = list(lacking.values())
+            self._update_records(records)
+            for fresh in self._session.registries[records[0].__registry__].filter(id__in=list(lacking)):
+                lacking[fresh.id].__dict__.update(fresh.__dict__)
+        for record, existing in pairs:
+            self._adopt(record, existing)
 
     def _adopt(self, record: Any, existing: Any) -> None:
         """Make a new record the existing one; what it says otherwise is not written, and the log tells that."""
@@ -136,21 +146,12 @@ class Writer:
         record.__dict__.clear()
         record.__dict__.update({**existing.__dict__, **kept})
 
-    def check_mine(self, record: Any) -> None:
-        """Refuse a record of another store: its ids mean something else there."""
-        session = record.__dict__.get("_session")
-        if session is not None and not _same_store(session, self._session):
-            raise InvalidArgument(
-                f"{record!r} belongs to another store ({session.engine.url}), this one is {self._engine.url}",
-                value=record,
-            )
-
     def _link(self, record: Any) -> None:
         """Point a record's columns at the records of its fields, which have their ids by now."""
         for field in record.__table__.fields.values():
             other = record.__dict__.get(field.name) if isinstance(field, ForeignKey) else None
             if other is not None:
-                self.check_mine(other)
+                self._session.check_mine(other)
                 record.__dict__[field.column] = other.id
 
     def _check_uids(self, table: Table, records: Sequence[Any]) -> None:
@@ -197,9 +198,7 @@ class Writer:
                 raise FieldError(
                     f"{registry}.{field.name} cannot be set{hint(name, settable)}", name=name, available=settable
                 )
-            if hasattr(type(value), "__registry__"):
-                self.check_mine(value)
-            assigned[field.column] = checked(table, field, getattr(value, "id", value))
+            assigned[field.column] = checked(table, field, pointing.id_of(self._session, table, field, value))
         with self._engine.transaction():
             if not assigned or not ids:
                 return len(ids)
@@ -354,6 +353,8 @@ def checked(table: Table, field: Field[Any], value: Any) -> Any:
     try:
         converted = convert(field.type, value)
     except InvalidArgument as error:
+        if isinstance(field, ForeignKey):
+            raise pointing.no_target(table, field, value) from None
         raise ValidationError(f"{table.name}.{field.name}: {error}", field=field.name, value=value) from None
     if field.type == "int":
         if isinstance(converted, float):
@@ -436,9 +437,12 @@ def _without_twins(cls: Any, records: Sequence[Any]) -> tuple[list[Any], list[tu
     return list(first.values()), twins
 
 
-def _same_store(one: Session, other: Session) -> bool:
-    """Tell whether two sessions are of one store: the same, or of the same file opened again."""
-    return one is other or (one.engine.url == other.engine.url and one.engine.url != ":memory:")
+def _takes(existing: Any, record: Any) -> bool:
+    """Give an existing record what it lacks and a new one says, and tell whether there was anything."""
+    given = {name: record.__dict__[name] for name in record.__completed__ if existing.__dict__[name] is None}
+    taken = {name: value for name, value in given.items() if value is not None}
+    existing.__dict__.update(taken)
+    return bool(taken)
 
 
 def _putter(record: Any, name: str, value: Any) -> Callable[[], None]:

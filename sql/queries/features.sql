@@ -1,8 +1,17 @@
 -- name: infos
-SELECT id, uid, name, dtype, multiple, coerce, type_id
-FROM features
-WHERE branch_id <> -1 AND NOT is_type
-ORDER BY id;
+SELECT
+    f.id,
+    f.uid,
+    f.name,
+    f.dtype,
+    f.multiple,
+    f.coerce,
+    f.type_id,
+    t.name AS type
+FROM features AS f
+LEFT JOIN features AS t ON f.type_id = t.id
+WHERE f.branch_id <> -1 AND NOT f.is_type
+ORDER BY f.id;
 
 -- name: usage
 SELECT count(*)

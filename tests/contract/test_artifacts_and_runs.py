@@ -51,6 +51,23 @@ def test_the_same_content_is_found(store: Store, tmp_path: Path) -> None:
     assert store.Artifact("s3://b/x.csv").save() == store.Artifact("s3://b/x.csv").save()
 
 
+def test_an_artifact_that_is_found_takes_what_it_lacks(store: Store, tmp_path: Path) -> None:
+    path = tmp_path / "a.txt"
+    path.write_text("same")
+    first = store.Artifact(path).save()
+    again = store.Artifact(path, key="a.txt", description="d").save()
+    assert (again, again.key, again.description) == (first, "a.txt", "d")
+    assert first.refresh_from_db().key == "a.txt"
+    other = store.Artifact(path, key="b.txt", version="1").save()
+    assert (other.key, other.version, store.Artifact.get(key="a.txt").version) == ("a.txt", "1", "1")
+    path.write_text("new")
+    newest = store.Artifact(path, key="c.txt").save()
+    path.write_text("old")
+    store.save([store.Artifact(path), store.Artifact(path, key="c.txt")])
+    latest = {artifact.id: artifact.is_latest for artifact in store.Artifact.filter(key="c.txt")}
+    assert latest == {newest.id: False, newest.id + 1: True}
+
+
 def test_a_new_content_under_a_key_is_a_new_version(store: Store, tmp_path: Path) -> None:
     path = tmp_path / "a.txt"
     path.write_text("1")

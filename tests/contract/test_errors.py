@@ -7,6 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple, cast
 
+import polars as pl
 import pytest
 
 import duckfeat as dft
@@ -227,10 +228,11 @@ def test_a_read_only_store_refuses_to_write(store: Store, tmp_path: Path) -> Non
 
 
 def test_records_of_another_store_are_refused(store: Store) -> None:
-    with dft.connect(default=False) as other:
-        foreign = other.ULabel(name="a").save()
-        store.Feature(name="label", dtype="cat[ULabel]").save()
-        mine = store.Record(name="r").save()
+    with dft.connect(name="account/other", default=False) as other:
+        foreign, feature = other.ULabel(name="a").save(), other.Feature(name="label", dtype="cat[ULabel]").save()
+        store.save([store.ULabel(name="a"), store.Feature(name="label", dtype="cat[ULabel]")])
+        mine = store.Record(name="r", features={"label": "a"}).save()
+        assert (foreign.id, foreign in store.ULabel.all(), foreign in other.ULabel.all()) == (1, False, True)
         before = row_counts(store)
         for call in (
             lambda: store.save(foreign),
@@ -238,7 +240,18 @@ def test_records_of_another_store_are_refused(store: Store) -> None:
             lambda: store.Record(name="c", features={"label": foreign}).save(),
             lambda: store.switch(other.Branch.get(name="main")),
             lambda: store.ULabel(name="b", type=foreign).save(),
+            lambda: store.ULabel.all().update(type=foreign),
+            lambda: store.Record.filter(ulabels=foreign),
+            lambda: store.Record.filter(ulabels__in=[foreign]),
+            lambda: store.Record.filter(label=foreign),
+            lambda: store.Record.exclude(created_by=other.user),
+            lambda: store.Record.filter(store.Feature.get(name="label") == foreign),
+            lambda: store.Record.filter(feature.is_null()),
+            lambda: store.Record.all().order_by(feature),
+            lambda: store.Record.pl(features=[feature]),
+            lambda: mine.features.add_values({feature: "a"}),
+            lambda: store.annotate(pl.DataFrame({"name": ["r"]}), key="name", run=other.Run().save()),
         ):
-            with pytest.raises(errors.InvalidArgument, match="belongs to another store"):
+            with pytest.raises(errors.InvalidArgument, match=r"belongs to another store, 'account/other' \(:memory:\)"):
                 call()
         assert row_counts(store) == before

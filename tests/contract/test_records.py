@@ -299,6 +299,7 @@ def test_managers_on_both_sides(store: Store) -> None:
     assert fresh.parents.one() == old
     sample.ulabels.add(store.ULabel(name="made on the way"))
     assert sample.ulabels.one().id == 4
+    sample.ulabels.remove(store.ULabel(name="never saved"))
     before = row_counts(store)
     with pytest.raises(InvalidArgument, match=r"Record\.ulabels holds ULabel records"):
         sample.ulabels.add(sample)
@@ -378,7 +379,7 @@ def test_views_show_the_newest_and_dtypes(store: Store) -> None:
 
 
 def test_what_is_no_field_cannot_be_set(store: Store) -> None:
-    sample = store.Record(name="s").save()
+    sample = store.Record(name="s", uid="a" * 16).save()
     for name, value, says in (
         ("nmae", "x", r"no attribute 'nmae' \(did you mean 'name'\?\)"),
         ("ulabels", [], r"changed by record\.ulabels\.add"),

@@ -105,6 +105,11 @@ def test_branches_apart(store: Store) -> None:
     assert store.Record.filter(branch__name="draft").one() == on_draft
     assert store.Record.filter(uid=on_draft.uid).one() == on_draft
     assert store.Record.filter(id=on_draft.id).one() == on_draft
+    everything = store.Record.all()
+    assert everything.filter(branch="draft").one() == store.Record.get(branch="draft") == on_draft
+    assert store.Record.filter(dft.Q(branch="draft") | dft.Q(name="main one")).count() == 2
+    assert everything.filter(branch=None).count() == store.Record.exclude(branch="trash").count() == 2
+    assert store.Record.get(name="draft one", branch=None) == on_draft
     on_draft.branch = store.Branch.get(name="main")
     on_draft.save()
     assert store.Record.count() == 2

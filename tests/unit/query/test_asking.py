@@ -178,7 +178,9 @@ def test_two_features_of_one_name_are_told_apart(store: Store) -> None:
     store.Record(name="b", features={made[1]: 1.0}).save()
     with pytest.raises(FieldError, match="tell them apart by uid") as caught:
         store.Record.filter(mass=1.0)
-    assert all(feature.uid in str(caught.value) for feature in made)
+    told = [f"{feature.uid} (of type {name!r})" for feature, name in zip(made, ("Wet", "Dry"), strict=True)]
+    assert " or ".join(told) in str(caught.value)
+    assert (caught.value.available, caught.value.types) == ([feature.uid for feature in made], ["Wet", "Dry"])
     assert store.Record.filter(made[0] == 1.0).to_list("name") == ["a"]
     assert store.Record.filter(**{made[1].uid: 1.0}).to_list("name") == ["b"]
 
