@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 COMPRESSIONS = (".gz", ".zst", ".xz", ".bz2")
+ARCHIVES = (".tar", ".tgz", ".zip")
 
 
 def suffix_of(path: Path) -> str:
@@ -25,3 +26,12 @@ def stem_of(path: Path) -> str:
     """
     plain = path.with_suffix("") if path.suffix.casefold() in COMPRESSIONS else path
     return plain.stem
+
+
+def is_archive(path: Path) -> bool:
+    """Tell whether a file holds several.
+
+    >>> is_archive(Path("taxdmp.zip")), is_archive(Path("taxdump.tar.gz")), is_archive(Path("genes.csv.gz"))
+    (True, True, False)
+    """
+    return suffix_of(path) in ARCHIVES

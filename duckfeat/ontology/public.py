@@ -81,9 +81,14 @@ class Terms:
     def nearest(self, value: str) -> str | None:
         """Return the name of the term that a text most likely means, or None."""
         if value.strip().casefold() in self.spellings:
-            return str(self.frame[self.label][self.spellings[value.strip().casefold()]])
+            return self._name(self.spellings[value.strip().casefold()])
         found, _ = self.search(value, (self.label, "synonyms"), 1, case_sensitive=False)
-        return str(self.frame[self.label][found[0]]) if found else None
+        return self._name(found[0]) if found else None
+
+    def _name(self, position: int) -> str | None:
+        """Return the name of a term, or its id where it has none."""
+        name: str | None = self.frame[self.label][position] or self.frame[self.identifier][position]
+        return name
 
 
 class PublicOntology:
@@ -228,7 +233,7 @@ class PublicOntology:
         result = []
         for value in listed:
             place = spellings.get(value.strip().casefold()) if isinstance(value, str) and value not in known else None
-            result.append(value if place is None else names[place])
+            result.append(value if place is None else names[place] or value)
         return result[0] if single else result
 
     def _check(self, name: str) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,7 +12,7 @@ from duckfeat.model.fields import ForeignKey
 from duckfeat.model.kinds import KINDS
 from duckfeat.model.tables import Table
 from duckfeat.ontology import obo, packaged, tables, taxonomy
-from duckfeat.ontology.formats import suffix_of
+from duckfeat.ontology.formats import is_archive, suffix_of
 
 if TYPE_CHECKING:
     import polars as pl
@@ -27,14 +27,19 @@ def content_fields(table: Table) -> dict[str, str]:
     }
 
 
-def read(source: Any, table: Table, engine: Engine, organism: str | None) -> Iterator[pl.DataFrame]:
+def read(
+    source: Any, table: Table, identifiers: Sequence[str], engine: Engine, organism: str | None
+) -> Iterator[pl.DataFrame]:
     """Yield the terms of a source in batches: every content field of the registry, and `parents`, a list of ids.
+
+    `identifiers` are the fields that hold the id of a term; where a term needs no name, a table of ids will do.
 
     Raises `MissingFile` for a file that is gone, `InvalidArgument` for one that cannot be read, `MissingExtra`
     for a library that is needed.
     """
     fields = content_fields(table)
-    for frame in _frames(source, table, engine, organism, fields):
+    telling = (table.label, *identifiers) if table.field(table.label).null else (table.label,)
+    for frame in _frames(source, table, engine, organism, fields, telling):
         yield _completed(frame, fields)
 
 
@@ -66,7 +71,12 @@ def folded(frame: pl.DataFrame, identifier: str) -> pl.DataFrame:
 
 
 def _frames(
-    source: Any, table: Table, engine: Engine, organism: str | None, fields: Mapping[str, str]
+    source: Any,
+    table: Table,
+    engine: Engine,
+    organism: str | None,
+    fields: Mapping[str, str],
+    telling: Sequence[str],
 ) -> Iterator[pl.DataFrame]:
     if source.url == packaged.BUILTIN:
         return packaged.read_builtin()
@@ -75,13 +85,13 @@ def _frames(
     path, settings = Path(source.url), source.settings
     if not path.exists():
         raise MissingFile(f"the file of source {source} is gone: {path}", path=str(path))
-    if path.is_dir() or path.name in taxonomy.FILES or ".tar" in path.suffixes or path.suffix == ".tgz":
+    if path.is_dir() or path.name in taxonomy.FILES or is_archive(path):
         return taxonomy.read_taxonomy(path, engine)
     suffix = suffix_of(path)
     if suffix in obo.SUFFIXES:
         return obo.read_obo(path, settings.get("prefix"))
     if suffix in tables.SUFFIXES:
-        return tables.read_table(path, list(fields), table.label, settings.get("columns") or {})
+        return tables.read_table(path, list(fields), telling, settings.get("columns") or {})
     known = ", ".join((*tables.SUFFIXES, *obo.SUFFIXES))
     raise InvalidArgument(f"{path.name}: no format of sources is called {suffix!r}; there are: {known}", path=str(path))
 

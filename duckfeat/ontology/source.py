@@ -75,11 +75,11 @@ class Source(TracksUpdates, rows="sources", uid_length=8):
         """Save a file as a source of terms and return it.
 
         `entity` is the registry ("gene", "CellType", `dft.Gene`). The file is an OBO or OWL file, a table (CSV, TSV,
-        Parquet; also compressed), or the NCBI taxonomy (a folder or archive with `names.dmp` and `nodes.dmp`).
+        Parquet; also compressed), or the NCBI taxonomy (a folder, tar or zip with `names.dmp` and `nodes.dmp`).
         `columns` maps fields to the names or positions of a table's columns; without it they are recognised by their
-        names or, in a table without a header, by what they hold. `prefix` keeps the terms of an OBO or OWL file
-        whose ids begin so; by default those of the ontology itself. Adding a source of the same name, version
-        and organism again changes that one.
+        names or, in a table without a header, by what they hold; genes may have ids only. `prefix` keeps the terms of
+        an OBO or OWL file whose ids begin so; by default those of the ontology itself. Adding a source of the same
+        name, version and organism again changes that one.
 
         Raises `InvalidArgument` for an unknown entity or organism, `MissingFile` for a path that does not exist.
         """

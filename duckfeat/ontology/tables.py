@@ -50,30 +50,39 @@ _HOLDS: Mapping[str, re.Pattern[str]] = {
 
 
 def read_table(
-    path: Path, fields: Sequence[str], label: str, columns: Mapping[str, str | int]
+    path: Path, fields: Sequence[str], telling: Sequence[str], columns: Mapping[str, str | int]
 ) -> Iterator[pl.DataFrame]:
     """Yield the rows of a table in batches, columns called as the fields are; `parents` is a list.
 
-    Raises `InvalidArgument` for a column that is not there, where no column holds the field `label`, and for a file
+    `telling` are the fields of which one has to be there, the name first: in place of it an id will do, where no
+    other column might hold the name.
+
+    Raises `InvalidArgument` for a column that is not there, where no column tells the terms apart, and for a file
     that is no table.
     """
     import polars
 
     try:
-        yield from _rows(path, fields, label, columns)
+        yield from _rows(path, fields, telling, columns)
     except (polars.exceptions.PolarsError, OSError, UnicodeDecodeError) as error:
         reason = str(error).strip().splitlines()[0]
         raise InvalidArgument(f"{path.name} cannot be read as a table: {reason}", path=str(path)) from error
 
 
-def _rows(path: Path, fields: Sequence[str], label: str, columns: Mapping[str, str | int]) -> Iterator[pl.DataFrame]:
+def _rows(
+    path: Path, fields: Sequence[str], telling: Sequence[str], columns: Mapping[str, str | int]
+) -> Iterator[pl.DataFrame]:
     frame = _scan(path, [*fields, "parents"], columns)
+    label = telling[0]
     named = _named(frame, columns) if columns else _recognised(frame, [*fields, "parents"], label)
-    if label not in named:
+    by_id = any(field in named for field in telling) and (columns or not _unnamed(frame, named))
+    if label not in named and not by_id:
         there = ", ".join(frame.collect_schema().names())
+        ids = {field: column for field, column in named.items() if field in telling}
+        without = f"For terms without one: columns={ids}. " if ids else ""
         raise InvalidArgument(
             f"{path.name}: no column is seen to hold {label!r}; say which: columns={{{label!r}: ...}}. "
-            f"There are: {there}.",
+            f"{without}There are: {there}.",
             path=str(path),
         )
     chosen = frame.select([_cleaned(frame, field, column) for field, column in named.items()])
@@ -166,9 +175,15 @@ def _by_content(frame: pl.LazyFrame, fields: Sequence[str], label: str) -> dict[
         holding = [name for name in free if _share(sample[name].to_list(), pattern) >= _MOST]
         if holding:
             found[field] = holding[0]
-    rest = [name for name in sample.columns if name not in found.values() and _is_text(sample[name].to_list())]
+    rest = _unnamed(frame, found)
     # Without any id nothing tells that this is a table of such terms at all.
     return {**found, label: rest[0]} if rest and found else found
+
+
+def _unnamed(frame: pl.LazyFrame, found: Mapping[str, str]) -> list[str]:
+    """Return the columns of text that are no field's."""
+    sample = frame.head(_SAMPLE).collect()
+    return [name for name in sample.columns if name not in found.values() and _is_text(sample[name].to_list())]
 
 
 def _is_text(cells: Sequence[Any]) -> bool:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import tarfile
-from collections.abc import Iterator
+import zlib
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
+from zipfile import BadZipFile, ZipFile, is_zipfile
 
 from duckfeat.engine.base import Engine
 from duckfeat.engine.resources import statement
@@ -45,17 +47,27 @@ def _folder(path: Path) -> Iterator[Path]:
             raise InvalidArgument(f"{folder} holds no {' and no '.join(missing)}", path=str(path))
         yield folder
         return
-    with TemporaryDirectory() as unpacked, _opened(path) as archive:
-        held = [name for name in FILES if name in archive.getnames()]
-        if len(held) < len(FILES):
-            raise InvalidArgument(f"{path.name} does not hold {' and '.join(FILES)}", path=str(path))
-        for name in held:
-            archive.extract(name, unpacked, filter="data")
+    with TemporaryDirectory() as unpacked:
+        _unpack(path, unpacked)
         yield Path(unpacked)
 
 
-def _opened(path: Path) -> tarfile.TarFile:
+def _unpack(path: Path, folder: str) -> None:
+    """Unpack the two files of a zip or tar archive into a folder."""
     try:
-        return tarfile.open(path)
-    except (tarfile.TarError, EOFError, OSError) as error:
+        if is_zipfile(path):
+            with ZipFile(path) as zipped:
+                for name in _members(path, zipped.namelist()):
+                    zipped.extract(name, folder)
+            return
+        with tarfile.open(path) as archive:
+            for name in _members(path, archive.getnames()):
+                archive.extract(name, folder, filter="data")
+    except (tarfile.TarError, BadZipFile, zlib.error, EOFError, OSError, RuntimeError) as error:
         raise InvalidArgument(f"{path.name} cannot be read as an archive: {error}", path=str(path)) from error
+
+
+def _members(path: Path, names: Sequence[str]) -> Sequence[str]:
+    if not set(FILES) <= set(names):
+        raise InvalidArgument(f"{path.name} does not hold {' and '.join(FILES)}", path=str(path))
+    return FILES

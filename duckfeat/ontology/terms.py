@@ -170,7 +170,7 @@ class Sourced(TracksUpdates):
         stamp = (path.stat().st_mtime_ns, path.stat().st_size) if path.is_file() else None
         key = (cls.__registry__, source.url, source.options, organism, stamp)
         if key not in session.sources:
-            frames = list(read(source, cls.__table__, session.engine, organism))
+            frames = list(read(source, cls.__table__, cls.__identifiers__, session.engine, organism))
             # Every reader yields at least one batch, be it an empty one.
             frame = folded(polars.concat(frames), cls.__identifiers__[0])
             session.sources[key] = Terms(frame, cls.__table__.label, cls.__identifiers__[0])
@@ -241,7 +241,7 @@ class Sourced(TracksUpdates):
             organism_id = None
             if "organism" in cls.__table__.fields and (owner := organism_record(session, name)) is not None:
                 organism_id = owner.save().id if owner.id is None else owner.id
-            frames = read(chosen, cls.__table__, session.engine, name)
+            frames = read(chosen, cls.__table__, cls.__identifiers__, session.engine, name)
             run = Import(session, cls.__registry__, cls.__identifiers__, organism_id)
             return run.run(frames, chosen.id, update=True)
 

@@ -6,6 +6,7 @@ import gzip
 import importlib.util
 import sys
 import tarfile
+import zipfile
 from pathlib import Path
 
 import polars as pl
@@ -102,6 +103,55 @@ def test_rows_of_one_id_are_one_term(store: Store, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
+    ("name", "text", "field"),
+    [
+        ("ids.csv", "gene_id\nENSG00000000003\nENSG00000000005\n", "ensembl_gene_id"),
+        ("untitled.csv", "ENSG00000000003\nENSG00000000005\n", "ensembl_gene_id"),
+        ("typed.tsv", "gene_id\tgene_type\tlength\nENSG00000000003\tlncRNA\t17\n", "ensembl_gene_id"),
+        ("loci.csv", "locus_tag,synonyms\nYAL001C,TFC3\nYAL002W,VPS8\n", "stable_id"),
+    ],
+)
+def test_genes_may_have_ids_only(store: Store, tmp_path: Path, name: str, text: str, field: str) -> None:
+    path = tmp_path / name
+    path.write_text(text)
+    dft.Source.add("gene", organism="human", path=path)
+    public = store.Gene.public()
+    known = public.pl()[field].to_list()
+    assert known[0] in text
+    assert None not in known
+    assert public.pl()["symbol"].is_null().all()
+    report = dft.Gene.import_source()
+    assert (report.new, dft.Gene.import_source().new) == (len(known), 0)
+    assert store.Gene.all().order_by("id").to_list(field) == known
+    assert store.Gene.lookup(field, return_field="symbol").dict()[known[0]] is None
+    assert store.check().ok
+
+
+def test_an_id_stands_for_the_name_that_a_gene_lacks(store: Store, tmp_path: Path) -> None:
+    path = tmp_path / "ids.csv"
+    path.write_text("gene_id,synonyms\nENSG00000000003,\nENSG00000000005,tenomodulin\n")
+    dft.Source.add("gene", organism="human", path=path)
+    public = store.Gene.public()
+    assert public.nearest("tenomodulim") == public.nearest("ensg00000000005") == "ENSG00000000005"
+    assert public.standardize(["tenomodulin", "ensg00000000003"]) == ["tenomodulin", "ensg00000000003"]
+    with pytest.raises(DoesNotExist, match="did you mean 'ENSG00000000005'"):
+        public.get(symbol="tenomodulim")
+
+
+def test_ids_do_not_do_where_another_column_may_hold_the_names(store: Store, tmp_path: Path) -> None:
+    path = tmp_path / "odd.csv"
+    path.write_text("gene_id,called\nENSG00000000003,TSPAN6\n")
+    source = dft.Source.add("gene", organism="human", path=path)
+    with pytest.raises(InvalidArgument, match=r"'symbol'.* without one: columns={'ensembl_gene_id': 'gene_id'}"):
+        store.Gene.public(source)
+    dft.Source.add("gene", organism="human", path=path, columns={"ensembl_gene_id": "gene_id"})
+    assert store.Gene.public().pl().select("symbol", "ensembl_gene_id").rows() == [(None, "ENSG00000000003")]
+    dft.Source.add("tissue", path=path, columns={"ontology_id": "gene_id"})
+    with pytest.raises(InvalidArgument, match="to hold 'name'"):
+        store.Tissue.public()
+
+
+@pytest.mark.parametrize(
     ("name", "content"),
     [
         ("empty.csv", b""),
@@ -123,12 +173,28 @@ def test_a_file_that_is_no_source_is_refused(store: Store, tmp_path: Path, name:
     assert store.Gene.count() == 0
 
 
-def test_an_archive_that_is_none(store: Store, tmp_path: Path) -> None:
-    path = tmp_path / "taxdump.tar.gz"
+@pytest.mark.parametrize("name", ["taxdump.tar.gz", "taxdump.zip", "taxdump.tgz"])
+def test_an_archive_that_is_none(store: Store, tmp_path: Path, name: str) -> None:
+    path = tmp_path / name
     path.write_bytes(b"no archive")
-    dft.Source.add("organism", path=path)
+    dft.Source.add("organism", path=path, name="taxdump")
     with pytest.raises(InvalidArgument, match="cannot be read as an archive"):
         store.Organism.import_source("taxdump")
+
+
+@pytest.mark.parametrize("name", ["cut.tar.gz", "cut.zip"])
+def test_an_archive_that_is_cut_or_damaged(store: Store, tmp_path: Path, name: str) -> None:
+    whole = packed(taxonomy(tmp_path), name)
+    content = bytearray(whole.read_bytes())
+    if name.endswith("zip"):
+        content[len(NAMES) // 8] ^= 0xFF  # within what is packed: the list at the end is whole
+    else:
+        del content[-40:]
+    whole.write_bytes(content)
+    dft.Source.add("organism", path=whole, name="taxa")
+    with pytest.raises(InvalidArgument, match=f"{name} cannot be read as an archive"):
+        store.Organism.import_source("taxa")
+    assert dft.Organism.count() == 0
 
 
 def test_columns_may_be_said(store: Store, tmp_path: Path) -> None:
@@ -212,6 +278,20 @@ def taxonomy(folder: Path) -> Path:
     return folder
 
 
+def packed(folder: Path, name: str, files: tuple[str, ...] = ("names.dmp", "nodes.dmp")) -> Path:
+    """Pack the files of a folder into an archive beside them."""
+    archive = folder / name
+    if name.endswith(".zip"):
+        with zipfile.ZipFile(archive, "w", zipfile.ZIP_DEFLATED) as zipped:
+            for file in files:
+                zipped.write(folder / file, file)
+        return archive
+    with tarfile.open(archive, "w:gz") as tarred:
+        for file in files:
+            tarred.add(folder / file, file)
+    return archive
+
+
 def check_taxa(store: Store) -> None:
     human = store.Organism.get(ontology_id="NCBITaxon:9606")
     assert human.name == human.scientific_name == "Homo sapiens"
@@ -222,11 +302,8 @@ def check_taxa(store: Store) -> None:
 
 def test_the_taxonomy_as_a_folder_a_file_of_it_or_an_archive(store: Store, tmp_path: Path) -> None:
     folder = taxonomy(tmp_path)
-    archive = tmp_path / "taxdump.tar.gz"
-    with tarfile.open(archive, "w:gz") as packed:
-        for name in ("names.dmp", "nodes.dmp"):
-            packed.add(folder / name, name)
-    for version, path in enumerate((folder, folder / "names.dmp", archive)):
+    archives = [packed(folder, "taxdump.tar.gz"), packed(folder, "taxdmp.zip")]
+    for version, path in enumerate((folder, folder / "names.dmp", *archives)):
         dft.Source.add("organism", path=path, name="taxa", version=str(version))
         dft.Organism.import_source("taxa", version=str(version))
         check_taxa(store)
@@ -237,12 +314,10 @@ def test_a_taxonomy_that_lacks_a_file(store: Store, tmp_path: Path) -> None:
     dft.Source.add("organism", path=tmp_path, name="taxa")
     with pytest.raises(InvalidArgument, match=r"holds no nodes.dmp"):
         store.Organism.import_source("taxa")
-    archive = tmp_path / "taxa.tar.gz"
-    with tarfile.open(archive, "w:gz") as packed:
-        packed.add(tmp_path / "names.dmp", "names.dmp")
-    dft.Source.add("organism", path=archive, name="packed")
-    with pytest.raises(InvalidArgument, match=r"does not hold names\.dmp and nodes\.dmp"):
-        dft.Organism.import_source("packed")
+    for name in ("taxa.tar.gz", "taxa.zip"):
+        dft.Source.add("organism", path=packed(tmp_path, name, ("names.dmp",)), name=name)
+        with pytest.raises(InvalidArgument, match=r"does not hold names\.dmp and nodes\.dmp"):
+            dft.Organism.import_source(name)
 
 
 def test_well_known_organisms_need_no_source(store: Store) -> None:
