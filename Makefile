@@ -1,4 +1,5 @@
 # Two environments, made on demand and again when pyproject.toml changes: one per supported DuckDB major version.
+# The benchmarks have two more.
 SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
 .DEFAULT_GOAL := help
@@ -14,18 +15,21 @@ FAST_PATHS ?= tests/unit tests/docs duckfeat
 
 VENV := .venv
 VENV15 := .venv-duckdb15
+VENV_BENCH := .venv-bench
+VENV_PEERS := .venv-peers
 RUN := $(VENV)/bin/python -m
 RUN15 := $(VENV15)/bin/python -m
 
 # `[all]` pins DuckDB 1.5, so the environment of 2.0 names the other extras one by one.
 PACKAGES := 'duckdb==2.0.0' --editable '.[pandas,progress,ontologies]' --group dev
 PACKAGES15 := 'duckdb==1.5.5' --editable '.[all]' --group test --group test-lake
+PACKAGES_BENCH := 'duckdb==2.0.0' --editable '.[pandas,progress]' --group bench
 
 # $(1): environment, $(2): what to install. `-qq` leaves errors only.
 define environment
 	@"$(PYTHON)" -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
 		|| { echo 'duckfeat needs Python 3.11 or newer: make PYTHON=/path/to/python3.11' >&2; exit 1; }
-	@echo "Installing $(1) (a minute or so the first time) ..."
+	@echo "Installing $(1) (a minute or more the first time) ..."
 	@"$(PYTHON)" -m venv $(1)
 	@$(1)/bin/python -m pip install -qq --upgrade 'pip>=25.1'
 	@$(1)/bin/python -m pip install -qq $(2)
@@ -41,6 +45,12 @@ $(VENV)/.stamp: pyproject.toml
 
 $(VENV15)/.stamp: pyproject.toml
 	$(call environment,$(VENV15),$(PACKAGES15))
+
+$(VENV_BENCH)/.stamp: pyproject.toml
+	$(call environment,$(VENV_BENCH),$(PACKAGES_BENCH))
+
+$(VENV_PEERS)/.stamp: pyproject.toml
+	$(call environment,$(VENV_PEERS),--group bench-peers)
 
 .PHONY: demo
 demo: $(VENV)/.stamp ## Run the main job on the flights data and print what it did
@@ -88,17 +98,20 @@ docs: $(VENV)/.stamp ## Build the documentation into site/, any warning being an
 wheel: $(VENV)/.stamp ## Build the wheel into dist/
 	$(RUN) hatchling build --target wheel
 
-# What `make bench` hands to benchmarks/bench.py, e.g. BENCH_ARGS="100000 --rounds 5 --readme".
+# What `make bench` hands to benchmarks/bench.py, e.g. BENCH_ARGS="100000 --turns 5 --readme".
 BENCH_ARGS ?=
 
 .PHONY: bench
-bench: $(VENV)/.stamp ## Measure against hand-written SQL: a table, JSON and a plot into benchmarks/results/
-	@$(RUN) pip install -qq --group bench
-	@$(VENV)/bin/python benchmarks/bench.py $(BENCH_ARGS)
+bench: $(VENV_BENCH)/.stamp ## Measure against hand-written SQL: a table, JSON and a plot into benchmarks/results/
+	@$(VENV_BENCH)/bin/python benchmarks/bench.py $(BENCH_ARGS)
 
 .PHONY: bench-large
-bench-large: ## The same, growing to 100 million annotations
+bench-large: ## The same, growing to 100 million annotations, with the peak of memory
 	@$(MAKE) bench BENCH_ARGS="--large $(BENCH_ARGS)"
+
+.PHONY: bench-peers
+bench-peers: $(VENV_BENCH)/.stamp $(VENV_PEERS)/.stamp ## Measure beside LaminDB and MLflow: a table and JSON
+	@$(VENV_BENCH)/bin/python benchmarks/peers.py $(CURDIR)/$(VENV_PEERS)/bin/python
 
 .PHONY: bench-search
 bench-search: $(VENV)/.stamp ## Measure how good and how fast search and lookup are
@@ -107,6 +120,6 @@ bench-search: $(VENV)/.stamp ## Measure how good and how fast search and lookup 
 
 .PHONY: clean
 clean: ## Remove environments, builds and caches
-	rm -rf $(VENV) $(VENV15) dist site htmlcov .coverage .coverage.* .hypothesis \
+	rm -rf $(VENV) $(VENV15) $(VENV_BENCH) $(VENV_PEERS) dist site htmlcov .coverage .coverage.* .hypothesis \
 		.mypy_cache .pytest_cache .ruff_cache .import_linter_cache
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

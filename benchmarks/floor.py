@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from pathlib import Path
 
 import duckdb
@@ -56,9 +55,9 @@ class Floor:
         ):
             self._con.execute(sql)
 
-    def load(self) -> float:
-        """Load values and links and return the seconds it took."""
-        start, base = time.perf_counter(), 0
+    def load(self) -> None:
+        """Load values and links."""
+        base = 0
         self._con.execute("BEGIN")
         for number, (name, kind) in enumerate(self._columns.items()):
             self._con.execute(
@@ -71,7 +70,6 @@ class Floor:
             )
             base = self._con.execute("SELECT max(id) FROM value").fetchall()[0][0]
         self._con.execute("COMMIT")
-        return time.perf_counter() - start
 
     def wide(self) -> pl.DataFrame:
         """Return the wide frame of all entities."""
