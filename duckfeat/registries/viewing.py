@@ -2,42 +2,67 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from duckfeat.errors import InvalidArgument
+from duckfeat.model.dtypes import is_missing
 from duckfeat.query.session import Session
 
 if TYPE_CHECKING:
     import polars as pl
 
 
-_WIDTH = 160
+_WIDTH, _NARROWEST = 160, 60
+"""How wide the text of a frame is where no terminal says it, and at least."""
 _INCLUDED = ("feature__name", "created_by__handle")
 """Related fields that stand for ids nobody remembers, where a registry has them."""
 
 
 @dataclass(frozen=True, slots=True)
 class View:
-    """Titled frames that print one below the other, as text or as HTML."""
+    """Titled frames that print one below the other, as text or as HTML.
+
+    The text is as wide as the terminal: columns for which that is not enough follow below, beside the first one.
+    """
 
     frames: Mapping[str, pl.DataFrame]
 
     def __repr__(self) -> str:
         import polars
 
+        width = max(shutil.get_terminal_size((_WIDTH, 0)).columns, _NARROWEST)
         with polars.Config(
             tbl_cols=-1,
-            tbl_width_chars=_WIDTH,
+            tbl_width_chars=_UNLIMITED,
             tbl_hide_dataframe_shape=True,
             tbl_hide_column_data_types=True,
             fmt_str_lengths=40,
         ):
-            return "\n\n".join(f"{title}\n{frame}" for title, frame in self.frames.items())
+            return "\n\n".join(f"{title}\n{_text(frame, width)}" for title, frame in self.frames.items())
 
     def _repr_html_(self) -> str:
         return "".join(f"<h4>{title}</h4>{frame._repr_html_()}" for title, frame in self.frames.items())
+
+
+_UNLIMITED = 10_000
+
+
+def _text(frame: pl.DataFrame, width: int) -> str:
+    """Return a frame as tables of no more than some width, one below the other."""
+    if frame.width < 2:
+        return str(frame)
+    widths = {name: len(str(frame.select(name)).partition("\n")[0]) - 1 for name in frame.columns}
+    first, *others = frame.columns
+    parts: list[list[str]] = [[first]]
+    for name in others:
+        if len(parts[-1]) > 1 and 1 + sum(widths[each] for each in (*parts[-1], name)) > width:
+            parts.append([first])
+        parts[-1].append(name)
+    return "\n".join(str(frame.select(part)) for part in parts)
 
 
 def overview(session: Session, limit: int) -> View:
@@ -70,15 +95,45 @@ def _telling(frame: pl.DataFrame) -> pl.DataFrame:
 
 def typed_view(session: Session, df: Any) -> View:
     """Return a frame under one more line: the dtype of each column's feature."""
+    frame = _as_polars(df)
+    dtypes: dict[str, set[str]] = {}
+    for info in session.features.all():
+        dtypes.setdefault(info.name, set()).add(info.dtype.name)
+    shown = {name: "\n".join([name, " or ".join(sorted(dtypes.get(name, ())))]).rstrip("\n") for name in frame.columns}
+    if len(set(shown.values())) == len(shown):
+        frame = frame.rename(shown)
+    return View({f"{frame.height:,} rows x {frame.width} columns": frame})
+
+
+def _as_polars(df: Any) -> pl.DataFrame:
     import polars
 
-    try:
-        frame = df if isinstance(df, polars.DataFrame) else polars.DataFrame(df)
-    except (TypeError, ValueError, polars.exceptions.PolarsError):
-        raise InvalidArgument(f"view shows a frame, not {df!r}", value=df) from None
-    dtypes = {}
-    for name in frame.columns:
-        found = session.features.find(name) if name in session.features.names() else None
-        dtypes[name] = found.dtype.name if found else ""
-    shown = frame.rename({name: f"{name}\n{dtype}" if dtype else name for name, dtype in dtypes.items()})
-    return View({f"{frame.height} rows x {frame.width} columns": shown})
+    if isinstance(df, polars.DataFrame):
+        return df
+    if hasattr(df, "iloc") and hasattr(df, "columns"):
+        return _of_pandas(df)
+    if not isinstance(df, str | bytes):
+        with suppress(TypeError, ValueError, OverflowError, polars.exceptions.PolarsError):
+            return polars.DataFrame(df)
+    given = repr(df).partition("\n")[0][:80]
+    raise InvalidArgument(f"view shows a frame, not {given}; .df() and .pl() give one", value=df)
+
+
+def _of_pandas(df: Any) -> pl.DataFrame:
+    """Return a pandas frame column by column; what Polars has no type for is shown as text."""
+    import polars
+
+    columns: dict[str, pl.Series] = {}
+    for position, label in enumerate(df.columns):
+        name, number = str(label), 2
+        while name in columns:
+            name, number = f"{label}_{number}", number + 1
+        values = df.iloc[:, position]
+        try:
+            column = polars.Series(name, values)
+        except (TypeError, ValueError, OverflowError, polars.exceptions.PolarsError):
+            column = None
+        if column is None or column.dtype.is_nested():
+            column = polars.Series(name, [None if is_missing(value) else str(value) for value in values], polars.String)
+        columns[name] = column
+    return polars.DataFrame(list(columns.values()))
