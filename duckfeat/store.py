@@ -620,7 +620,8 @@ class Settings:
     def __repr__(self) -> str:
         if INSTANCES.default is None:
             return "<settings: no store is connected>"
-        return f"<settings: branch={self.branch.name!r}, space={self.space.name!r}>"
+        organism = f", organism={self.organism.name!r}" if self.organism else ""
+        return f"<settings: branch={self.branch.name!r}, space={self.space.name!r}{organism}>"
 
     @property
     def branch(self) -> _Branch:

@@ -15,7 +15,7 @@ from abc import abstractmethod
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import partial
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 
 import duckdb
 
@@ -25,7 +25,7 @@ from duckfeat.engine.failures import no_unicode, translate, translated
 from duckfeat.engine.reading import Known, check_reading, check_select
 from duckfeat.engine.resources import session, statement, writes
 from duckfeat.engine.transactions import Transactions
-from duckfeat.errors import InvalidArgument, StoreClosed
+from duckfeat.errors import InvalidArgument, StoreClosed, hint
 from duckfeat.model.arguments import several, text
 from duckfeat.model.statement import BigList, Statement
 
@@ -45,6 +45,8 @@ class DuckEngine(Transactions):
 
     _transient: tuple[str, ...] = ()
     """Parts of DuckDB's messages for failures that pass: the statement is run again outside a transaction."""
+    options: ClassVar[tuple[str, ...]] = ("read_only",)
+    """What an engine takes beside the settings of DuckDB."""
 
     def __init__(self, url: str, *, read_only: bool = False, **settings: Any) -> None:
         super().__init__()
@@ -59,7 +61,7 @@ class DuckEngine(Transactions):
         self._known: Known | None = None
         self._closed = False
         with translated(url):
-            self._root = duckdb.connect(":memory:", config=_config(settings))
+            self._root = duckdb.connect(":memory:", config=_config(settings, self.options))
             self._local.cursor = self._root
             try:
                 self._attach()
@@ -416,10 +418,13 @@ def _forgotten(cursor: duckdb.DuckDBPyConnection, name: str) -> bool:
     return True
 
 
-def _config(settings: Mapping[str, Any]) -> dict[str, Any]:
-    unknown = set(settings) - set(_SETTINGS)
+def _config(settings: Mapping[str, Any], options: Sequence[str]) -> dict[str, Any]:
+    unknown = sorted(set(settings) - set(_SETTINGS))
     if unknown:
-        raise InvalidArgument(f"unknown setting {min(unknown)!r}; there are: {', '.join(_SETTINGS)}")
+        available = [*options, *_SETTINGS]
+        raise InvalidArgument(
+            f"unknown setting {unknown[0]!r}{hint(unknown[0], available)}", name=unknown[0], available=available
+        )
     for name, value in settings.items():
         if isinstance(value, str) and not value.isprintable():
             raise InvalidArgument(f"{name} cannot be {value!r}", value=value)

@@ -42,6 +42,8 @@ IDLE_RELEASE = 2.0
 class EmbeddedEngine(DuckEngine):
     """A store in a DuckDB file or in memory."""
 
+    options = ("read_only", "lock_timeout", "idle_release")
+
     def __init__(
         self,
         path: str,

@@ -52,6 +52,7 @@ class LakeEngine(DuckEngine):
     `lock_timeout` how many seconds to wait for the turn to write.
     """
 
+    options = ("read_only", "data_path", "s3", "password", "lock_timeout")
     _transient = ("database is locked", "database table is locked", "server closed the connection", "SSL SYSCALL")
 
     def __init__(

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from functools import reduce
 from itertools import islice
+from operator import index
 from os import PathLike
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Generic, TypeVar, overload
@@ -332,10 +333,10 @@ class QuerySet(Generic[R]):
         return _one(records, self._query.table.name, asked, found)
 
     def _identified(self, idlike: int | str) -> QuerySet[R]:
-        if isinstance(idlike, bool) or not isinstance(idlike, int | str):
+        if hasattr(idlike, "__index__") and not isinstance(idlike, bool):
+            return self.filter(id=index(idlike))
+        if not isinstance(idlike, str):
             raise InvalidArgument(f"get takes an id, a uid or its beginning, not {idlike!r}", value=idlike)
-        if isinstance(idlike, int):
-            return self.filter(id=idlike)
         table = self._query.table
         if "uid" not in table.fields:
             return self.filter(hash__startswith=idlike)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import threading
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextvars import ContextVar
@@ -263,3 +264,10 @@ class Instances:
 
 INSTANCES = Instances()
 """The one global: which stores this process has open, the default among them."""
+
+
+@atexit.register
+def _forget_all() -> None:
+    """Let go of every store at the end of the program: held longer, DuckDB's objects would be told as leaks."""
+    INSTANCES.default = None
+    INSTANCES.by_name = {}

@@ -83,11 +83,9 @@ class SQLRecord:
         field = table.fields.get(name) or _pointing(table, name)
         if field is None or not field.settable:
             settable = [known.name for known in table.fields.values() if known.settable]
-            raise FieldError(
-                f"{self.__registry__} has no field {name!r} to set{hint(name, settable)}",
-                name=name,
-                available=settable,
-            )
+            is_feature = table.entity is not None and self._is_feature(name)
+            meant = f": it is a feature, given as features={{{name!r}: ...}}" if is_feature else hint(name, settable)
+            raise FieldError(f"{self.__registry__} has no field {name!r} to set{meant}", name=name, available=settable)
         setattr(self, name, value)
 
     def __setattr__(self, name: str, value: Any) -> None:
@@ -106,6 +104,9 @@ class SQLRecord:
             return InvalidArgument(f"{table.name}.{name} {what}", name=name)
         if name in table.fields or _pointing(table, name) is not None:
             return None
+        if name == "features" and table.entity:
+            what = "is changed by record.features.add_values, update_values and set_values"
+            return InvalidArgument(f"{table.name}.{name} {what}", name=name)
         return self._missing(name, [field.name for field in table.fields.values() if field.settable])
 
     def _missing(self, name: str, available: Iterable[str]) -> AttributeMissing:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from os import PathLike
 from typing import TYPE_CHECKING, Any
 
@@ -133,6 +133,18 @@ class FeatureManager:
         }
         frame = polars.DataFrame(listed, schema=schema, orient="row")
         return frame.with_columns(polars.col("created_at").dt.replace_time_zone("UTC"))
+
+    def __iter__(self) -> Iterator[str]:
+        """Yield the names of the features that have values, in the order of `get_values`."""
+        return iter(self.get_values())
+
+    def __contains__(self, feature: object) -> bool:
+        """Tell whether there is a value of a feature, given by name or as an object."""
+        info = self._session.features.find(feature)
+        return info is not None and any(row[0] == info.id for row in self._current())
+
+    def __len__(self) -> int:
+        return len(self.get_values())
 
     def __repr__(self) -> str:
         values = self.get_values()

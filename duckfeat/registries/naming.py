@@ -268,11 +268,24 @@ def html(record: SQLRecord) -> str:
 
 
 def description(record: SQLRecord) -> str:
-    """Return a record's fields and features as lines."""
+    """Return a record's fields, labels and features as lines; what it points at is told by name."""
     lines = [record.__registry__]
-    lines += [f"  {name}: {_short(value)}" for name, value in _shown(record)]
+    for key, value in _shown(record):
+        name = key if key in record.__table__.fields else key.removesuffix("_id")
+        lines.append(f"  {name}: {_short(value) if name == key else _called(getattr(record, name), value)}")
+    if record.id is not None and "ulabels" in record.__table__.relations:
+        labels = [repr(name) for name in record.ulabels.order_by("name").values_list("name", flat=True)]
+        lines += [f"  ulabels: {', '.join(labels)}"] if labels else []
     if record.id is not None and record.__table__.entity is not None:
         values = record.features.get_values()
         lines += ["  features:"] if values else []
         lines += [f"    {name} = {_short(value)}" for name, value in values.items()]
     return "\n".join(lines)
+
+
+def _called(record: SQLRecord | None, id_: int) -> str:
+    """Return what people call a record that another one points at: its name, or its uid where it has none."""
+    if record is None:
+        return f"#{id_}"
+    name = record.__dict__.get(record.__table__.label)
+    return _short(name if name is not None else record.uid)

@@ -192,6 +192,9 @@ class Writer:
         table = self._session.catalog[registry]
         assigned = {}
         for name, value in values.items():
+            if table.entity and not table.has(name) and name in self._session.features.names():
+                instead = "set it with record.features.update_values, or with store.annotate(..., mode='update')"
+                raise FieldError(f"{registry} has no field {name!r}: it is a feature; {instead}", name=name)
             field = table.field(name)
             if not field.settable or not field.stored or field.type == "value":
                 settable = [known.name for known in table.stored if known.settable and known.type != "value"]

@@ -38,6 +38,16 @@ def test_an_open_store_at_the_end_of_a_program(tmp_path: Path, wait: str) -> Non
     assert [path.name for path in tmp_path.iterdir()] == ["features.duckdb"]
 
 
+@pytest.mark.parametrize("library", ["numpy", "polars", "pandas", "pyarrow"])
+@pytest.mark.parametrize("store", ["", "'features.duckdb'"], ids=["memory", "file"])
+def test_whatever_else_is_imported(tmp_path: Path, library: str, store: str) -> None:
+    program = f"import {library}\nimport duckfeat as dft\nstore = dft.connect({store})\n"
+    program += "label = store.ULabel(name='a').save()\n"
+    program += "found = iter(store.ULabel.all())\nprint(next(found).created_by == store.user)"
+    done = run(program, tmp_path)
+    assert (done.returncode, done.stdout, done.stderr) == (0, "True\n", "")
+
+
 def test_an_error_is_all_that_is_said(tmp_path: Path) -> None:
     done = run(f"{PROGRAM}dft.ULabel.get(name='b')", tmp_path)
     assert done.returncode == 1
