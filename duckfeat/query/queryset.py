@@ -10,7 +10,7 @@ from itertools import islice
 from operator import index
 from os import PathLike
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Generic, TypeVar, overload
+from typing import TYPE_CHECKING, Any, Generic, SupportsIndex, TypeVar, overload
 
 from duckfeat.compile.columns import field_output, record_outputs
 from duckfeat.compile.computed import python_column
@@ -319,7 +319,7 @@ class QuerySet(Generic[R]):
 
     # --- one record ------------------------------------------------------------------------------
 
-    def get(self, idlike: int | str | None = None, **lookups: Any) -> R:
+    def get(self, idlike: SupportsIndex | str | None = None, **lookups: Any) -> R:
         """Return the one record of an id, uid, the beginning of a uid, or lookups.
 
         Raises `DoesNotExist` or `MultipleResultsFound`.
@@ -332,7 +332,7 @@ class QuerySet(Generic[R]):
         asked = ", ".join(([repr(idlike)] if idlike is not None else []) + [f"{k}={v!r}" for k, v in lookups.items()])
         return _one(records, self._query.table.name, asked, found)
 
-    def _identified(self, idlike: int | str) -> QuerySet[R]:
+    def _identified(self, idlike: SupportsIndex | str) -> QuerySet[R]:
         if hasattr(idlike, "__index__") and not isinstance(idlike, bool):
             return self.filter(id=index(idlike))
         if not isinstance(idlike, str):
@@ -349,7 +349,7 @@ class QuerySet(Generic[R]):
         message = f"{table.name} has no uid that begins with {idlike!r}; to get by name: get({table.label}={idlike!r})"
         return DoesNotExist(message, registry=table.name, asked=repr(idlike))
 
-    def get_or_none(self, idlike: int | str | None = None, **lookups: Any) -> R | None:
+    def get_or_none(self, idlike: SupportsIndex | str | None = None, **lookups: Any) -> R | None:
         """Return the one record, or None if there is none; raises `MultipleResultsFound`."""
         try:
             return self.get(idlike, **lookups)

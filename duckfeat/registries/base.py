@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any, ClassVar, Self
+from typing import TYPE_CHECKING, Any, ClassVar, Self, SupportsIndex
 
 from duckfeat.compile.select import Query
 from duckfeat.errors import DuckfeatError, FieldError, InvalidArgument, hint
@@ -331,7 +331,7 @@ class SQLRecord:
         return cls._queryset()
 
     @classmethod
-    def get(cls, idlike: int | str | None = None, **lookups: Any) -> Self:
+    def get(cls, idlike: SupportsIndex | str | None = None, **lookups: Any) -> Self:
         """Return the one record of an id, a uid, the beginning of a uid, or lookups.
 
         Raises `DoesNotExist` or `MultipleResultsFound`.
@@ -339,7 +339,7 @@ class SQLRecord:
         return cls.filter().get(idlike, **lookups)
 
     @classmethod
-    def get_or_none(cls, idlike: int | str | None = None, **lookups: Any) -> Self | None:
+    def get_or_none(cls, idlike: SupportsIndex | str | None = None, **lookups: Any) -> Self | None:
         """Return the one record, or None if there is none."""
         return cls.filter().get_or_none(idlike, **lookups)
 

@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import copy
+import json
+import sys
+import tempfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple, cast
+from unittest.mock import patch
 
 import polars as pl
 import pytest
@@ -28,6 +32,21 @@ class Case(NamedTuple):
 
 def _sample(store: Store) -> dft.Record:
     return store.Record.get(name="s1")
+
+
+def _without_pandas(store: Store) -> None:
+    with patch.dict(sys.modules, {"pandas": None}):
+        store.Record.df()
+
+
+def _newer_export(_store: Store) -> None:
+    with tempfile.TemporaryDirectory() as folder, dft.connect(default=False) as other:
+        exported = Path(folder) / "export"
+        other.export(exported)
+        manifest = json.loads((exported / "manifest.json").read_text(encoding="utf-8"))
+        manifest["migrations"].append({**manifest["migrations"][-1], "version": 9999})
+        (exported / "manifest.json").write_text(json.dumps(manifest), encoding="utf-8")
+        dft.import_(exported)
 
 
 CASES = {
@@ -158,6 +177,16 @@ CASES = {
     "SQL that fails": Case(errors.QueryError, RuntimeError, lambda s: s.sql("SELECT 1 / nothing"), "nothing", {}),
     "no such file": Case(
         errors.MissingFile, FileNotFoundError, lambda s: s.Artifact("/nowhere/a.csv"), "/nowhere/a.csv", {}
+    ),
+    "a library that is not installed": Case(
+        errors.MissingExtra,
+        ImportError,
+        _without_pandas,
+        r'pandas is not installed; `pip install "duckfeat\[pandas\]"` brings it',
+        {"library": "pandas", "extra": "pandas"},
+    ),
+    "an export of a newer program": Case(
+        errors.SchemaVersionError, RuntimeError, _newer_export, "schema 9999.*install a newer duckfeat", {}
     ),
     "a lookup's name": Case(
         errors.LookupMissing,

@@ -1,0 +1,81 @@
+"""Every error class has a test that provokes it, and a row in the table of errors."""
+
+from __future__ import annotations
+
+import ast
+import builtins
+import inspect
+import pickle
+from pathlib import Path
+
+import pytest
+
+from duckfeat import errors
+from tests.contract.test_errors import CASES
+
+ROOT = Path(__file__).resolve().parents[2]
+PAGE = ROOT / "docs" / "reference" / "errors.md"
+ALL: dict[str, type[errors.DuckfeatError]] = {
+    name: kind
+    for name, kind in vars(errors).items()
+    if isinstance(kind, type) and issubclass(kind, errors.DuckfeatError) and kind is not errors.DuckfeatError
+}
+ELSEWHERE = {
+    "StoreLocked": "tests/crash/test_sharing.py",
+    "Unreachable": "tests/lake/test_lake.py",
+    "TransactionConflict": "tests/unit/engine/test_turns.py",
+    "ReadOnlyStore": "tests/contract/test_errors.py",
+    "StoreClosed": "tests/contract/test_errors.py",
+    "NotAStore": "tests/contract/test_connect.py",
+    "DamagedStore": "tests/unit/engine/test_recovery.py",
+    "DiskFull": "tests/unit/engine/test_recovery.py",
+}
+"""Errors of files, servers and other programs, and the tests that make those fail."""
+
+
+def _named_in_tests(path: Path) -> set[str]:
+    """Return the names that the tests of a file use."""
+    found: set[str] = set()
+    for node in ast.parse(path.read_text(encoding="utf-8")).body:
+        if not isinstance(node, ast.Import | ast.ImportFrom):
+            found |= {part.id for part in ast.walk(node) if isinstance(part, ast.Name)}
+            found |= {part.attr for part in ast.walk(node) if isinstance(part, ast.Attribute)}
+    return found
+
+
+def test_every_error_is_provoked_by_a_test() -> None:
+    assert {case.kind.__name__ for case in CASES.values()} | set(ELSEWHERE) == set(ALL)
+    assert {name for name, path in ELSEWHERE.items() if name not in _named_in_tests(ROOT / path)} == set()
+
+
+def _builtin(kind: type[errors.DuckfeatError]) -> list[type]:
+    """Return the builtin errors that an error is too, those nearest to it."""
+    found = [base for base in kind.__mro__ if base.__module__ == "builtins" and base not in (Exception, BaseException)]
+    return [
+        base for base in found if base is not object and not any(issubclass(o, base) for o in found if o is not base)
+    ]
+
+
+@pytest.mark.parametrize("name", ALL)
+def test_an_error_is_a_builtin_one_carries_its_facts_and_can_be_sent(name: str) -> None:
+    kind = ALL[name]
+    assert [base for base in _builtin(kind) if getattr(builtins, base.__name__) is not base] == []
+    assert _builtin(kind) != []
+    error = pickle.loads(pickle.dumps(kind("what was wrong", size=3, name="x")))  # noqa: S301  # what was just made
+    assert (type(error), str(error), error.size, error.facts) == (kind, "what was wrong", 3, {"size": 3, "name": "x"})
+    with pytest.raises(AttributeError, match=f"{name} has no attribute 'sise'"):
+        _ = error.sise
+
+
+def page() -> str:
+    """Return the table of errors as it is to be, made from the classes."""
+    rows = []
+    for name, kind in ALL.items():
+        besides = ", ".join(f"`{base.__name__}`" for base in _builtin(kind))
+        rows.append(f"| `{name}` | {besides} | {inspect.cleandoc(kind.__doc__ or '')} |")
+    head = ["# Errors", "", "All are a `duckfeat.errors.DuckfeatError`, and the builtin error that fits.", ""]
+    return "\n".join([*head, "| error | is also | when |", "|---|---|---|", *rows, "", ""])
+
+
+def test_the_table_of_errors_is_made_from_the_classes() -> None:
+    assert PAGE.read_text(encoding="utf-8").startswith(page())
