@@ -10,10 +10,9 @@ from typing import TYPE_CHECKING, Any
 
 from duckfeat.engine import backups
 from duckfeat.engine.backups import fill, read_backup, read_export
+from duckfeat.engine.base import Engine
 from duckfeat.engine.opening import MEMORY, address, open_engine
-from duckfeat.engine.resources import checks
 from duckfeat.errors import IntegrityError, InvalidArgument, StoreLocked
-from duckfeat.model.statement import Statement
 from duckfeat.query.session import INSTANCES, Session
 
 if TYPE_CHECKING:
@@ -149,8 +148,8 @@ def _verify(path: str) -> None:
         engine.close()
 
 
-def _check(engine: Any) -> None:
-    failed = [name for name, sql in checks().items() if engine.rows(Statement(sql, {}))]
+def _check(engine: Engine) -> None:
+    failed = list(engine.failing())
     if failed:
         raise IntegrityError(
             f"{engine.url} does not pass the checks {', '.join(failed)}; store.check() shows the rows",

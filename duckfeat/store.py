@@ -326,18 +326,14 @@ class Store(Keeping):
         return frames.to_polars(self._session.engine.select(query, params, trusted=trusted))
 
     def check(self) -> CheckReport:
-        """Run every integrity check and return a report: `.ok`, and the failing rows as frames.
+        """Run every integrity check, all at one moment, and return a report: `.ok`, and the failing rows as frames.
 
         >>> import duckfeat as dft
         >>> dft.connect().check().ok
         True
         """
-        failures = {}
-        for name, sql in checks().items():
-            rows = frames.to_polars(self._session.engine.arrow(Statement(sql, {})))
-            if len(rows):
-                failures[name] = rows
-        return CheckReport(failures)
+        failing = self._session.engine.failing()
+        return CheckReport({name: frames.to_polars(rows) for name, rows in failing.items()})
 
     def trace(self, tracer: Tracer) -> AbstractContextManager[None]:
         """Have `tracer(sql, params)` called with every statement that runs inside the block."""

@@ -55,6 +55,9 @@ class Engine(Protocol):
     def select(self, query: str, params: Any = None, *, trusted: bool = False) -> pa.Table:
         """Run one SELECT that somebody wrote by hand, reading this store only unless it is trusted."""
 
+    def failing(self) -> dict[str, pa.Table]:
+        """Run the integrity checks, all on one snapshot, and return the rows that break them, by check."""
+
     def write(self, sql: str, params: Mapping[str, Any] | None = None) -> int:
         """Run a writing statement inside a transaction and return the number of rows it changed."""
 

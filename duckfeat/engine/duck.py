@@ -23,7 +23,7 @@ from duckfeat.engine.base import Rows, Tracer
 from duckfeat.engine.binding import arrow_list, arrow_rows, bindable
 from duckfeat.engine.failures import no_unicode, translate, translated
 from duckfeat.engine.reading import Known, check_reading, check_select
-from duckfeat.engine.resources import session, statement, writes
+from duckfeat.engine.resources import checks, session, statement, writes
 from duckfeat.engine.transactions import Transactions
 from duckfeat.errors import InvalidArgument, StoreClosed, hint
 from duckfeat.model.arguments import several, text
@@ -47,6 +47,8 @@ class DuckEngine(Transactions):
     """Parts of DuckDB's messages for failures that pass: the statement is run again outside a transaction."""
     options: ClassVar[tuple[str, ...]] = ("read_only",)
     """What an engine takes beside the settings of DuckDB."""
+    _listing = "SELECT table_name FROM duckdb_tables() WHERE database_name = 'store' AND NOT internal"
+    """The statement that lists the store's tables."""
 
     def __init__(self, url: str, *, read_only: bool = False, **settings: Any) -> None:
         super().__init__()
@@ -83,6 +85,9 @@ class DuckEngine(Transactions):
 
     def _look(self) -> None:
         """Find out whether other processes have written since the last look, and call `_notice` if so."""
+
+    def _gather(self, cursor: duckdb.DuckDBPyConnection) -> None:
+        """Prepare a transaction that only reads for statements that read every table, and some of them often."""
 
     # --- connections -----------------------------------------------------------------------------
 
@@ -199,15 +204,37 @@ class DuckEngine(Transactions):
 
         return self._execute(query, traced, read)
 
+    def tables(self) -> list[str]:
+        """Return the names of the store's tables."""
+        return [name for (name,) in self.rows(Statement(self._listing, {}))]
+
+    def failing(self) -> dict[str, pa.Table]:
+        """Run the integrity checks, all on one snapshot, and return the rows that break them, by check.
+
+        Inside a transaction they see what that has written.
+        """
+        for sql in checks().values():
+            for tracer in self._tracers:
+                tracer(sql, {})
+        self._check_usable()
+
+        def read() -> dict[str, pa.Table]:
+            with self._only_reading(self._cursor) as cursor:
+                if not self.in_transaction:
+                    self._gather(cursor)
+                return {name: cursor.sql(sql).to_arrow_table() for name, sql in checks().items()}
+
+        return {name: rows for name, rows in self._tried(read).items() if rows.num_rows}
+
     @contextmanager
-    def _only_reading(self, cursor: duckdb.DuckDBPyConnection) -> Iterator[None]:
+    def _only_reading(self, cursor: duckdb.DuckDBPyConnection) -> Iterator[duckdb.DuckDBPyConnection]:
         """Have DuckDB refuse every write in the block; inside a transaction it shows what that has written."""
         if self.in_transaction:
-            yield
+            yield cursor
             return
         cursor.execute("BEGIN TRANSACTION READ ONLY")
         try:
-            yield
+            yield cursor
         finally:
             cursor.execute("ROLLBACK")
 

@@ -40,9 +40,18 @@ INLINE = 200
 """So many new rows of a table at most go to the catalog; a file of fewer costs more to read than it holds."""
 
 _GRACE = timedelta(hours=1)
+_SMALL = 10_000
+"""So many rows of a table at most are copied into memory when it is read often."""
 _VERSIONS = "SELECT snapshot_id AS version, snapshot_time AS created_at FROM store.snapshots() ORDER BY version"
 _SNAPSHOT = "SELECT id FROM store.current_snapshot()"
 _COMMITTED = "SELECT id FROM store.last_committed_snapshot()"
+# The tables that have rows, or had some once, and at most how many: DuckLake numbers every row that comes.
+_ROWS = """
+SELECT t.table_name, max(s.next_row_id)
+FROM __ducklake_metadata_store.ducklake_table AS t
+JOIN __ducklake_metadata_store.ducklake_table_stats AS s USING (table_id)
+GROUP BY t.table_name HAVING max(s.next_row_id) > 0
+"""
 
 
 class LakeEngine(DuckEngine):
@@ -54,6 +63,7 @@ class LakeEngine(DuckEngine):
 
     options = ("read_only", "data_path", "s3", "password", "lock_timeout")
     _transient = ("database is locked", "database table is locked", "server closed the connection", "SSL SYSCALL")
+    _listing = "SELECT table_name FROM ducklake_table_info('store')"  # duckdb_tables() asks for each table's statistics
 
     def __init__(
         self,
@@ -191,6 +201,18 @@ class LakeEngine(DuckEngine):
     def _asked(self, sql: str) -> int:
         found = self._cursor.execute(sql).fetchone()
         return int(found[0]) if found and found[0] is not None else -1
+
+    def _gather(self, cursor: duckdb.DuckDBPyConnection) -> None:
+        """Have small tables in memory, in tables of the connection's own, which go with the transaction.
+
+        A table of a lake asks its catalog five to seven times whenever a statement names it, an empty one most often.
+        """
+        cursor.execute(_SNAPSHOT).fetchall()  # first: what is written after this snapshot may be counted, not missed
+        rows: dict[str, int] = dict(cursor.execute(_ROWS).fetchall())
+        for (table,) in cursor.execute(self._listing).fetchall():
+            if rows.get(table, 0) <= _SMALL:
+                none = "" if table in rows else " LIMIT 0"
+                cursor.execute(f'CREATE TEMP TABLE "{table}" AS FROM store."{table}"{none}')
 
     # --- the past, and the files -----------------------------------------------------------------
 

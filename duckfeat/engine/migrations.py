@@ -20,7 +20,10 @@ CREATE TABLE schema_migrations (
 
 
 class Migrated(Engine, Protocol):
-    """What a migration needs of an engine: to keep what was there before."""
+    """What a migration needs of an engine: to tell what there is, and to keep what was there before."""
+
+    def tables(self) -> list[str]:
+        """Return the names of the store's tables."""
 
     def back_up(self, version: int) -> None:
         """Keep a copy of the store with this version of the schema, if the engine does not keep the past anyway."""
@@ -50,12 +53,7 @@ def migrate(engine: Migrated) -> None:
 
 
 def _applied(engine: Migrated) -> dict[int, tuple[str, str]]:
-    tables = {
-        row[0]
-        for row in engine.rows(
-            Statement("SELECT table_name FROM duckdb_tables() WHERE database_name = 'store' AND NOT internal", {})
-        )
-    }
+    tables = engine.tables()
     if "schema_migrations" not in tables:
         if tables:
             raise NotAStore(

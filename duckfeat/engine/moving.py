@@ -20,8 +20,8 @@ _NEW = {"branches": 3, "spaces": 1, "users": 1}
 _RECORDS = "schema_migrations"
 _COLUMNS = """
 SELECT table_name, column_name, data_type
-FROM duckdb_columns() WHERE database_name = 'store' AND NOT internal AND table_name IN (
-    SELECT table_name FROM duckdb_tables() WHERE database_name = 'store' AND NOT internal
+FROM duckdb_columns() WHERE database_name = 'store' AND NOT internal AND table_name NOT IN (
+    SELECT view_name FROM duckdb_views() WHERE database_name = 'store' AND NOT internal
 )
 ORDER BY table_name, column_index
 """

@@ -30,13 +30,9 @@ ENGINES: dict[str, Callable[[pytest.FixtureRequest, Path], Store]] = {
 
 @pytest.fixture(params=ENGINES)
 def store(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Store]:
-    """A new store of an engine, the default one; its integrity checks must hold when the test ends.
-
-    On a lake the checks read some hundred tables through its catalog, which takes longer than the test. The same
-    test has had them on a file, and tests/lake has them on lakes.
-    """
+    """A new store of an engine, the default one; its integrity checks must hold when the test ends."""
     opened = ENGINES[request.param](request, tmp_path)
     yield opened
-    report = None if request.param in LAKES else opened.check()
+    report = opened.check()
     opened.close()
-    assert report is None or report.ok, report
+    assert report.ok, report

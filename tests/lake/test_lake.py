@@ -11,6 +11,7 @@ from pathlib import Path
 import polars as pl
 import pytest
 
+from duckfeat.engine import lake as engine
 from duckfeat.errors import InvalidArgument, MissingFile, QueryError, ReadOnlyStore, StoreLocked, Unreachable
 from duckfeat.store import Store
 from tests.servers import Lake
@@ -25,6 +26,25 @@ def test_a_lake_is_a_store(lake: Lake) -> None:
         assert store.check().ok
     with lake.connect(read_only=True) as store:
         assert store.Record.get(name="r").features.get_values() == {"dose": 1.5}
+
+
+@pytest.mark.parametrize("small", [10_000, 0], ids=["small tables in memory", "all read where they are"])
+def test_a_check_finds_what_is_broken(lake: Lake, small: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(engine, "_SMALL", small)
+    with lake.connect() as store:
+        store.Record(name="r").save()
+        before = newest(store)
+        with store.transaction():
+            for _ in range(2):
+                store._session.engine.write("INSERT INTO links VALUES ('records.ulabels', 1, 1, 1)")
+            assert list(store.check().failures) == ["link_is_current_once"]
+        assert store.check().failures["link_is_current_once"]["times"].to_list() == [2]
+        with store.at(version=before) as past:
+            assert past.check().ok
+        with store.transaction():
+            store._session.engine.write("INSERT INTO link_removals VALUES ('records.ulabels', 1, 1, 2)")
+        assert store.check().ok
+        assert store.sql("SELECT count(*) FROM duckdb_tables() WHERE temporary").item() == 0
 
 
 def newest(store: Store) -> int:
