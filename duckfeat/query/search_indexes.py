@@ -4,6 +4,9 @@ What others see of a transaction is nothing until it has ended. So the shared in
 search inside a transaction that has written to the registry looks over what it wrote apart.
 
 No lock is held while the store is read: whoever waits for another thread's transaction keeps nobody waiting.
+
+The memory of the indexes is bounded: what was searched longest ago is forgotten first, and made again when it is
+searched.
 """
 
 from __future__ import annotations
@@ -23,6 +26,10 @@ __all__ = ["SearchIndexes", "Searchable"]
 
 _APART_MOST = 1_000
 """A transaction that wrote to more rows than this has an index of its own, made anew from all rows."""
+MEMORY_MOST = 512 << 20
+"""Bytes that the indexes of a store may take together; the one searched last is kept however large it is."""
+_STALE_MOST = 100_000
+"""An index is forgotten when more of its rows than this have changed since it was searched."""
 
 
 class Searchable(Protocol):
@@ -48,15 +55,23 @@ class _Indexes:
     """Indexes, and which of their rows have to be read again."""
 
     def __init__(self) -> None:
+        # In the order they were used, the latest last.
         self._indexes: dict[_Key, SearchIndex] = {}
         self._stale: dict[_Key, set[int]] = {}
         self._lock = threading.Lock()
 
-    def touched(self, registry: str, ids: Iterable[int]) -> None:
+    def touched(self, registry: str, ids: Collection[int]) -> None:
         with self._lock:
-            for key, stale in self._stale.items():
-                if key.registry == registry:
-                    stale.update(ids)
+            for key in [key for key in self._stale if key.registry == registry]:
+                stale = self._stale[key]
+                stale.update(ids)
+                if len(stale) > _STALE_MOST:
+                    self._forget(key)
+
+    def _forget(self, key: _Key) -> None:
+        """Have an index made anew at its next search; the caller holds the lock."""
+        self._indexes.pop(key, None)
+        self._stale.pop(key, None)
 
     def clear(self) -> None:
         with self._lock:
@@ -69,7 +84,9 @@ class _Indexes:
     def index(self, key: _Key, read: Read, *, but: Collection[int] = ()) -> SearchIndex:
         """Return an index, its rows up to date but for some."""
         with self._lock:
-            index = self._indexes.get(key)
+            index = self._indexes.pop(key, None)
+            if index is not None:
+                self._indexes[key] = index
             # What is written while rows are being read is read again at the next search.
             stale = self._stale.setdefault(key, set())
             again = sorted(stale.difference(but))
@@ -83,6 +100,7 @@ class _Indexes:
                 self.touched(key.registry, again)
                 raise
             index.replace(again, ids, texts)
+            self._bound()
         return index
 
     def _made(self, key: _Key, read: Read) -> SearchIndex:
@@ -90,10 +108,24 @@ class _Indexes:
         with progress_bar(f"search index of {key.registry}", len(ids), "texts") as done:
             index = SearchIndex.build(ids, texts, split=_split(key.fields), progress=lambda texts, _: done(texts))
         with self._lock:
+            # Where it was cleared meanwhile, what was read may be out of date.
             if key in self._stale:
-                return self._indexes.setdefault(key, index)
-        # It was cleared meanwhile: what was read may be out of date.
+                index = self._indexes.setdefault(key, index)
+        self._bound()
         return index
+
+    def _bound(self) -> None:
+        """Forget the indexes that were used longest ago while all of them take more memory than they may."""
+        with self._lock:
+            indexes = list(self._indexes.items())
+        # Outside of the lock: what was added to an index is indexed before its size is known.
+        sizes = [(key, index.nbytes) for key, index in indexes]
+        over = sum(size for _, size in sizes) - MEMORY_MOST
+        with self._lock:
+            for key, size in sizes[:-1]:
+                if over > 0:
+                    self._forget(key)
+                    over -= size
 
 
 class _Changes:

@@ -325,6 +325,51 @@ def test_a_search_reads_the_store_once_and_then_only_what_was_written(cells: Sto
     assert len(statements) == 1
 
 
+# --- memory --------------------------------------------------------------------------------------
+
+
+def statements_of(store: Store, *fields: str) -> list[int]:
+    """Return how many statements a search of each of the fields runs: none where its index is there."""
+    counts = []
+    for field in fields:
+        ran: list[str] = []
+        with store._session.engine.trace(lambda sql, _, ran=ran: ran.append(sql)):  # type: ignore[misc]
+            store.ULabel.search("neutrophil", field=field)
+        counts.append(len(ran))
+    return counts
+
+
+def test_what_was_searched_longest_ago_is_forgotten_first(cells: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert statements_of(cells, "synonyms", "uid", "name", "synonyms") == [1, 1, 0, 0]
+    taken = sum(index.nbytes for index in cells._session.search._shared._indexes.values())
+    monkeypatch.setattr(search_indexes, "MEMORY_MOST", taken - 1)
+    # No label has a description, so that index takes nothing; uid was searched longest ago.
+    assert statements_of(cells, "description", "name", "synonyms", "uid") == [1, 0, 0, 1]
+    assert statements_of(cells, "uid", "synonyms") == [0, 0]
+    cells.ULabel(name="platelet", synonyms="thrombocyte").save()
+    assert statements_of(cells, "name", "name") == [1, 0]
+    assert first(cells, "platlet") == "platelet"
+
+
+def test_an_index_larger_than_all_may_be_is_kept_while_it_is_the_last(
+    cells: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(search_indexes, "MEMORY_MOST", 1)
+    assert statements_of(cells, "synonyms", "synonyms", "name", "name", "synonyms") == [1, 0, 1, 0, 1]
+    cells.ULabel.get(name="neutrophil").delete()
+    assert first(cells, "neutrofil") is None
+
+
+def test_an_index_of_which_much_has_changed_is_made_anew(cells: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(search_indexes, "_STALE_MOST", 3)
+    assert statements_of(cells, "name", "synonyms") == [0, 1]
+    for number in range(5):
+        cells.ULabel(name=f"platelet {number}").save()
+    assert cells._session.search._shared._stale == {}
+    assert statements_of(cells, "name", "name") == [1, 0]
+    assert first(cells, "platlet 4") == "platelet 4"
+
+
 # --- progress ------------------------------------------------------------------------------------
 
 
