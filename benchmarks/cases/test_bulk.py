@@ -1,8 +1,8 @@
 """Bulk work, hand-written SQL and duckfeat in turns; then what a new process costs, in time and in memory.
 
 pytest-benchmark knows no turns: one case takes all its rounds before the next one starts. So every turn is a case of
-one round here, and whoever reads the results takes the median over the turns. What happens inside a new process is
-told by that process.
+one round here, of five where a round takes milliseconds, and whoever reads the results takes the median over the turns.
+What happens inside a new process is told by that process.
 """
 
 from __future__ import annotations
@@ -78,8 +78,9 @@ def test_load(benchmark: BenchmarkFixture, place: Place, what: str) -> None:
 @pytest.mark.parametrize("what", FRAMES)
 def test_frame(benchmark: BenchmarkFixture, place: Place, turn: int, what: str) -> None:
     """Take the wide frame of all, and three features of a filtered hundredth; a first round is not counted."""
-    benchmark.pedantic(FRAMES[what], args=(place,), warmup_rounds=int(turn == 0))
-    if what == "few":
+    few = what == "few"
+    benchmark.pedantic(FRAMES[what], args=(place,), rounds=5 if few else 1, warmup_rounds=int(few or turn == 0))
+    if few:
         benchmark.extra_info["records"] = place.warm().count()
 
 
