@@ -62,8 +62,8 @@ def bulk(found: Measured, entities: int) -> list[Row]:
             f"`annotate` a Parquet file ({rate:.1f} million values/s)", took["first"], "s", 1.3, took["floor"], "floor"
         ),
         Row("`annotate` it again", took["again"], "s", 1.0, took["first"], "first time"),
-        Row("growth of the file by that", told["grown"], "B", 0),
-        Row("disk for an annotation", told["bytes"], "B", 6),
+        Row("growth of the file by annotating again", told["grown"], "B", 0),
+        Row("bytes on disk for an annotation, provenance included", told["bytes"], "B", 6),
         *(
             Row(f"wide frame of all, `.{what}(features=True)`", taken, "s", target, floor, "floor")
             for what, target in FRAMES.items()
@@ -151,11 +151,11 @@ def plot(points: list[dict[str, Any]]) -> None:
 
 _ABOVE = """\
 {entities:,} records x 10 features; medians of {turns} turns. The floor is hand-written DuckDB SQL for the same work,
-with no validation, provenance or facade. The ratio is duckfeat's figure divided by the one it is compared with;
-LaminDB's are those of the second table."""
+with no validation, provenance or facade. A ratio is duckfeat's figure divided by the one it is compared with; LaminDB's
+are those of the second table. The target is for the ratio, or for the figure where there is none."""
 _ABOVE_PEERS = """\
 `make bench-peers` has duckfeat, LaminDB and MLflow do the same work one after the other, each through its public
-interface, both peers on SQLite. Medians; what a peer has no way of doing is left empty."""
+interface, both peers on SQLite. Medians; a record is a run in MLflow; what a peer has no way of doing is left empty."""
 _SECTION = re.compile(r"<!-- bench -->.*?<!-- /bench -->", re.DOTALL)
 
 

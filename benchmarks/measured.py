@@ -7,6 +7,7 @@ import statistics
 import subprocess
 import sys
 import tempfile
+import textwrap
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -93,7 +94,8 @@ def in_markdown(head: tuple[str, ...], lines: list[tuple[str, ...]]) -> str:
 def in_words(about: dict[str, Any]) -> str:
     """Return when, on what and with what was measured, as a sentence."""
     versions = ", ".join(f"{name} {number}" for name, number in about["versions"].items())
-    return (
+    return textwrap.fill(
         f"Measured on {about['date']}, {about['system']}, {about['processor']}, {about['cores']} cores, "
-        f"Python {about['python']}, {versions}."
+        f"Python {about['python']}, {versions}.",
+        width=120,
     )

@@ -49,11 +49,8 @@ def table(made: list[dict[str, Any]]) -> str:
     """Return the rows as a table in Markdown."""
     lines = []
     for row in made:
-        found = row.get("found", {})
-        cells = [
-            figure(row[side], row["unit"]) + {True: "", False: ", not found", None: ""}[found.get(side)]
-            for side in SIDES
-        ]
+        missed = [side for side, found in row.get("found", {}).items() if not found]
+        cells = [figure(row[side], row["unit"]) + ", not found" * (side in missed) for side in SIDES]
         ratios = [figure(row[side] / row["duckfeat"], "x") if row[side] else "" for side in SIDES if side != "duckfeat"]
         lines.append((row["work"], *cells, *ratios))
     return in_markdown(("work", *SIDES.values(), "LaminDB / duckfeat", "MLflow / duckfeat"), lines)
@@ -71,9 +68,9 @@ def main() -> None:
         where = python.get(side, python["lamindb"])
         sides[side] = measure("cases/test_records.py", f"--side={side}", python=where)
     made = rows(sides)
-    about = sides["duckfeat"].about | {"versions": {}}
-    for measured in sides.values():
-        about["versions"] |= measured.about["versions"]
+    about = dict(sides["duckfeat"].about)
+    for side, name in SIDES.items():
+        about["versions"] = about["versions"] | {name: sides[side].about["versions"][side]}
     report = {"about": about, "table": table(made), "rows": made}
     RESULTS.mkdir(exist_ok=True)
     FILE.write_text(json.dumps(report, indent=2) + "\n")
