@@ -22,7 +22,7 @@ SIDES = {"duckfeat": "duckfeat", "lamindb": "LaminDB", "mlflow": "MLflow"}
 BULK = {
     "store 10,000 records x 5 values at once": ("s", "test_store_many", None),
     "count `temperature > 30` among 10,000": ("ms", "test_count", None),
-    "wide pandas frame of 10,000 x 5": ("s", "test_frame", None),
+    "wide pandas frame of 10,000 x 5": ("s", "test_wide", None),
     "search by name": ("ms", "test_search", "typed"),
     "search by name with typos": ("ms", "test_search", "mistyped"),
 }

@@ -33,7 +33,7 @@ def test_count(benchmark: BenchmarkFixture, side: Side) -> None:
     assert found == sum(work.values(number)["temperature"] > work.WARM for number in range(work.SAMPLES))
 
 
-def test_frame(benchmark: BenchmarkFixture, side: Side) -> None:
+def test_wide(benchmark: BenchmarkFixture, side: Side) -> None:
     """Take all samples as a wide frame."""
     frame = benchmark.pedantic(side.frame, rounds=5, warmup_rounds=1)
     assert len(frame) == work.SAMPLES
