@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
+from duckfeat.model.dtypes import Typed
 from duckfeat.model.kinds import KINDS, MINUS_ZERO
+from duckfeat.model.statement import Statement
 from duckfeat.model.tables import Table
 
 IDS = "SELECT unnest($ids::BIGINT[])"
@@ -101,14 +104,22 @@ def current_links(near: str) -> str:
     return f"SELECT from_id, to_id FROM current_links WHERE relation = $relation AND {near} = $id"
 
 
-def find_value(kind: str, columns: Sequence[str]) -> str:
-    """Return the statement that finds the value `value` of a kind and feature; minus zero is not zero."""
-    column = KINDS[kind].column
-    signed = (
-        f" AND ({column} <> 0 OR coalesce({MINUS_ZERO}, FALSE) = signbit($value::DOUBLE))" if kind == "float" else ""
-    )
+def find_values(wanted: Sequence[tuple[int, Typed]], columns: Sequence[str] = ("id",)) -> Statement:
+    """Return the statement that finds a few values of features: their positions and columns, each by a scan."""
     listed = ", ".join(f"timezone('UTC', {name})" if name == "created_at" else name for name in columns)
-    return (
-        f"SELECT {listed} FROM typed_values "
-        f"WHERE feature_id = $feature AND kind = $kind AND {column} = $value{signed} ORDER BY id LIMIT 1"
-    )
+    found = [
+        f"SELECT {number}, {listed} FROM typed_values WHERE {_is_value(number, typed)}"
+        for number, (_, typed) in enumerate(wanted)
+    ]
+    params: dict[str, Any] = {}
+    for number, (feature_id, (kind, physical)) in enumerate(wanted):
+        params |= {f"feature{number}": feature_id, f"kind{number}": kind, f"value{number}": physical}
+    return Statement(" UNION ALL ".join(found), params)
+
+
+def _is_value(number: int, typed: Typed) -> str:
+    """Return the condition of a typed value; minus zero is not zero."""
+    column = KINDS[typed.kind].column
+    zero = typed.kind == "float" and typed.physical == 0
+    signed = f" AND coalesce({MINUS_ZERO}, FALSE) = signbit($value{number}::DOUBLE)" if zero else ""
+    return f"feature_id = $feature{number} AND kind = $kind{number} AND {column} = $value{number}{signed}"

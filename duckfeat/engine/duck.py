@@ -14,7 +14,7 @@ import weakref
 from abc import abstractmethod
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from functools import partial
+from functools import lru_cache, partial
 from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 
 import duckdb
@@ -35,6 +35,8 @@ if TYPE_CHECKING:
 _SETTINGS = ("memory_limit", "temp_directory", "threads")
 _UNNEST_LIMIT = 200
 _MACROS = {"memory.main.casefold(": "casefold"}
+# So many texts of statements are kept parsed: parsing takes up to a quarter of what a small statement costs.
+_PARSED = 256
 # A statement is tried so often in all, with a pause of so many seconds, doubled from try to try, between.
 _ATTEMPTS, _PAUSE = 8, 0.005
 _Result = TypeVar("_Result")
@@ -61,6 +63,7 @@ class DuckEngine(Transactions):
         self._tracers: list[Tracer] = []
         self._macros: set[str] = set()
         self._known: Known | None = None
+        self._parsed = lru_cache(maxsize=_PARSED)(self._parse)
         self._closed = False
         with translated(url):
             self._root = duckdb.connect(":memory:", config=_config(settings, self.options))
@@ -119,6 +122,7 @@ class DuckEngine(Transactions):
     def connection(self) -> duckdb.DuckDBPyConnection:
         """Return this thread's connection, for what only DuckDB itself can do; call it inside a transaction."""
         self._note_write()
+        self._doubt()  # an error there is not seen here
         return self._cursor
 
     def refresh(self) -> int:
@@ -153,11 +157,16 @@ class DuckEngine(Transactions):
 
         return self._tried(execute)
 
+    def _parse(self, sql: str) -> Any:
+        """Return a text as what DuckDB runs without parsing it: a statement, or the text itself if it is several."""
+        found = self._cursor.extract_statements(sql)
+        return found[0] if len(found) == 1 else sql
+
     def _tried(self, call: Callable[[], _Result]) -> _Result:
         """Return what `call` returns; outside a transaction it is called again after a failure that passes."""
         attempt = 0
         while True:
-            with self._held():
+            with self._held(), self._doubted():
                 attempt += 1
                 try:
                     return call()
@@ -249,14 +258,17 @@ class DuckEngine(Transactions):
         """Run a statement and return its rows as tuples."""
         sql, params = statement.sql, bindable(statement.params)
         return self._execute(
-            sql, statement.params, lambda cursor: cursor.execute(sql, params).fetchall(), statement.lists
+            sql, statement.params, lambda cursor: cursor.execute(self._parsed(sql), params).fetchall(), statement.lists
         )
 
     def arrow(self, statement: Statement) -> pa.Table:
         """Run a statement and return its result as an Arrow table."""
         sql, params = statement.sql, bindable(statement.params)
         return self._execute(
-            sql, statement.params, lambda cursor: cursor.sql(sql, params=params).to_arrow_table(), statement.lists
+            sql,
+            statement.params,
+            lambda cursor: cursor.sql(self._parsed(sql), params=params).to_arrow_table(),
+            statement.lists,
         )
 
     def batches(self, statement: Statement, batch_size: int) -> pa.RecordBatchReader:
@@ -300,7 +312,7 @@ class DuckEngine(Transactions):
         if writes(sql):
             self._note_write()
         bound = bindable(params)
-        return self._execute(sql, params, lambda cursor: cursor.execute(sql, bound).fetchall())
+        return self._execute(sql, params, lambda cursor: cursor.execute(self._parsed(sql), bound).fetchall())
 
     def write(self, sql: str, params: Mapping[str, Any] | None = None) -> int:
         """Run a writing statement inside a transaction and return the number of rows it changed."""
@@ -308,7 +320,7 @@ class DuckEngine(Transactions):
             raise InvalidArgument("a write needs a transaction")
         self._note_write()
         bound = bindable(params or {})
-        found = self._execute(sql, params or {}, lambda cursor: cursor.execute(sql, bound).fetchall())
+        found = self._execute(sql, params or {}, lambda cursor: cursor.execute(self._parsed(sql), bound).fetchall())
         return int(found[0][0]) if found and isinstance(found[0][0], int) else 0
 
     def insert(self, table: str, columns: Mapping[str, str], rows: Sequence[Sequence[Any]]) -> None:
@@ -347,7 +359,7 @@ class DuckEngine(Transactions):
         """Offer Arrow or Polars data as a table under `name` while the block runs."""
         with self._held():
             cursor = self._cursor
-            with translated(self.url):
+            with translated(self.url), self._doubted():
                 cursor.register(name, data)
             try:
                 yield name
@@ -367,8 +379,9 @@ class DuckEngine(Transactions):
 
     def _commit(self) -> None:
         with translated(self.url):
-            # DuckDB takes a COMMIT of a transaction that an error has aborted, and keeps nothing of it.
-            self._cursor.execute("SELECT 1")
+            if self._doubtful:
+                # DuckDB takes a COMMIT of a transaction that an error has aborted, and keeps nothing of it.
+                self._cursor.execute("SELECT 1")
             self._cursor.execute("COMMIT")
 
     def _roll_back(self) -> None:

@@ -13,13 +13,17 @@ from duckfeat.errors import IntegrityError, ReadOnlyStore
 
 @dataclass(slots=True)
 class _Transaction:
-    """The open transaction: whose it is, what undoes and what follows it, and whether a part of it failed."""
+    """The open transaction: whose it is, what undoes and what follows it, and how it stands.
+
+    It is `broken` when a part of it failed that wrote something, `doubtful` when the database may have aborted it.
+    """
 
     thread: int
     undo: list[Callable[[], None]] = field(default_factory=list)
     then: list[Callable[[], None]] = field(default_factory=list)
     writes: int = 0
     broken: bool = False
+    doubtful: bool = False
 
     def take_back(self, mark: int) -> None:
         """Undo what was noted since `mark`, the latest first."""
@@ -143,6 +147,25 @@ class Transactions(ABC):
         if self._open.broken:
             raise _broken()
         self._open.writes += 1
+
+    @property
+    def _doubtful(self) -> bool:
+        """Whether the database may have aborted the open transaction."""
+        return self._open is not None and self._open.doubtful
+
+    def _doubt(self) -> None:
+        """Have the commit make sure that the database has not aborted this thread's transaction."""
+        if self._open is not None and self.in_transaction:
+            self._open.doubtful = True
+
+    @contextmanager
+    def _doubted(self) -> Iterator[None]:
+        """Doubt the transaction if the block, which asks the database for something, fails."""
+        try:
+            yield
+        except BaseException:
+            self._doubt()
+            raise
 
     def on_rollback(self, undo: Callable[[], None]) -> None:
         """Have `undo` called if the current transaction, or the block of it that is being run, fails."""

@@ -7,6 +7,7 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
+from duckfeat.compile.writes import find_values
 from duckfeat.errors import ValidationError
 from duckfeat.model.dtypes import Typed, decode_as
 from duckfeat.model.feature_info import FeatureInfo
@@ -14,6 +15,8 @@ from duckfeat.model.kinds import KINDS, STORED_COLUMNS, VALUE_COLUMNS, stored
 from duckfeat.model.tables import Table
 from duckfeat.query.session import Session
 
+_FEW = 16
+"""So many values at most are each found by a scan; planning the join that finds any number takes ten times longer."""
 Row = tuple[int, int, int]
 """Feature id, entity id, value id."""
 
@@ -44,8 +47,8 @@ class Annotations:
 
     def find_values(self, wanted: Sequence[tuple[int, Typed]]) -> dict[int, int]:
         """Return the ids of the (feature id, typed value) pairs that exist, by position."""
-        if not wanted:
-            return {}
+        if len(wanted) <= _FEW:
+            return dict(self._engine.rows(find_values(wanted))) if wanted else {}
         columns: dict[str, list[Any]] = {
             "positions": list(range(len(wanted))),
             "feature_id": [feature_id for feature_id, _ in wanted],
@@ -128,6 +131,8 @@ class Annotations:
 
     def current(self, table: Table, entity_ids: Sequence[int]) -> set[Row]:
         """Return the annotations that entities have now."""
+        if len(entity_ids) == 1:
+            return set(self._engine.run("annotations.current_of_one", table.entity, id=entity_ids[0]))
         return set(self._engine.run("annotations.current", table.entity, ids=list(entity_ids)))
 
     def apply(self, table: Table, *, add: Sequence[Row], remove: Sequence[Row], operation: str) -> None:

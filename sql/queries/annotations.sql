@@ -5,6 +5,11 @@ SELECT feature_id, entity_id, value_id
 FROM current_entity_annotations
 WHERE entity_id IN (SELECT unnest($ids::BIGINT[]));
 
+-- name: current_of_one
+SELECT feature_id, entity_id, value_id
+FROM current_entity_annotations
+WHERE entity_id = $id;
+
 -- name: removed
 -- How many annotations were ever removed.
 SELECT count(*) FROM entity_removals;
