@@ -22,7 +22,6 @@ from measured import HERE, RESULTS, SINGLES, Measured, figure, in_markdown, in_w
 
 README = HERE.parent / "README.md"
 FRAMES = {"pl": 1.15, "df": 1.5, "arrow": 1.1}
-MIB = "MiB"
 
 
 @dataclass
@@ -91,14 +90,14 @@ def processes(found: Measured) -> list[Row]:
         Row("`import duckfeat`", start["import"], "ms", 150),
         Row("`connect` to an existing store", start["connect"], "ms", 60),
     ]
-    sizes = sorted({size for size in (1_000_000, 10_000_000) if found.seconds("test_memory", entities=size)})
+    sizes = found.sizes("test_memory")
     if sizes:
         small, large = (found.told("first_s", "test_memory", entities=size) / size / 10 * 1e6 for size in sizes)
         peak = found.told("peak_mib", "test_memory", entities=sizes[-1])
-        work = '`annotate` 100 million values with `memory_limit="2GB"`'
+        fewer, more = (f"{size * 10:,} values" for size in sizes)
         made += [
-            Row(f"{work}, twice: peak of resident memory", peak, MIB, 3 * 1024),
-            Row(f"{work}: time for a value", large, "µs", 1.5, small, "10 million, no limit"),
+            Row(f'`annotate` {more} twice, `memory_limit="2GB"`: peak of memory', peak, "MiB", 3 * 1024),
+            Row(f'`annotate` {more}, `memory_limit="2GB"`: time for a value', large, "µs", 1.5, small, fewer),
         ]
     return made
 
@@ -113,7 +112,7 @@ def growing(found: Measured) -> list[dict[str, float | None]]:
             "floor frame": found.seconds("test_frame", "floor", size),
             "wide frame": found.seconds("test_frame", "pl", size),
         }
-        for size in found.sizes()
+        for size in found.sizes("test_load")
     ]
 
 

@@ -49,9 +49,9 @@ class Measured:
         """Return the median over the turns of a figure that a case told besides its time."""
         return _median(found["extra_info"][key] for found in self._found(case, what, entities))
 
-    def sizes(self) -> list[int]:
-        """Return the numbers of entities that were loaded, the smallest first."""
-        return sorted({found["params"]["entities"] for found in self._found("test_load")})
+    def sizes(self, case: str) -> list[int]:
+        """Return the numbers of entities that a case ran with, the smallest first."""
+        return sorted({found["params"]["entities"] for found in self._found(case)})
 
     def _found(self, case: str, what: str | None = None, entities: int | None = None) -> Iterator[dict[str, Any]]:
         wanted = {"what": what, "entities": entities}
