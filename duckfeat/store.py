@@ -137,8 +137,9 @@ class Store(Keeping):
 
     def _register_user(self) -> None:
         handle = _login()
-        sql = "SELECT min(id) FROM users WHERE handle = $handle"
-        id_ = self._session.engine.rows(Statement(sql, {"handle": handle}))[0][0]
+        # Without a parameter: DuckDB 1.5 imports NumPy, pandas and PyArrow when it gets its first.
+        users = self._session.engine.rows(Statement("SELECT handle, min(id) FROM users GROUP BY handle", {}))
+        id_ = dict(users).get(handle)
         if id_ is None and not self._session.engine.read_only:
             id_ = self.User(handle=handle).save().id
         self._session.user_id = id_

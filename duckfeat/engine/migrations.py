@@ -6,7 +6,7 @@ from typing import Protocol
 
 from duckfeat.engine.base import Engine
 from duckfeat.engine.resources import Migration, migrations
-from duckfeat.errors import NotAStore, ReadOnlyStore, SchemaVersionError
+from duckfeat.errors import NotAStore, QueryError, ReadOnlyStore, SchemaVersionError
 from duckfeat.model.statement import Statement
 
 RECORDS = """
@@ -36,7 +36,10 @@ def migrate(engine: Migrated) -> None:
     `NotAStore` for a database that holds something else. Before an existing store is changed, a copy of it is
     left beside it.
     """
-    applied = _applied(engine)
+    try:
+        applied = _recorded(engine)  # most stores have it, and listing the tables takes longer than all the rest
+    except QueryError:
+        applied = _applied(engine)
     pending = [migration for migration in migrations() if migration.version not in applied]
     _compare(engine.url, applied)
     if not pending:
@@ -62,6 +65,10 @@ def _applied(engine: Migrated) -> dict[int, tuple[str, str]]:
                 tables=sorted(tables),
             )
         return {}
+    return _recorded(engine)
+
+
+def _recorded(engine: Migrated) -> dict[int, tuple[str, str]]:
     rows = engine.rows(Statement("SELECT version, name, checksum FROM schema_migrations", {}))
     return {version: (name, checksum) for version, name, checksum in rows}
 
