@@ -139,7 +139,7 @@ class Store(Keeping):
         handle = _login()
         # Without a parameter: DuckDB 1.5 imports NumPy, pandas and PyArrow when it gets its first.
         users = self._session.engine.rows(Statement("SELECT handle, min(id) FROM users GROUP BY handle", {}))
-        id_ = dict(users).get(handle)
+        id_: int | None = dict[str, int](users).get(handle)
         if id_ is None and not self._session.engine.read_only:
             id_ = self.User(handle=handle).save().id
         self._session.user_id = id_

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from duckfeat.model.dtypes import Typed
@@ -27,6 +27,12 @@ def update_rows(table: Table, columns: Mapping[str, str]) -> str:
     staged = ", ".join(f"unnest($c{i}::{type_}[]) AS {name}" for i, (name, type_) in enumerate(columns.items()))
     assigned = ", ".join(f"{name} = s.{name}" for name in columns if name != "id")
     return f"UPDATE {table.rows} SET {assigned} FROM (SELECT {staged}) AS s WHERE {table.rows}.id = s.id"
+
+
+def update_row(table: Table, columns: Mapping[str, str]) -> str:
+    """Return the statement that sets columns (name to SQL type) of one record to the parameters of the same names."""
+    assigned = ", ".join(f"{name} = ${name}::{type_}" for name, type_ in columns.items() if name != "id")
+    return f"UPDATE {table.rows} SET {assigned} WHERE id = $id"
 
 
 def set_columns(table: Table, columns: Sequence[str]) -> str:
@@ -70,11 +76,11 @@ def move_trashed() -> str:
 
 def twins(table: Table, columns: Sequence[str]) -> str:
     """Return the statement that finds a record of `ids` whose columns another one outside the trash has, too."""
-    same = " AND ".join(f"a.{column} IS NOT DISTINCT FROM b.{column}" for column in columns)
+    others = "".join(f" AND a.{column} IS NOT DISTINCT FROM b.{column}" for column in columns[1:])
     return (
-        f"SELECT a.{columns[0]} FROM {table.rows} AS a JOIN {table.rows} AS b ON {same} AND a.id <> b.id "
-        f"WHERE a.id IN ({IDS}) AND a.{columns[0]} IS NOT NULL "
-        f"AND a.branch_id <> {TRASH} AND b.branch_id <> {TRASH} LIMIT 1"
+        f"SELECT a.{columns[0]} FROM {table.rows} AS a "
+        f"JOIN {table.rows} AS b ON a.{columns[0]} = b.{columns[0]}{others} AND a.id <> b.id "
+        f"WHERE a.id IN ({IDS}) AND a.branch_id <> {TRASH} AND b.branch_id <> {TRASH} LIMIT 1"
     )
 
 
@@ -94,9 +100,10 @@ def keep_id_floor(table: Table) -> str:
     return f"INSERT INTO id_floors SELECT $table, max(id) FROM {table.rows} HAVING max(id) IS NOT NULL"
 
 
-def delete_links(rows: str, side: str) -> str:
-    """Return the statement that deletes links (or their removals) of a relation on one side."""
-    return f"DELETE FROM {rows} WHERE relation = $relation AND {side} IN ({IDS})"
+def delete_links(rows: str, sides: Iterable[str]) -> str:
+    """Return the statement that deletes links (or their removals) of relations, listed by side, on these sides."""
+    ended = (f"(relation IN (SELECT unnest(${side}::VARCHAR[])) AND {side} IN ({IDS}))" for side in sides)
+    return f"DELETE FROM {rows} WHERE {' OR '.join(ended)}"
 
 
 def current_links(near: str) -> str:

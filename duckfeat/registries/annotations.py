@@ -127,7 +127,7 @@ class Annotations:
         if mode != "add":
             kept = set(wanted)
             removed = [row for row in current if row not in kept and (mode == "set" or row[:2] in named)]
-        self._write(table, current, wanted, removed, mode)
+        self.write(table, current, wanted, removed, mode)
 
     def current(self, table: Table, entity_ids: Sequence[int]) -> set[Row]:
         """Return the annotations that entities have now."""
@@ -139,11 +139,12 @@ class Annotations:
         """Add and remove annotations given by ids."""
         entities = sorted({entity_id for _, entity_id, _ in (*add, *remove)})
         current = self.current(table, entities)
-        self._write(table, current, add, [row for row in remove if row in current], operation)
+        self.write(table, current, add, [row for row in remove if row in current], operation)
 
-    def _write(
+    def write(
         self, table: Table, current: set[Row], wanted: Sequence[Row], removed: Sequence[Row], operation: str
     ) -> None:
+        """Add the wanted annotations that entities do not have now, and remove some of those that they have."""
         added = [row for row in dict.fromkeys(wanted) if row not in current]
         self._check_single((current - set(removed)) | set(added), added)
         if not added and not removed:
@@ -187,31 +188,41 @@ class Annotations:
 
         Features that take several give lists, in the order that frames have; categorical ones give names.
         """
-        found: dict[FeatureInfo, list[Any]] = {}
-        for feature_id, value_id, kind, *physical in self._engine.run(
-            "annotations.values_of", table.entity, id=entity_id
-        ):
+        ids: dict[FeatureInfo, list[int]] = {}
+        for feature_id, _, value_id in sorted(self.current(table, [entity_id])):
             info = self._session.features.known(feature_id)
-            if info is None:
-                continue
-            typed = Typed(kind, physical[_PLACES[kind]]) if kind else Typed("", value_id)
-            found.setdefault(info, []).append(typed)
-        names = self._names(found)
+            if info is not None:
+                ids.setdefault(info, []).append(value_id)
+        typed = self._typed([id_ for info, listed in ids.items() if not info.dtype.is_cat for id_ in listed])
+        names = self._names(ids)
         result: dict[FeatureInfo, Any] = {}
-        for info, values in found.items():
-            known = names.get(info.dtype.registry or "", {})
-            named = [Typed("str", known.get(value.physical)) for value in values] if info.dtype.is_cat else values
-            shown = [decode_as(info.dtype, *value) for value in sorted(named, key=sort_key)]
-            result[info] = shown if info.multiple else shown[0]
+        for info, listed in ids.items():
+            known = names[info.dtype.registry or ""] if info.dtype.is_cat else typed
+            values = [known[id_] for id_ in listed if id_ in known]  # one may have been removed for good meanwhile
+            shown = [decode_as(info.dtype, *value) for value in sorted(values, key=sort_key)]
+            if shown:
+                result[info] = shown if info.multiple else shown[0]
         return result
 
-    def _names(self, found: Mapping[FeatureInfo, Sequence[Typed]]) -> dict[str, dict[int, str]]:
+    def _typed(self, ids: Sequence[int]) -> dict[int, Typed]:
+        """Return typed values by id.
+
+        The ids are listed: joined with what an entity has, all values there are would be read.
+        """
+        rows = self._engine.run("values.of_ids", None, ids=list(ids)) if ids else []
+        return {id_: Typed(kind, physical[_PLACES[kind]]) for id_, kind, *physical in rows}
+
+    def _names(self, ids: Mapping[FeatureInfo, Sequence[int]]) -> dict[str, dict[int, Typed]]:
         """Return the names of the records that categorical values are, by registry and id."""
-        ids: dict[str, set[int]] = {}
-        for info, values in found.items():
+        wanted: dict[str, set[int]] = {}
+        for info, listed in ids.items():
             if info.dtype.is_cat:
-                ids.setdefault(info.dtype.registry or "", set()).update(value.physical for value in values)
-        return {registry: self.labels(registry, sorted(wanted)) for registry, wanted in ids.items()}
+                wanted.setdefault(info.dtype.registry or "", set()).update(listed)
+        return {registry: self._named(registry, sorted(listed)) for registry, listed in wanted.items()}
+
+    def _named(self, registry: str, ids: Sequence[int]) -> dict[int, Typed]:
+        labels = self.labels(registry, ids)
+        return {id_: Typed("str", labels.get(id_)) for id_ in ids}
 
     def labels(self, registry: str, ids: Sequence[int]) -> dict[int, str]:
         """Return the names of records of a registry by id."""

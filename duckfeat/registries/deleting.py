@@ -150,18 +150,15 @@ def _features_with_values_in(session: Session, table: Table, ids: Sequence[int])
 
 
 def _remove_links(session: Session, table: Table, ids: Sequence[int], gone: dict[str, int]) -> None:
-    seen = set()
+    """Remove the direct relations of records, and when which of them ended."""
+    links: dict[str, list[str]] = {}
     for relation in table.relations.values():
-        if relation.kind != "link":
-            continue
-        sides = (
-            ("from_id", "to_id") if relation.source == relation.target else (("to_id", "from_id")[relation.forward],)
-        )
-        for side in sides:
-            if (relation.link, side) in seen:
-                continue
-            seen.add((relation.link, side))
-            for rows in ("links", "link_removals"):
-                given = {"relation": relation.link, "ids": list(ids)}
-                number = session.engine.write(writes.delete_links(rows, side), given)
-                _add(gone, "Link", number if rows == "links" else 0)
+        if relation.kind == "link":
+            itself = relation.source == relation.target
+            for side in ("from_id", "to_id") if itself else (("to_id", "from_id")[relation.forward],):
+                links.setdefault(side, []).append(relation.link)
+    if not links:
+        return
+    given = {"ids": list(ids), **links}
+    _add(gone, "Link", session.engine.write(writes.delete_links("links", links), given))
+    session.engine.write(writes.delete_links("link_removals", links), given)

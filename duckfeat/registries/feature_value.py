@@ -121,7 +121,7 @@ class FeatureValue(TracksRun, rows="typed_values", source="feature_values", labe
     def _existing(cls, session: Session, records: Sequence[Any]) -> dict[int, Any]:
         wanted = [(record.feature_id, record.__dict__["_typed"]) for record in records]
         ids = session.writer.annotations.find_values(wanted)
-        found = session.registries["FeatureValue"].filter(id__in=list(set(ids.values())))
+        found = session.registries["FeatureValue"].filter(id__in=list(set(ids.values()))) if ids else []
         by_id = {record.id: record for record in found}
         return {position: by_id[id_] for position, id_ in ids.items()}
 

@@ -70,14 +70,11 @@ class FeatureManager:
             for info, value in infos:
                 ids = None if is_missing(value) else _existing_ids(session, info, value)
                 removed |= {row for row in current if row[0] == info.id and (ids is None or row[2] in ids)}
-            self._remove(sorted(removed), "remove")
+            session.writer.annotations.write(self._table, current, [], sorted(removed), "remove")
 
     def _current(self) -> set[tuple[int, int, int]]:
         found: set[tuple[int, int, int]] = self._session.writer.annotations.current(self._table, [self._record.id])
         return found
-
-    def _remove(self, rows: list[tuple[int, int, int]], operation: str) -> None:
-        self._session.writer.annotations.apply(self._table, add=[], remove=rows, operation=operation)
 
     # --- reading ---------------------------------------------------------------------------------
 

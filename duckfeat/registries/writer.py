@@ -182,10 +182,16 @@ class Writer:
         columns.pop("kind", None)
         latest = {record.id: {name: record.__dict__.get(name) for name in columns} for record in records}
         with self._changing(table, latest):
-            staged = {f"c{i}": [row[name] for row in latest.values()] for i, name in enumerate(columns)}
-            changed = self._engine.write(writes.update_rows(table, columns), staged)
+            changed = self._write_rows(table, columns, list(latest.values()))
             if changed != len(latest):
                 raise IntegrityError(f"a {table.name} to be updated is no longer there", registry=table.name)
+
+    def _write_rows(self, table: Table, columns: Mapping[str, str], rows: Sequence[Mapping[str, Any]]) -> int:
+        """Update rows, columns with their ids, and return how many there were; one alone needs no join."""
+        if len(rows) == 1:
+            return int(self._engine.write(writes.update_row(table, columns), rows[0]))
+        staged = {f"c{i}": [row[name] for row in rows] for i, name in enumerate(columns)}
+        return int(self._engine.write(writes.update_rows(table, columns), staged))
 
     def update(self, registry: str, ids: Sequence[int], values: Mapping[str, Any]) -> int:
         """Set fields of records given by id and return how many there were."""

@@ -14,24 +14,6 @@ WHERE entity_id = $id;
 -- How many annotations were ever removed.
 SELECT count(*) FROM entity_removals;
 
--- name: values_of
-SELECT
-    a.feature_id,
-    a.value_id,
-    v.kind,
-    v.bool_value,
-    v.int_value,
-    CASE WHEN v.minus_zero THEN -v.float_value ELSE v.float_value END AS float_value,
-    v.text_value,
-    v.date_value,
-    v.datetime_value,
-    timezone('UTC', v.instant_value) AS instant_value,
-    v.json_value
-FROM current_entity_annotations AS a
-LEFT JOIN typed_values AS v ON a.value_id = v.id AND a.feature_id = v.feature_id
-WHERE a.entity_id = $id
-ORDER BY a.feature_id, a.value_id;
-
 -- name: history
 SELECT
     a.feature_id,

@@ -31,5 +31,20 @@ JOIN typed_values AS v
     AND s.json_value IS NOT DISTINCT FROM v.json_value
     AND s.minus_zero IS NOT DISTINCT FROM v.minus_zero;
 
+-- name: of_ids
+SELECT
+    id,
+    kind,
+    bool_value,
+    int_value,
+    CASE WHEN minus_zero THEN -float_value ELSE float_value END AS float_value,
+    text_value,
+    date_value,
+    datetime_value,
+    timezone('UTC', instant_value) AS instant_value,
+    json_value
+FROM typed_values
+WHERE id IN (SELECT unnest($ids::BIGINT[]));
+
 -- name: features_of
 SELECT DISTINCT feature_id FROM typed_values WHERE id IN (SELECT unnest($ids::BIGINT[]));
