@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -16,6 +17,8 @@ _LAKE_TABLES = """
 SELECT DISTINCT t.table_name FROM __ducklake_metadata_store.ducklake_table AS t
 JOIN __ducklake_metadata_store.ducklake_table_stats AS s USING (table_id) WHERE s.next_row_id > 0 ORDER BY 1
 """
+_COMMENTS = re.compile(r"^\s*--.*$", re.MULTILINE)
+_COUNTED = {"SELECT", "WITH", "INSERT", "UPDATE", "DELETE", "CREATE", "DROP"}
 _COUNT = "SELECT $name AS name, count(*) AS n FROM query_table($name)"
 
 
@@ -34,7 +37,7 @@ def statements(store: Store) -> Iterator[list[str]]:
     seen: list[str] = []
 
     def see(sql: str, _params: object) -> None:
-        if sql.split(maxsplit=1)[0].upper() in {"SELECT", "WITH", "INSERT", "UPDATE", "DELETE"}:
+        if _COMMENTS.sub("", sql).split(maxsplit=1)[0].upper() in _COUNTED:
             seen.append(sql)
 
     with store.trace(see):
