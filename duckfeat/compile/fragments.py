@@ -57,6 +57,38 @@ class Parameters:
         self.lists[name] = BigList(tuple(items), sql_type)
         return f"{lhs} IN (SELECT item FROM {name})"
 
+    def ids(self, column: str, ids: Sequence[int], *, compared: bool) -> str:
+        """Return the condition that an id column is one of `ids`, for tables in which ids ascend.
+
+        With `compared` few ids are told by comparisons, see `compared_ids`; without, by a join.
+
+        >>> Parameters().ids("t0.id", [7, 5], compared=False)
+        't0.id IN (SELECT unnest($p0::BIGINT[]))'
+        """
+        if len(ids) < 2 or len(ids) > LIST_LIMIT:
+            return self.member(column, ids, "BIGINT")
+        if compared:
+            return self.compared_ids(column, ids)
+        return f"{column} IN (SELECT unnest({self.add(list(ids))}::BIGINT[]))"
+
+    def compared_ids(self, column: str, ids: Sequence[int]) -> str:
+        """Return the condition that an id column is one of `ids`, some at least, as a tree of comparisons.
+
+        All rows of a block take the same way through it, so that a scan compares each row with few of the ids, and
+        reads the other columns only of blocks that have one.
+
+        >>> Parameters().compared_ids("t0.id", [7, 5])
+        'CASE WHEN t0.id < $p1 THEN t0.id = $p0 ELSE t0.id = $p1 END'
+        """
+        return self._compared(column, [self.add(id_) for id_ in sorted(set(ids))])
+
+    def _compared(self, column: str, names: Sequence[str]) -> str:
+        if len(names) == 1:
+            return f"{column} = {names[0]}"
+        middle = len(names) // 2
+        below, above = self._compared(column, names[:middle]), self._compared(column, names[middle:])
+        return f"CASE WHEN {column} < {names[middle]} THEN {below} ELSE {above} END"
+
     def statement(self, sql: str) -> Statement:
         """Return the finished statement; a value that a condition which became constant asked for is left out."""
         used = set(_PLACEHOLDER.findall(sql))

@@ -34,8 +34,9 @@ class Context:
     """What one statement is compiled with: the catalog, the features, its parameters, its aliases so far.
 
     `check_mine` refuses a record of another store, whose id means something else in this one.
-    `unremoved` is what was last seen: that no annotation was ever removed. It changes which SQL is chosen, the one
-    that is then fastest, never what the SQL gives.
+    `unremoved` is what was last seen: that no annotation was ever removed. `joins_narrow` tells that joins with few ids
+    read only the blocks that have them. Both change which SQL is chosen, the one that is then fastest, never what the
+    SQL gives.
     """
 
     catalog: Catalog
@@ -44,6 +45,7 @@ class Context:
     params: Parameters = field(default_factory=Parameters)
     aliases: int = 0
     unremoved: bool = False
+    joins_narrow: bool = False
 
     def alias(self, prefix: str = "t") -> str:
         """Return an alias that the statement does not use yet."""

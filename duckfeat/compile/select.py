@@ -9,7 +9,7 @@ from typing import Any
 from duckfeat.compile.bind import bind, condition_sql
 from duckfeat.compile.computed import column_of
 from duckfeat.compile.expressions import Expression, ids_select
-from duckfeat.compile.fragments import FALSE, all_of, quote
+from duckfeat.compile.fragments import FALSE, LIST_LIMIT, all_of, quote
 from duckfeat.compile.scope import Context, Scope
 from duckfeat.errors import FieldError, InvalidArgument
 from duckfeat.model.aggregates import Aggregate
@@ -135,7 +135,14 @@ def _row_conditions(scope: Scope, query: Query, bound: Expression) -> str:
     params = scope.context.params
     parts = [condition_sql(scope, bound)] if query.conditions else []
     for column, ids in query.within:
-        parts.append(params.member(scope.column(column), ids, "BIGINT"))
+        named = scope.column(column)
+        if column == "id":
+            parts.append(params.ids(named, ids, compared=not scope.context.joins_narrow))
+        else:
+            parts.append(params.member(named, ids, "BIGINT"))
+    ranked = query.ranking.ids if query.ranking else ()
+    if 0 < len(ranked) <= LIST_LIMIT and not scope.context.joins_narrow:
+        parts.append(params.compared_ids(scope.column("id"), ranked))
     if query.branches is not None:
         parts.append(params.member(scope.column("branch_id"), query.branches, "BIGINT"))
     return all_of(parts) if parts else ""

@@ -25,6 +25,8 @@ class Engine(Protocol):
     """Counts commits, rollbacks, and `outside`: what was cached at another count may be out of date."""
     outside: int
     """Counts how often another process has written, or may have: all that was cached before is out of date."""
+    joins_narrow: bool
+    """Whether a join with few ids reads only the blocks of a table that have them, as it does from DuckDB 2 on."""
 
     def refresh(self) -> int:
         """Notice what other processes have written, and return `outside`; nobody else writes during a transaction."""

@@ -49,6 +49,7 @@ class DuckEngine(Transactions):
     """Parts of DuckDB's messages for failures that pass: the statement is run again outside a transaction."""
     options: ClassVar[tuple[str, ...]] = ("read_only",)
     """What an engine takes beside the settings of DuckDB."""
+    joins_narrow = int(duckdb.__version__.partition(".")[0]) > 1
     _listing = "SELECT table_name FROM duckdb_tables() WHERE database_name = 'store' AND NOT internal"
     """The statement that lists the store's tables."""
 

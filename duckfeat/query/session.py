@@ -182,7 +182,7 @@ class Session:
     def context(self) -> Context:
         """Return what a new statement is compiled with: features as they are now, whoever wrote them."""
         self.engine.refresh()
-        return Context(self.catalog, self.features, self.check_mine)
+        return Context(self.catalog, self.features, self.check_mine, joins_narrow=self.engine.joins_narrow)
 
     def owns(self, record: Any) -> bool:
         """Tell whether a record is of this store, be it the same file opened again, or of none yet."""

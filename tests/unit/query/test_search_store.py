@@ -153,6 +153,25 @@ def test_wrong_questions_say_what_is_wrong(cells: Store) -> None:
         cells.ULabel.search("x", limit=-1)
 
 
+@pytest.mark.parametrize("joins_narrow", [True, False])
+def test_found_rows_are_read_alike_however_the_engine_joins(
+    store: Store, monkeypatch: pytest.MonkeyPatch, joins_narrow: bool
+) -> None:
+    monkeypatch.setattr(store._session.engine, "joins_narrow", joins_narrow)
+    store.save([store.ULabel(name=f"sample {number:04}") for number in range(100)])
+    for limit in (0, 1, 2, 3, 20, 50, 51, None):
+        found = store.ULabel.search("sample 0042", limit=limit)
+        ids = store._session.search.index(store.ULabel.all()._query, ("name",)).search("sample 0042", limit=limit)
+        assert [record.id for record in found] == [hit.id for hit in ids]
+        assert found.pl()["score"].to_list() == [hit.score for hit in ids]
+        assert found.count() == len(ids)
+    lookup = store.ULabel.lookup()
+    assert [lookup[name].name for name in ("sample 0099", "sample 0000")] == ["sample 0099", "sample 0000"]
+    assert [record.name for record in lookup.dict().values()] == [f"sample {number:04}" for number in range(100)]
+    every = store.ULabel.lookup(keep=False)
+    assert [record.name for record in every["sample 0007"]] == ["sample 0007"]
+
+
 # --- writes --------------------------------------------------------------------------------------
 
 
