@@ -19,6 +19,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
 import search_quality as quality
 from rapidfuzz import fuzz, process
 
@@ -51,8 +52,9 @@ def sample(names: Path | None, size: int, seed: int) -> list[str]:
 
 def measure(names: list[str], count: int, seed: int) -> dict[str, Any]:
     """Return the figures of one size, brute-force `WRatio` among them."""
+    column = pa.array(names)
     start, start_cpu = time.perf_counter(), time.process_time()
-    index = SearchIndex.build(range(len(names)), [names])
+    index = SearchIndex.build(range(len(names)), [column])
     built, built_cpu = time.perf_counter() - start, time.process_time() - start_cpu
     data = quality.Data(f"{len(names):,} names", names, [None] * len(names))
     queries = [query for kind in KINDS for query in quality.make_queries(data, kind, count, seed)[0]]

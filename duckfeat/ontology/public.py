@@ -72,9 +72,9 @@ class Terms:
     ) -> tuple[list[int], list[float]]:
         """Return where the nearest terms stand, best first, and their scores."""
         if fields not in self._indexes:
-            columns = [self.frame[name].to_list() for name in fields]
+            columns = [self.frame[name].to_arrow() for name in fields]
             split = [at for at, name in enumerate(fields) if name == "synonyms"]
-            self._indexes[fields] = SearchIndex.build(list(range(len(self.frame))), columns, split=split)
+            self._indexes[fields] = SearchIndex.build(range(len(self.frame)), columns, split=split)
         hits = self._indexes[fields].search(string, limit=limit, case_sensitive=case_sensitive)
         return [hit.id for hit in hits], [hit.score for hit in hits]
 

@@ -25,6 +25,7 @@ from rapidfuzz.distance import OSA
 
 from duckfeat.errors import InvalidArgument
 from duckfeat.query.search import CUTOFF, Query
+from duckfeat.query.search_column import TextColumn
 from duckfeat.query.search_segment import Progress, Rows, Segment
 
 if TYPE_CHECKING:
@@ -32,10 +33,10 @@ if TYPE_CHECKING:
 
     Array = NDArray[Any]
 
-__all__ = ["Hit", "SearchIndex", "merged"]
+Column = Any
+"""Texts of a field: an Arrow array, or a sequence of strings and None."""
 
-SEPARATOR = "|"
-"""Stands between the texts of a field that holds several."""
+__all__ = ["Hit", "SearchIndex", "merged"]
 
 _CANDIDATES, _CANDIDATES_PER_HIT = 192, 6
 _SHORTLIST, _SHORTLIST_PER_HIT = 6, 0.5
@@ -95,34 +96,35 @@ class SearchIndex:
     def build(
         cls,
         ids: Sequence[int],
-        texts: Sequence[Sequence[str | None]],
+        texts: Sequence[Column],
         *,
         split: Collection[int] | None = None,
         progress: Progress | None = None,
     ) -> SearchIndex:
         """Return an index of records.
 
-        `texts` holds a column of strings for each searched field, the most important first; None is no text.
+        `texts` holds a column for each searched field, the most important first: an Arrow array of texts, which is
+        read as it lies in memory, or a sequence of strings; null and None are no text.
         The fields numbered in `split` (all but the first, unless told) hold several texts each, joined by "|".
-        `progress(done, all)` is called with the number of texts, every 30,000 or so.
+        `progress(done, all)` is called with the number of texts, every 16,000 or so.
 
         Raises InvalidArgument where a column is not as long as `ids`.
         """
         index = cls(split=split)
         rows = index._rows(ids, texts)
-        if rows.texts:
+        if len(rows.texts):
             index._segments = (Segment(rows, progress),)
         return index
 
-    def add(self, ids: Sequence[int], texts: Sequence[Sequence[str | None]]) -> None:
+    def add(self, ids: Sequence[int], texts: Sequence[Column]) -> None:
         """Index more records, shaped as in `build`; what was indexed of the same ids before is replaced."""
         rows = self._rows(ids, texts)
         with self._lock:
             self.remove(ids)
-            for record, number, text in zip(rows.ids.tolist(), rows.fields.tolist(), rows.texts, strict=True):
+            for record, number, text in zip(rows.ids.tolist(), rows.fields.tolist(), rows.texts.listed(), strict=True):
                 self._pending.setdefault(record, []).append((number, text))
 
-    def replace(self, gone: Iterable[int], ids: Sequence[int], texts: Sequence[Sequence[str | None]]) -> None:
+    def replace(self, gone: Iterable[int], ids: Sequence[int], texts: Sequence[Column]) -> None:
         """Forget some records and index others, in one step: no search sees the one without the other."""
         with self._lock:
             self.remove(gone)
@@ -180,22 +182,18 @@ class SearchIndex:
             self._settle()
             return sum(segment.nbytes for segment in self._segments)
 
-    def _rows(self, ids: Sequence[int], texts: Sequence[Sequence[str | None]]) -> Rows:
+    def _rows(self, ids: Sequence[int], texts: Sequence[Column]) -> Rows:
         import numpy as np
 
         split = self._split if self._split is not None else range(1, len(texts))
         owners = _id_array(ids)
-        parts = [Rows(np.empty(0, np.int64), np.empty(0, np.uint8), [])]
+        parts: list[Rows] = []
         for number, column in enumerate(texts):
             if len(column) != len(ids):
                 message = f"field {number} has {len(column)} texts for {len(ids)} ids"
                 raise InvalidArgument(message, field=number, texts=len(column), ids=len(ids))
-            records, listed = _present(owners, column)
-            if number in split:
-                pieces = [text.split(SEPARATOR) for text in listed]
-                records = np.repeat(records, np.fromiter(map(len, pieces), np.int64, len(pieces)))
-                listed = [piece for row in pieces for piece in row]
-            parts.append(Rows(records, np.full(len(listed), number, np.uint8), listed))
+            listed, places = TextColumn.read(column, split=number in split)
+            parts.append(Rows(owners[places], np.full(len(listed), number, np.uint8), listed))
         return _joined(parts)
 
     def _settle(self) -> tuple[Segment, ...]:
@@ -207,7 +205,7 @@ class SearchIndex:
                 return self._segments
             listed = [(record, *text) for record, texts in self._pending.items() for text in texts]
             records, fields, texts = zip(*listed, strict=True)
-            merged = [Rows(np.array(records, np.int64), np.array(fields, np.uint8), texts)]
+            merged = [Rows(np.array(records, np.int64), np.array(fields, np.uint8), TextColumn.of(texts))]
             size = len(listed)
             segments = [segment for segment in self._segments if segment.live]
             while segments and segments[-1].live < _MERGED_SHARE * size and segments[-1].live + size <= _MERGED_MOST:
@@ -254,19 +252,9 @@ def _thinned(readings: Sequence[str], forms: list[str], limit: int) -> list[int]
 def _joined(parts: Sequence[Rows]) -> Rows:
     import numpy as np
 
-    texts = [text for rows in parts for text in rows.texts]
-    return Rows(np.concatenate([rows.ids for rows in parts]), np.concatenate([rows.fields for rows in parts]), texts)
-
-
-def _present(owners: Array, column: Sequence[str | None]) -> tuple[Array, list[str]]:
-    """Return the texts of a column that are there, and whose they are."""
-    import numpy as np
-
-    listed = [text for text in column if text is not None]
-    if len(listed) == len(owners):
-        return owners, listed
-    there = [text is not None for text in column] if listed else []
-    return owners[np.flatnonzero(there)], listed
+    ids = np.concatenate([np.empty(0, np.int64), *(rows.ids for rows in parts)])
+    fields = np.concatenate([np.empty(0, np.uint8), *(rows.fields for rows in parts)])
+    return Rows(ids, fields, TextColumn.joined([rows.texts for rows in parts]))
 
 
 def _id_array(ids: Iterable[int]) -> Array:

@@ -19,7 +19,7 @@ from duckfeat.compile.columns import field_output
 from duckfeat.compile.select import Query, select
 from duckfeat.model.order import Order
 from duckfeat.query.progress import progress_bar
-from duckfeat.query.search_index import Hit, SearchIndex, merged
+from duckfeat.query.search_index import Column, Hit, SearchIndex, merged
 from duckfeat.query.session import Session
 
 __all__ = ["SearchIndexes", "Searchable"]
@@ -47,7 +47,7 @@ class _Key(NamedTuple):
     branches: tuple[int, ...] | None
 
 
-Read = Callable[[Sequence[int] | None], tuple[Any, list[list[str | None]]]]
+Read = Callable[[Sequence[int] | None], tuple[Any, list[Column]]]
 """Gives the ids and texts of some rows, or of all of them."""
 
 
@@ -212,7 +212,7 @@ class SearchIndexes:
             self._outside = outside
             self._shared.clear()
 
-        def read(ids: Sequence[int] | None) -> tuple[Any, list[list[str | None]]]:
+        def read(ids: Sequence[int] | None) -> tuple[Any, list[Column]]:
             return self._texts(query, fields, ids)
 
         changes = self._changes if self._engine.in_transaction else None
@@ -224,16 +224,14 @@ class SearchIndexes:
         own = SearchIndex.build(*read(sorted(changed)), split=_split(fields))
         return _Apart(self._shared.index(key, read, but=changed), frozenset(changed), own)
 
-    def _texts(
-        self, query: Query, fields: tuple[str, ...], ids: Sequence[int] | None
-    ) -> tuple[Any, list[list[str | None]]]:
+    def _texts(self, query: Query, fields: tuple[str, ...], ids: Sequence[int] | None) -> tuple[Any, list[Column]]:
         within = () if ids is None else (("id", tuple(ids)),)
         rows = Query(query.table, branches=query.branches, order=(Order("id"),), within=within)
         statement, _ = select(
             self._session.context(), rows, lambda scope: [field_output(scope, name) for name in ("id", *fields)]
         )
         table = self._engine.arrow(statement)
-        return table.column(0).to_numpy(), [table.column(at + 1).to_pylist() for at in range(len(fields))]
+        return table.column(0).to_numpy(), [table.column(at + 1) for at in range(len(fields))]
 
 
 def _split(fields: Sequence[str]) -> list[int]:

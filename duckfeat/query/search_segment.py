@@ -1,4 +1,4 @@
-"""A part of a search index: texts in a compact form, with the tables that find them."""
+"""A part of a search index: texts with the tables that find them."""
 
 from __future__ import annotations
 
@@ -7,20 +7,22 @@ from copy import copy
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from duckfeat.query.search import MAX_CHARS
-from duckfeat.query.search_grams import PAIRS_MOST, GramTable, KeyTable
-from duckfeat.query.search_text import GREEK_PIECES, compact, cut, normalise_rows
+from duckfeat.query.search_column import TextColumn
+from duckfeat.query.search_fold import folded
+from duckfeat.query.search_grams import PAIRS_MOST, PART_MOST, GramTable, KeyTable, Part, code_points
+from duckfeat.query.search_text import GREEK_PIECES, compact
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     Array = NDArray[Any]
 
-__all__ = ["Progress", "Rows", "Segment", "TextColumn"]
+__all__ = ["Progress", "Rows", "Segment"]
 
 Progress = Callable[[int, int], object]
 """Called with the number of texts done and of all."""
 
-CHUNK = 1 << 15
+CHUNK = PART_MOST
 _ALL_SHARE = 0.2
 _FEW_SHARE = 0.5
 _LEAST_WEIGHT = 16
@@ -31,47 +33,11 @@ _LONGER_COST = 0.3
 
 
 class Rows(NamedTuple):
-    """Texts of records, one a row: the record's id, the number of the field, the text."""
+    """Texts of records: of each the record's id, the number of its field, the text."""
 
     ids: Array
     fields: Array
-    texts: Sequence[str]
-
-
-class TextColumn:
-    """Many strings in little memory: one long string for every 30,000 or so, and where each starts in it.
-
-    >>> import numpy
-    >>> column = TextColumn([["a", "", "β cell"]])
-    >>> column.take(numpy.array([2, 0]))
-    ['β cell', 'a']
-    """
-
-    def __init__(self, chunks: Iterable[Sequence[str]]) -> None:
-        """Hold the texts of the chunks, `CHUNK` in each but the last."""
-        import numpy as np
-
-        self._chunks: list[str] = []
-        parts: list[Array] = []
-        for texts in chunks:
-            ends = np.cumsum(np.fromiter(map(len, texts), np.int64, len(texts)))
-            parts += [np.zeros(1, np.int64), ends]
-            self._chunks.append("".join(texts))
-        starts = np.concatenate([*parts, np.empty(0, np.int64)])
-        self._starts = starts.astype(np.uint32) if starts.max(initial=0) >> 32 == 0 else starts
-
-    def take(self, numbers: Array) -> list[str]:
-        """Return the texts with these numbers, in their order."""
-        chunks = numbers // CHUNK
-        # Each chunk has one more start than texts.
-        at = numbers + chunks
-        places = zip(chunks.tolist(), self._starts[at].tolist(), self._starts[at + 1].tolist(), strict=True)
-        return [self._chunks[chunk][start:stop] for chunk, start, stop in places]
-
-    @property
-    def nbytes(self) -> int:
-        """Memory of the column, in bytes."""
-        return sum(chunk.__sizeof__() for chunk in self._chunks) + int(self._starts.nbytes)
+    texts: TextColumn
 
 
 class Segment:
@@ -80,28 +46,26 @@ class Segment:
     def __init__(self, rows: Rows, progress: Progress | None = None) -> None:
         import numpy as np
 
-        self.ids, self.fields, texts = rows
-        chunks = [texts[first : first + CHUNK] for first in range(0, len(texts), CHUNK)]
-        normals: list[Sequence[str]] = []
-        grams: list[Array] = []
+        self.ids, self.fields, self.texts = rows
+        normals: list[TextColumn] = []
+        grams: list[Part] = []
         keys: list[Array] = []
-        for chunk in chunks:
-            first = len(normals) * CHUNK
-            forms = cut(normalise_rows(chunk), MAX_CHARS)
+        size = len(self.texts)
+        for first in range(0, size, CHUNK):
+            stop = min(first + CHUNK, size)
+            forms = folded(self.texts.part(first, stop), MAX_CHARS)
+            points = forms.points()
             normals.append(forms)
-            grams.append(GramTable.pairs(forms, first))
-            joined = "\n".join(forms).replace(" ", "").split("\n")
-            keys.append(KeyTable.pairs(joined, np.arange(first, first + len(forms))))
+            grams.append(GramTable.part(points, first))
+            keys.append(KeyTable.pairs(points, np.arange(first, stop)))
             if progress is not None:
-                progress(first + len(chunk), len(texts))
-        self.texts, self.normals = TextColumn(chunks), TextColumn(normals)
-        lengths = [np.fromiter(map(len, forms), np.float32, len(forms)) for forms in normals]
-        self._lengths = np.concatenate([*lengths, np.empty(0, np.float32)])
-        self._grams = GramTable(grams, len(texts))
+                progress(stop, size)
+        self.normals = TextColumn.joined(normals)
+        self._grams = GramTable(grams, size)
         self._keys = KeyTable([*keys, self._greek_keys()])
         self._order: Array | None = None
         self._gone: Array | None = None
-        self.live = len(texts)
+        self.live = size
 
     def __len__(self) -> int:
         return len(self.ids)
@@ -113,14 +77,14 @@ class Segment:
         found = [self._grams.having(piece) for piece in GREEK_PIECES]
         numbers = np.unique(np.concatenate(found)).astype(np.int64)
         forms = [compact(normal.split()) for normal in self.normals.take(numbers)]
-        return KeyTable.pairs(forms, numbers)
+        return KeyTable.pairs(code_points(forms), numbers)
 
     def rows(self) -> Rows:
         """Return the texts that were not taken out, in order."""
         import numpy as np
 
         kept = np.arange(len(self)) if self._gone is None else np.flatnonzero(~self._gone)
-        return Rows(self.ids[kept], self.fields[kept], self.texts.take(kept))
+        return Rows(self.ids[kept], self.fields[kept], TextColumn.of(self.texts.take(kept)))
 
     def without(self, ids: Array) -> Segment:
         """Return the segment without the texts of the ids; this one stays as it is for searches that have it."""
@@ -208,12 +172,13 @@ class Segment:
             # Sorting is what takes time, so only the heaviest are; more of them where they weigh the same.
             heavy = weights[at]
             at = at[heavy >= np.partition(heavy, -most)[-most]]
-        longer = np.maximum(self._lengths[at] - len(normal), 0)
-        rank = weights[at] - np.sqrt(longer) * (_LONGER_COST * total / (len(normal) + 1))
+        typed = len(normal.encode("utf-8", "surrogatepass"))
+        longer = np.maximum(self.normals.sizes(at) - typed, 0)
+        rank = weights[at] - np.sqrt(longer) * (_LONGER_COST * total / (typed + 1))
         return at[np.argsort(-rank, kind="stable")[:most]]
 
     @property
     def nbytes(self) -> int:
         """Memory of the segment, in bytes."""
         tables = self.texts.nbytes + self.normals.nbytes + self._grams.nbytes + self._keys.nbytes
-        return tables + int(self.ids.nbytes + self.fields.nbytes + self._lengths.nbytes)
+        return tables + int(self.ids.nbytes + self.fields.nbytes)

@@ -6,18 +6,18 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from duckfeat.query.search_grams import KEYS_MOST, GramTable, KeyTable
+from duckfeat.query.search_grams import KEYS_MOST, GramTable, KeyTable, code_points
 from duckfeat.query.search_text import normalise
 
 short_texts = st.text(alphabet="abcdé細8", min_size=1, max_size=KEYS_MOST)
 
 
 def grams(*texts: str) -> GramTable:
-    return GramTable([GramTable.pairs(texts)], len(texts))
+    return GramTable([GramTable.part(code_points(texts))], len(texts))
 
 
 def keys(*texts: str) -> KeyTable:
-    return KeyTable([KeyTable.pairs(texts, np.arange(len(texts)))])
+    return KeyTable([KeyTable.pairs(code_points(texts), np.arange(len(texts)))])
 
 
 def test_more_in_common_weighs_more() -> None:
@@ -33,8 +33,25 @@ def test_neighbours_that_changed_places_still_count_in_short_texts() -> None:
 
 
 def test_numbers_start_where_told() -> None:
-    pairs = GramTable.pairs(["abc"], 41)
-    assert set((pairs & np.uint64(0xFFFFFFFF)).tolist()) == {41}
+    parts = [GramTable.part(code_points(["abc", "xyz"])), GramTable.part(code_points(["abd", "abc"]), 41)]
+    assert GramTable(parts, 43).having("abc").tolist() == [0, 42]
+
+
+def test_parts_make_the_table_that_one_part_makes() -> None:
+    texts = [f"{first}{second}{first} cell" for first in "abcdefgh" for second in "xyzßé細"] * 40
+    whole = grams(*texts)
+    parts = [GramTable.part(code_points(texts[at : at + 100]), at) for at in range(0, len(texts), 100)]
+    table = GramTable(parts, len(texts))
+    for text in texts[:48]:
+        assert table.having(text[:3]).tolist() == whole.having(text[:3]).tolist() != []
+        assert table.weigh(text)[0].tolist() == whole.weigh(text)[0].tolist()
+    assert table.nbytes == whole.nbytes
+
+
+def test_what_stands_beyond_the_first_characters_gives_no_grams() -> None:
+    long = "ab " * 200 + "xyz"
+    assert grams(long, "xyz").having("xyz").tolist() == [1]
+    assert grams("xyz" + long).having("xyz").tolist() == [0]
 
 
 def test_the_rarest_grams_are_followed_within_the_budget() -> None:

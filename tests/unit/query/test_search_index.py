@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -305,6 +306,17 @@ def test_wrong_arguments_say_what_is_wrong() -> None:
         index.search("a", limit=-1)
     with pytest.raises(InvalidArgument, match="takes a string, not NoneType"):
         index.search(None)  # type: ignore[arg-type]  # what a caller without types may pass
+
+
+def test_columns_may_be_arrow() -> None:
+    names, synonyms = pa.array(CELLS), pa.chunked_array([SYNONYMS[:4], SYNONYMS[4:]])
+    read = SearchIndex.build(range(len(CELLS)), [names, synonyms])
+    listed = SearchIndex.build(range(len(CELLS)), [CELLS, SYNONYMS])
+    for typed in (*CELLS, "T lymphocite", "treg", "nk"):
+        assert read.search(typed, limit=None) == listed.search(typed, limit=None) != []
+    assert len(read) == len(listed)
+    read.add([99], [pa.array(["microglia"]), pa.nulls(1)])
+    assert read.search("micoglia", limit=1)[0].id == 99
 
 
 def test_ids_and_columns_may_be_arrays() -> None:
