@@ -1,4 +1,4 @@
-"""Forward-only migrations: each in one transaction, recorded with its checksum; a backup before an old file changes."""
+"""Forward-only migrations: what is missing in one transaction, each recorded; a backup before an old file changes."""
 
 from __future__ import annotations
 
@@ -51,8 +51,14 @@ def migrate(engine: Migrated) -> None:
         )
     if applied:
         engine.back_up(max(applied))
-    for migration in pending:
-        _apply(engine, migration)
+    with engine.transaction():
+        # Another process may have applied some while this one waited for its turn.
+        applied = _applied(engine)
+        if not applied:
+            engine.write(RECORDS)
+        for migration in pending:
+            if migration.version not in applied:
+                _apply(engine, migration)
 
 
 def _applied(engine: Migrated) -> dict[int, tuple[str, str]]:
@@ -91,16 +97,9 @@ def _compare(url: str, applied: dict[int, tuple[str, str]]) -> None:
             )
 
 
-def _apply(engine: Migrated, migration: Migration) -> None:
-    with engine.transaction():
-        # Another process may have applied it while this one waited for its turn.
-        applied = _applied(engine)
-        if migration.version in applied:
-            return
-        if not applied:
-            engine.write(RECORDS)
-        engine.write(migration.sql)
-        engine.write(
-            "INSERT INTO schema_migrations VALUES ($version, $name, $checksum, now())",
-            {"version": migration.version, "name": migration.name, "checksum": migration.checksum},
-        )
+def _apply(engine: Engine, migration: Migration) -> None:
+    engine.write(migration.sql)
+    engine.write(
+        "INSERT INTO schema_migrations VALUES ($version, $name, $checksum, now())",
+        {"version": migration.version, "name": migration.name, "checksum": migration.checksum},
+    )
