@@ -18,7 +18,7 @@ from tests.servers import LAKES, Lakes
 
 def _lake(kind: str, request: pytest.FixtureRequest, _folder: Path) -> Store:
     lakes: Lakes = request.getfixturevalue("lakes")
-    return lakes.make(kind).connect()
+    return lakes.make(kind).connect(threads=1)
 
 
 ENGINES: dict[str, Callable[[pytest.FixtureRequest, Path], Store]] = {
