@@ -143,8 +143,8 @@ class LakeEngine(DuckEngine):
             self._data_path = data_folder(f"{self._place.address}.files")
         if self._data_path.startswith("s3://"):
             self._keep_keys(self._data_path)
-        self._turns.take(self._lock_timeout)
         try:
+            self._turns.take(self._lock_timeout)
             if not self._attached(create=False):
                 self._attached(create=True)
         finally:
@@ -175,9 +175,9 @@ class LakeEngine(DuckEngine):
 
     @contextmanager
     def _turn(self) -> Iterator[None]:
-        with translated(self.url):
-            self._turns.take(self._lock_timeout)
         try:
+            with translated(self.url):
+                self._turns.take(self._lock_timeout)
             self._look()
             yield
         finally:

@@ -6,8 +6,9 @@ import os
 import socket
 import sys
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import IO, Protocol
+from typing import IO, Any, Protocol
 
 import duckdb
 
@@ -16,8 +17,8 @@ from duckfeat.errors import StoreLocked, TransactionConflict
 
 # The advisory lock of a database with a lake; a constant, so that every program takes the same.
 _KEY = 0x6475636B66656174
-# Seconds that one wait inside PostgreSQL takes at most, so that Ctrl-C is noticed, and between two tries of a file.
-_SLICE, _PAUSE = 2.0, 0.01
+# Seconds that PostgreSQL can be told to wait, and between two tries of a file.
+_LONGEST, _PAUSE = 2_000_000, 0.01
 
 
 def _me() -> str:
@@ -63,36 +64,40 @@ class PostgresTurns:
 
     def take(self, timeout: float) -> None:
         """Wait for the turn."""
-        end = time.monotonic() + timeout
-        while True:
-            left = end - time.monotonic()
-            if self._tried(min(max(left, 0.001), _SLICE)):
-                return
-            if time.monotonic() >= end:
-                raise self._locked(timeout)
-
-    def _tried(self, seconds: float) -> bool:
+        self.give()  # Ctrl-C may have come before the end of the last one
         self._cursor.execute("BEGIN")
         try:
             self._run(
                 f"SET LOCAL application_name = {text_sql(_me())}; "
-                f"SET LOCAL lock_timeout = {max(1, int(seconds * 1000))}; "
+                f"SET LOCAL lock_timeout = {max(1, int(min(timeout, _LONGEST) * 1000))}; "
                 "SET LOCAL idle_in_transaction_session_timeout = 0; SET LOCAL tcp_keepalives_idle = 4; "
-                "SET LOCAL tcp_keepalives_interval = 2; SET LOCAL tcp_keepalives_count = 3; "
-                f"SELECT pg_advisory_xact_lock({_KEY})"
+                "SET LOCAL tcp_keepalives_interval = 2; SET LOCAL tcp_keepalives_count = 3"
             )
+            backend, taken = self._asked(f"SELECT pg_backend_pid(), pg_try_advisory_xact_lock({_KEY})")
+            if not taken:
+                self._queue(backend)
         except duckdb.Error as error:
-            self._cursor.execute("ROLLBACK")
+            self.give()
             if "lock timeout" not in str(error):
                 raise
-            return False
-        except BaseException:
-            self._cursor.execute("ROLLBACK")
-            raise
-        return True
+            raise self._locked(timeout) from None
+
+    def _queue(self, backend: int) -> None:
+        """Wait in PostgreSQL's queue, which is first come, first served; in a thread, so that Ctrl-C is noticed."""
+        with ThreadPoolExecutor(1) as pool:
+            waiting = pool.submit(self._run, f"SELECT pg_advisory_xact_lock({_KEY})")
+            try:
+                waiting.result()
+            except KeyboardInterrupt:
+                with self._cursor.cursor() as other:
+                    other.execute(f"CALL postgres_execute('turns', 'SELECT pg_cancel_backend({backend})')")
+                raise
 
     def _run(self, sql: str) -> None:
         self._cursor.execute(f"CALL postgres_execute('turns', {text_sql(sql)})")
+
+    def _asked(self, sql: str) -> tuple[Any, ...]:
+        return self._cursor.execute(f"FROM postgres_query('turns', {text_sql(sql)})").fetchone() or (None, None)
 
     def _locked(self, timeout: float) -> StoreLocked:
         asked = (
@@ -100,8 +105,8 @@ class PostgresTurns:
             "FROM pg_locks AS l JOIN pg_stat_activity AS a USING (pid) WHERE l.locktype = 'advisory' AND l.granted "
             f"AND l.classid = {_KEY >> 32} AND l.objid = {_KEY & 0xFFFFFFFF}"
         )
-        owner = self._cursor.execute(f"FROM postgres_query('turns', {text_sql(asked)})").fetchone()
-        who, seconds = owner or ("another process", 0.0)
+        who, seconds = self._asked(asked)
+        who, seconds = who or "another process", seconds or 0.0
         message = f"{self._url}: no turn to write within {timeout:g} s; {who} has it, for {seconds:.0f} s now"
         return StoreLocked(message, path=self._url, owner=who, seconds=seconds)
 
@@ -121,7 +126,10 @@ class PostgresTurns:
         try:
             self._cursor.execute("ROLLBACK")
         except duckdb.Error:
-            return  # the connection is lost, and the lock with it
+            return  # there is none, or the connection is lost and the lock with it
+        except KeyboardInterrupt:
+            self.give()  # the client told of Ctrl-C in place of doing it
+            raise
 
     def close(self) -> None:
         """Close the connection."""

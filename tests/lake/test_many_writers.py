@@ -7,6 +7,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections import Counter
 from collections.abc import Iterator
@@ -157,6 +158,35 @@ def test_who_waits_too_long_is_told_who_has_the_turn(lake: Lake) -> None:
         assert other.ULabel.all().to_list("name") == ["a"]
         other.ULabel(name="b").save()
         assert store.ULabel.count() == 2
+
+
+def test_who_waits_can_be_interrupted(lake: Lake) -> None:
+    begun, go_on = threading.Event(), threading.Event()
+
+    def hold(store: Store) -> None:
+        with store.transaction():
+            store.ULabel(name="a").save()
+            begun.set()
+            go_on.wait(120)
+
+    with lake.connect() as store, Store(lake.url, **lake.options) as other:
+        holder = threading.Thread(target=hold, args=[store])
+        holder.start()
+        assert begun.wait(60)
+        interrupt = threading.Timer(0.5, signal.raise_signal, [signal.SIGINT])
+        interrupt.start()
+        try:
+            with pytest.raises(KeyboardInterrupt):
+                other.ULabel(name="b").save()
+            assert holder.is_alive()  # so the turn was still another's
+        finally:
+            go_on.set()
+            holder.join()
+            interrupt.join()
+        assert other.ULabel.all().to_list("name") == ["a"]
+        for each, name in ((store, "c"), (other, "d")):
+            each.ULabel(name=name).save()
+        assert set(store.ULabel.all().to_list("name")) == {"a", "c", "d"}
 
 
 def test_a_lost_turn_keeps_nothing(lake: Lake, request: pytest.FixtureRequest) -> None:
