@@ -14,7 +14,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from duckfeat.errors import DuckfeatError, InvalidArgument, LookupMissing
-from duckfeat.query.lookup import Keep, Lookup, LookupDict, UnknownName, attribute_name, complete
+from duckfeat.query.lookup import Keep, Lookup, LookupDict, UnknownName
+from duckfeat.query.lookup_completion import complete
+from duckfeat.query.lookup_names import attribute_name
 
 
 class Source:
@@ -117,7 +119,7 @@ def test_a_value_called_unnamed_takes_turns_with_those_that_have_no_name() -> No
 def test_names_are_the_same_however_many_are_made_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     values = ["\u0301", "", "a\n", "\n", "Σ", "b+", "+b", "\u0301a"] * 2 + ["end"]
     whole = names_of(lookup_of(*values))
-    monkeypatch.setattr("duckfeat.query.lookup._NAMES_AT_ONCE", 1)
+    monkeypatch.setattr("duckfeat.query.lookup_names._NAMES_AT_ONCE", 1)
     assert names_of(lookup_of(*values)) == whole
 
 
@@ -182,7 +184,7 @@ def test_a_record_is_the_same_object_every_time() -> None:
 
 
 def test_all_records_are_loaded_in_batches(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("duckfeat.query.lookup._RECORDS_AT_ONCE", 2)
+    monkeypatch.setattr("duckfeat.query.lookup_entries._RECORDS_AT_ONCE", 2)
     source = Source("a", "b", "c")
     records = Lookup(source, label="Gene.symbol").dict()
     assert list(records.values()) == ["record 0", "record 1", "record 2"]
@@ -246,7 +248,7 @@ def test_nothing_is_suggested_that_is_far_off() -> None:
 
 
 def test_the_nearest_are_sought_only_when_they_are_shown(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("duckfeat.query.lookup.suggestions", lambda *_: pytest.fail("sought"))
+    monkeypatch.setattr("duckfeat.query.lookup_entries.suggestions", lambda *_: pytest.fail("sought"))
     lookup = lookup_of("a")
     assert getattr(lookup, "b", None) is None
     assert lookup.dict().get("b") is None

@@ -97,7 +97,7 @@ COMPLETED = {
     "records[": None,
     "closed.a": [],
     "sys.path_ho": ["sys.path_hooks"],
-    'sys.modules["duckfeat.query.loo': ['sys.modules["duckfeat.query.lookup'],
+    'sys.modules["duckfeat.query.lookup_na': ['sys.modules["duckfeat.query.lookup_names'],
     "holder.nothing.x": [],
     "import jso": ["import json"],
     "crowd.abcd": ["crowd.abcd" + sign for sign in "abcdefghij"],
