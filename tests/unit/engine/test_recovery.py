@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import os
+import shutil
 import sqlite3
 import subprocess
 import sys
-from collections.abc import Callable
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from pathlib import Path
 
 import duckdb
@@ -173,12 +176,73 @@ def test_a_damaged_block_is_told(tmp_path: Path) -> None:
 
 # --- no room, no right ---------------------------------------------------------------------------
 
-LIMITED = """
+ROOM = 4_000_000
+
+
+def _mounted(folder: Path, size: int) -> bool:
+    """Mount a file system of so many bytes in memory, and tell whether that is permitted here."""
+    if os.name != "posix":
+        return False
+    command = [shutil.which("mount") or "false", "-t", "tmpfs", "-o", f"size={size}", "tmpfs", str(folder)]
+    return subprocess.run(command, capture_output=True, check=False).returncode == 0
+
+
+def _unmounted(folder: Path) -> None:
+    subprocess.run([shutil.which("umount") or "umount", str(folder)], check=True)
+
+
+def _may_mount() -> bool:
+    with tempfile.TemporaryDirectory() as folder:
+        mounted = _mounted(Path(folder), 4096)
+        if mounted:
+            _unmounted(Path(folder))
+    return mounted
+
+
+FULL = ["a full disk", "a limit"] if _may_mount() else ["a limit"]
+"""Where there is no room: a small file system where one may be mounted, and everywhere a limit of the process."""
+
+
+@pytest.fixture(params=FULL)
+def narrow(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[tuple[Path, Callable[[int], str]]]:
+    """A folder, and what makes room for so many bytes there: it returns the limit for the process, 0 for none."""
+    if request.param == "a limit":
+        yield tmp_path, str
+        return
+    folder = tmp_path / "mounted"
+    folder.mkdir()
+    mounts = ExitStack()
+
+    def mount(size: int) -> str:
+        """Mount one, over the one before if there is any."""
+        assert _mounted(folder, size)
+        mounts.callback(_unmounted, folder)
+        return "0"
+
+    with mounts:
+        yield folder, mount
+
+
+NARROW = """
 import os, resource, sys
+from pathlib import Path
 import duckfeat as dft
 from duckfeat.errors import DiskFull
-store = dft.connect(sys.argv[1], idle_release=None)
-resource.setrlimit(resource.RLIMIT_FSIZE, (int(sys.argv[2]), resource.RLIM_INFINITY))
+path, limit = Path(sys.argv[1]), int(sys.argv[2])
+ballast = path.with_name("ballast")
+def narrow():
+    if limit:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (limit, resource.RLIM_INFINITY))
+def widen():
+    resource.setrlimit(resource.RLIMIT_FSIZE, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
+    ballast.unlink(missing_ok=True)
+"""
+
+LIMITED = """
+store = dft.connect(path, idle_release=None)
+if not limit:
+    ballast.write_bytes(bytes(1_500_000))
+narrow()
 saved = 0
 try:
     while True:
@@ -187,7 +251,7 @@ try:
 except DiskFull as error:
     print("full", type(error).__name__, file=sys.stderr)
 assert store.ULabel.count() == saved, (store.ULabel.count(), saved)
-resource.setrlimit(resource.RLIMIT_FSIZE, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
+widen()
 store.save([store.ULabel(name="after")])
 assert store.check().ok
 store.close()
@@ -195,29 +259,59 @@ print(saved)
 """
 
 
-def test_a_full_disk_is_told_and_nothing_is_lost(tmp_path: Path) -> None:
-    path = tmp_path / "features.duckdb"
-    done = subprocess.run(
-        [sys.executable, "-c", LIMITED, str(path), "1500000"], capture_output=True, text=True, check=False
-    )
+def narrowly(code: str, path: Path, limit: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-c", NARROW + code, str(path), limit]
+    return subprocess.run(command, capture_output=True, text=True, check=False)
+
+
+def test_a_full_disk_is_told_and_nothing_is_lost(narrow: tuple[Path, Callable[[int], str]]) -> None:
+    folder, room = narrow
+    path = folder / "features.duckdb"
+    done = narrowly(LIMITED, path, room(ROOM))
     assert done.returncode == 0, done.stderr
     assert "full DiskFull" in done.stderr
+    assert int(done.stdout) > 0
     with dft.connect(path) as store:
         assert store.ULabel.count() == int(done.stdout) + 1
         assert store.check().ok
 
 
-def test_no_room_for_a_new_store_leaves_nothing(tmp_path: Path) -> None:
-    code = (
-        "import resource, sys, duckfeat as dft\n"
-        "resource.setrlimit(resource.RLIMIT_FSIZE, (1000, resource.RLIM_INFINITY))\n"
-        "try:\n    dft.connect(sys.argv[1])\n"
-        "except dft.errors.DiskFull as error:\n    print('full')\n"
-    )
-    path = tmp_path / "features.duckdb"
-    done = subprocess.run([sys.executable, "-c", code, str(path)], capture_output=True, text=True, check=False)
+NEW = """
+narrow()
+try:
+    dft.connect(path)
+except DiskFull:
+    print("full")
+"""
+
+
+def test_no_room_for_a_new_store_leaves_nothing(narrow: tuple[Path, Callable[[int], str]]) -> None:
+    folder, room = narrow
+    path = folder / "features.duckdb"
+    done = narrowly(NEW, path, room(4096))
     assert done.stdout == "full\n", done.stderr
+    assert list(folder.iterdir()) == []
+    room(ROOM)
     labels(path)
+
+
+COPIED = """
+store = dft.connect()
+store.save([store.ULabel(name=f"label {n} " + os.urandom(100).hex()) for n in range(3000)])
+narrow()
+for copy in (store.backup, store.export):
+    try:
+        copy(path)
+    except DiskFull:
+        print("full", [file.name for file in path.parent.iterdir()])
+assert store.ULabel.count() == 3000
+"""
+
+
+def test_no_room_for_a_copy_leaves_nothing(narrow: tuple[Path, Callable[[int], str]]) -> None:
+    folder, room = narrow
+    done = narrowly(COPIED, folder / "copy", room(100_000))
+    assert done.stdout == "full []\n" * 2, done.stderr
 
 
 READ_ONLY = """
