@@ -11,13 +11,16 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from duckfeat.compile.fragments import FALSE, TRUE, all_of, any_of
+from duckfeat.compile.fragments import FALSE, TRUE, all_of, any_of, whole
 
 PLAIN_DEPTH = 40
 """Conditions nested no deeper are written as they stand; deeper ones as decisions, which stay shallow."""
 
 SUBQUERY_LIMIT = 100
 """How many subqueries one condition may have: DuckDB plans each inside the one before it. More become one join."""
+
+TERM_LIMIT = 100
+"""How many terms DuckDB may take apart; more are decided as one."""
 
 _NESTED_HOLDERS = 4
 
@@ -50,7 +53,7 @@ class Origin:
 
     def select_all(self, conditions: Sequence[str]) -> str:
         """Return the subquery of the ids that have, for each of the conditions, a row which fulfils it."""
-        having = all_of([f"bool_or({condition})" for condition in conditions])
+        having = _all_whole([f"bool_or({condition})" for condition in conditions])
         return f"SELECT {self.near} FROM {self.source()} WHERE {self._where(())} GROUP BY {self.near} HAVING {having}"
 
     def grouped(self, conditions: Sequence[str]) -> str:
@@ -149,7 +152,7 @@ def _merged(connector: str, merging: dict[tuple[Any, ...], list[str]], part: Exp
     if key is None or len(merging[key]) == 1:
         return part
     negated = isinstance(part, Negation)
-    joined = any_of(merging[key]) if connector == ("AND" if negated else "OR") else all_of(merging[key])
+    joined = any_of(merging[key]) if connector == ("AND" if negated else "OR") else _all_whole(merging[key])
     merged = replace(_holders(part), condition=joined)
     return Negation(merged) if negated else merged
 
@@ -190,7 +193,25 @@ def write(root: Expression) -> str:
         below = children(node)
         depths[id(node)] = 1 + max((depths[id(child)] for child in below), default=0)
         sizes[id(node)] = 1 + sum(sizes[id(child)] for child in below)
-    return _plain(root) if depths[id(root)] <= PLAIN_DEPTH else _decided(root, sizes)
+    if depths[id(root)] > PLAIN_DEPTH:
+        return _decided(root, sizes)
+    return _plain(root) if sizes[id(root)] <= TERM_LIMIT else _large(root, sizes)
+
+
+def _large(root: Expression, sizes: dict[int, int]) -> str:
+    """Write a condition of many terms as one that DuckDB does not take apart, beside the subqueries it joins best."""
+    if not (isinstance(root, Junction) and root.connector == "AND"):
+        return whole(_plain(root))
+    apart: list[Expression] = []
+    others: list[Expression] = []
+    for part in root.parts:
+        (apart if sizes[id(part)] <= TERM_LIMIT and subqueries(part) else others).append(part)
+    return all_of([*_intersected(apart), *([whole(all_of(_intersected(others)))] if others else [])])
+
+
+def _all_whole(conditions: Sequence[str]) -> str:
+    joined = all_of(conditions)
+    return joined if len(conditions) <= TERM_LIMIT else whole(joined)
 
 
 def folded(root: Expression, joins: list[str], alias: Callable[[], str]) -> Expression:

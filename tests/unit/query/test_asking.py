@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import threading
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from typing import Any
 
@@ -164,6 +165,46 @@ def test_thousands_of_terms(flights: Store, nested: bool) -> None:
     assert len(names) == flights.Record.filter(condition).count()
     if not nested:
         assert sorted(names) == ["1", "4"]
+
+
+TERMS: dict[str, Callable[[Any, Any, int], Any]] = {
+    "any": lambda condition, term, _number: condition | term,
+    "all": lambda condition, term, _number: condition & term,
+    "none": lambda condition, term, _number: condition & ~term,
+    "nested": lambda condition, term, number: ~(condition | term) if number % 2 else condition | term,
+}
+
+
+@pytest.fixture
+def small_stack() -> Iterator[None]:
+    """Give threads 512 KB, the least that systems have as their default."""
+    before = threading.stack_size(512 * 1024)
+    yield
+    threading.stack_size(before)
+
+
+@pytest.mark.usefixtures("small_stack")
+@pytest.mark.parametrize(("joined", "names"), [("any", ["1"]), ("all", []), ("none", ["1"]), ("nested", ["1"])])
+def test_thousands_of_terms_need_no_big_stack(flights: Store, joined: str, names: list[str]) -> None:
+    condition: Any = Q(name="1")
+    for number in range(5_000):
+        condition = TERMS[joined](condition, Q(name=f"x{number}"), number)
+    found: list[str] = []
+    thread = threading.Thread(target=lambda: found.extend(flights.Record.filter(condition).to_list("name")))
+    thread.start()
+    thread.join()
+    assert found == names
+
+
+def test_few_conditions_are_joined_and_many_others_decided_as_one(flights: Store) -> None:
+    many = Q()
+    for number in range(200):
+        many = many & ~Q(name=f"x{number}")
+    found = flights.Record.filter(many, delay__lt=4)
+    where = found.sql()[0].partition(" WHERE ")[2]
+    assert where.lstrip("(").startswith("t0.id IN (SELECT")
+    assert where.count("CASE WHEN") == 1
+    assert sorted(found.to_list("name")) == ["1", "2"]
 
 
 def test_a_million_operands(flights: Store) -> None:
