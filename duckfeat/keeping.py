@@ -13,6 +13,7 @@ from duckfeat.engine.backups import fill, read_backup, read_export
 from duckfeat.engine.base import Engine
 from duckfeat.engine.opening import MEMORY, address, open_engine
 from duckfeat.errors import IntegrityError, InvalidArgument, StoreLocked
+from duckfeat.model.arguments import flag, shown
 from duckfeat.query.session import INSTANCES, Session
 
 if TYPE_CHECKING:
@@ -41,7 +42,7 @@ class Keeping:
         ['a']
         """
         target = file_address(path)
-        backups.write_backup(self._session.engine, target, overwrite=overwrite)
+        backups.write_backup(self._session.engine, target, overwrite=flag(overwrite, "overwrite"))
         _verify(target)
         return target
 
@@ -94,7 +95,10 @@ class Keeping:
         >>> store.merge("draft")
         {'Record': 1, 'ULabel': 1}
         """
-        found = self._session.registries["Branch"].get(name=branch) if isinstance(branch, str) else branch
+        found: Any = self._session.registries["Branch"].get(name=branch) if isinstance(branch, str) else branch
+        if getattr(type(found), "__registry__", None) != "Branch":
+            raise InvalidArgument(f"a branch is a name or a Branch, not {shown(branch)}", value=branch)
+        self._session.check_mine(found)
         merged: dict[str, int] = found.merge()
         return merged
 

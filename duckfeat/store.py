@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import getpass
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -18,7 +18,7 @@ from duckfeat.engine.resources import checks
 from duckfeat.errors import DoesNotExist, FieldError, InvalidArgument, StoreClosed, StoreLocked, hint
 from duckfeat.frame import frames
 from duckfeat.keeping import Keeping, from_backup, from_export, make
-from duckfeat.model.arguments import several, text
+from duckfeat.model.arguments import flag, several, text
 from duckfeat.model.statement import Statement
 from duckfeat.models import REGISTRIES
 from duckfeat.ontology import CellLine as _CellLine
@@ -324,7 +324,7 @@ class Store(Keeping):
         >>> dft.connect().sql("SELECT $a::INTEGER + 1 AS b", {"a": 1})["b"].to_list()
         [2]
         """
-        return frames.to_polars(self._session.engine.select(query, params, trusted=trusted))
+        return frames.to_polars(self._session.engine.select(query, params, trusted=flag(trusted, "trusted")))
 
     def check(self) -> CheckReport:
         """Run every integrity check, all at one moment, and return a report: `.ok`, and the failing rows as frames.
@@ -468,7 +468,7 @@ def connect(
     >>> dft.Feature.count()
     0
     """
-    name = None if name is None else text(name, "the name of a store")
+    name, default = None if name is None else text(name, "the name of a store"), flag(default, "default")
     store = _open_already(url, options) or Store(url, **options)
     store.name = name or store.name
     for key in (store.name, store.url if store.url != MEMORY else None):
@@ -494,6 +494,7 @@ def restore(
     >>> dft.restore(backup).ULabel.all().to_list("name")
     ['a']
     """
+    overwrite = flag(overwrite, "overwrite")
     write = from_backup(backup, overwrite=overwrite)
     store: Store = make(path, write, lambda: connect(path, **options), overwrite=overwrite)
     return store
@@ -515,6 +516,7 @@ def import_(
     >>> dft.import_(folder).ULabel.all().to_list("name")
     ['a']
     """
+    overwrite = flag(overwrite, "overwrite")
     write = from_export(folder, overwrite=overwrite)
     store: Store = make(path, write, lambda: connect(path, **options), overwrite=overwrite)
     return store
@@ -555,11 +557,19 @@ def _open_session(url: str) -> Session:
 INSTANCES.open = _open_session
 
 
-def move(source: str | PathLike[str], target: str | PathLike[str], **options: Any) -> dict[str, int]:
+def move(
+    source: str | PathLike[str],
+    target: str | PathLike[str],
+    *,
+    data_path: str | PathLike[str] | None = None,
+    s3: Mapping[str, Any] | None = None,
+    password: str | None = None,
+    told: Callable[[str, int], None] | None = None,
+) -> dict[str, int]:
     """Copy a store to a new one of another url, from a file to a lake or back, and return the rows of each table.
 
-    Ids, uids, provenance and history are kept, and every table is compared before anything is kept. Options are
-    those of the lake: `data_path`, `s3`, `password`.
+    Ids, uids, provenance and history are kept, and every table is compared before anything is kept. `data_path`, `s3`
+    and `password` are those of the lake; `told(table, rows)` is called after each table.
 
     Raises `InvalidArgument` for a target that is no new store, `IntegrityError` when a table is not the same in both.
 
@@ -571,7 +581,7 @@ def move(source: str | PathLike[str], target: str | PathLike[str], **options: An
     ...     dft.move(f"{folder}/a.duckdb", f"{folder}/b.duckdb")["ulabels"]
     1
     """
-    return move_store(source, target, **options)
+    return move_store(source, target, data_path=data_path, s3=s3, password=password, told=told)
 
 
 def save(records: Any, batch_size: int | None = None) -> list[Any]:

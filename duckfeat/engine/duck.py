@@ -26,7 +26,7 @@ from duckfeat.engine.reading import Known, check_reading, check_select
 from duckfeat.engine.resources import checks, session, statement, writes
 from duckfeat.engine.transactions import Transactions
 from duckfeat.errors import InvalidArgument, StoreClosed, hint
-from duckfeat.model.arguments import several, text
+from duckfeat.model.arguments import check_callable, several, text
 from duckfeat.model.statement import BigList, Statement
 
 if TYPE_CHECKING:
@@ -397,6 +397,7 @@ class DuckEngine(Transactions):
     @contextmanager
     def trace(self, tracer: Tracer) -> Iterator[None]:
         """Have `tracer` called with every statement that runs inside the block."""
+        check_callable(tracer, "tracer")
         self._tracers.append(tracer)
         try:
             yield

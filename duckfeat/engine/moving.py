@@ -11,6 +11,7 @@ from duckfeat.engine.base import Engine
 from duckfeat.engine.lake_places import PREFIX
 from duckfeat.engine.opening import address, open_engine
 from duckfeat.errors import IntegrityError, InvalidArgument
+from duckfeat.model.arguments import check_callable
 from duckfeat.model.statement import Statement
 
 _BATCH = 100_000
@@ -38,6 +39,8 @@ def copy_store(source: Engine, target: Engine, told: Told | None = None) -> dict
     Raises `InvalidArgument` for a target that holds something or has another schema, `IntegrityError` when a table
     is not the same in both.
     """
+    if told is not None:
+        check_callable(told, "told")
     columns = _columns(source)
     with target.transaction():
         if _columns(target) != columns:

@@ -21,7 +21,7 @@ def several(given: Any, what: str) -> list[Any]:
     duckfeat.errors.InvalidArgument: sizes are given as a list, not 3
     """
     if isinstance(given, str | bytes | Mapping | type) or not isinstance(given, Iterable):
-        raise InvalidArgument(f"{what} are given as a list, not {given!r}", value=given)
+        raise InvalidArgument(f"{what} are given as a list, not {shown(given)}", value=given)
     return list(given)
 
 
@@ -39,8 +39,30 @@ def whole(given: Any, what: str, least: int = 0) -> int:
     except TypeError:
         number = least - 1
     if not least <= number < 2**63:
-        raise InvalidArgument(f"{what} is a whole number from {least}, not {given!r}", value=given)
+        raise InvalidArgument(f"{what} is a whole number from {least}, not {shown(given)}", value=given)
     return number
+
+
+def flag(given: Any, what: str) -> bool:
+    """Return what is True or False, of NumPy too, as a bool.
+
+    >>> flag("no", "overwrite")
+    Traceback (most recent call last):
+    duckfeat.errors.InvalidArgument: overwrite is True or False, not 'no'
+    """
+    if isinstance(given, bool) or (type(given).__name__ in {"bool", "bool_"} and not isinstance(given, type)):
+        return bool(given)
+    raise InvalidArgument(f"{what} is True or False, not {shown(given)}", value=given)
+
+
+def shown(given: Any) -> str:
+    """Return what stands for something in an error: its first line, and no more of it than is read.
+
+    >>> shown("a" * 100)
+    "'aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa..."
+    """
+    line, more, _ = repr(given).partition("\n")
+    return f"{line[:77]}..." if more or len(line) > 80 else line
 
 
 def one_of(given: Any, options: Collection[Any], what: str) -> Any:
@@ -52,8 +74,19 @@ def one_of(given: Any, options: Collection[Any], what: str) -> Any:
     """
     if not any(given is option or (type(given) is type(option) and given == option) for option in options):
         listed = " or ".join(map(repr, options))
-        raise InvalidArgument(f"{what} is {listed}, not {given!r}", value=given, available=list(options))
+        raise InvalidArgument(f"{what} is {listed}, not {shown(given)}", value=given, available=list(options))
     return given
+
+
+def check_callable(given: Any, what: str) -> None:
+    """Raise `InvalidArgument` for what cannot be called.
+
+    >>> check_callable(3, "tracer")
+    Traceback (most recent call last):
+    duckfeat.errors.InvalidArgument: tracer is a function, not 3
+    """
+    if not callable(given):
+        raise InvalidArgument(f"{what} is a function, not {shown(given)}", value=given)
 
 
 def is_hashable(given: Any) -> bool:
@@ -63,6 +96,15 @@ def is_hashable(given: Any) -> bool:
     except TypeError:
         return False
     return True
+
+
+def is_path_text(given: str) -> bool:
+    """Tell whether a text may be a path: it is valid Unicode without NUL."""
+    try:
+        given.encode()
+    except UnicodeEncodeError:
+        return False
+    return "\0" not in given
 
 
 def text(given: Any, what: str) -> str:
@@ -77,4 +119,4 @@ def text(given: Any, what: str) -> str:
             return given
     except UnicodeEncodeError:
         pass
-    raise InvalidArgument(f"{what} is a text, not {given!r}", value=given)
+    raise InvalidArgument(f"{what} is a text, not {shown(given)}", value=given)

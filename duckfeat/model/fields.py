@@ -10,6 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Generic, TypeVar, overload
 
+from duckfeat.model.arguments import flag
 from duckfeat.model.order import Order
 
 if TYPE_CHECKING:
@@ -40,11 +41,11 @@ class FieldRef:
 
     def asc(self, *, nulls_first: bool = False) -> Order:
         """Return the order by this field, the least first."""
-        return Order(self.name, nulls_first=nulls_first)
+        return Order(self.name, nulls_first=flag(nulls_first, "nulls_first"))
 
     def desc(self, *, nulls_first: bool = False) -> Order:
         """Return the order by this field, the greatest first."""
-        return Order(self.name, descending=True, nulls_first=nulls_first)
+        return Order(self.name, descending=True, nulls_first=flag(nulls_first, "nulls_first"))
 
     def __neg__(self) -> Order:
         return self.desc()

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from duckfeat.errors import InvalidArgument
+from duckfeat.model.arguments import flag
 from duckfeat.model.order import Order
 
 SHOWN_DEPTH = 20
@@ -227,11 +228,11 @@ class Comparable:
 
     def asc(self, *, nulls_first: bool = False) -> Order:
         """Return the order by these values, the least first."""
-        return Order(self, nulls_first=nulls_first)
+        return Order(self, nulls_first=flag(nulls_first, "nulls_first"))
 
     def desc(self, *, nulls_first: bool = False) -> Order:
         """Return the order by these values, the greatest first."""
-        return Order(self, descending=True, nulls_first=nulls_first)
+        return Order(self, descending=True, nulls_first=flag(nulls_first, "nulls_first"))
 
     def __neg__(self) -> Order:
         return self.desc()

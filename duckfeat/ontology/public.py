@@ -7,6 +7,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from duckfeat.errors import DoesNotExist, FieldError, InvalidArgument, MultipleResultsFound, hint
+from duckfeat.model.arguments import flag, is_hashable, several, whole
 from duckfeat.model.fields import FieldRef, field_name
 from duckfeat.query.lookup import Keep, Lookup
 from duckfeat.query.search_index import SearchIndex
@@ -78,7 +79,7 @@ class Terms:
         hits = self._indexes[fields].search(string, limit=limit, case_sensitive=case_sensitive)
         return [hit.id for hit in hits], [hit.score for hit in hits]
 
-    def nearest(self, value: str) -> str | None:
+    def nearest(self, value: Any) -> str | None:
         """Return the name of the term that a text most likely means, or None."""
         if value.strip().casefold() in self.spellings:
             return self._name(self.spellings[value.strip().casefold()])
@@ -137,6 +138,8 @@ class PublicOntology:
         listed = [self._terms.label, *names] if field is None else _fields(field)
         for name in listed:
             self._check(name)
+        limit = None if limit is None else whole(limit, "limit")
+        case_sensitive = flag(case_sensitive, "case_sensitive")
         found, scores = self._terms.search(string, tuple(listed), limit, case_sensitive=case_sensitive)
         return self._terms.frame[found].with_columns(polars.Series("score", scores, dtype=polars.Float64))
 
@@ -192,18 +195,21 @@ class PublicOntology:
 
     def places(self, field: str, value: Any) -> list[int]:
         """Return where the terms with a value of a field stand; for a name also by synonym and id, in any case."""
-        places = self._terms.positions(field).get(value, [])
+        field = self._check(field_name(field))
+        places = self._terms.positions(field).get(value, []) if is_hashable(value) else []
         if places or field != self._terms.label or not isinstance(value, str):
             return places
         synonym = self._terms.spellings.get(value.strip().casefold())
         return [] if synonym is None else [synonym]
 
-    def nearest(self, value: str) -> str | None:
+    def nearest(self, value: Any) -> str | None:
         """Return the name of the term that a text most likely means, or None."""
-        return self._terms.nearest(value)
+        return self._terms.nearest(value) if isinstance(value, str) else None
 
     def record(self, position: int) -> Any:
         """Return the term at a position as an unsaved record."""
+        if whole(position, "position") >= len(self):
+            raise InvalidArgument(f"there is no term at position {position}: {self!r}", value=position)
         return self._make(self._terms.frame.row(position, named=True))
 
     def validate(self, values: Any, field: str | FieldRef | None = None) -> Any:
@@ -246,7 +252,7 @@ class PublicOntology:
 
 
 def _fields(field: Any) -> list[str]:
-    return [field_name(one) for one in ([field] if isinstance(field, str | FieldRef) else field)]
+    return [field_name(one) for one in ([field] if isinstance(field, str | FieldRef) else several(field, "fields"))]
 
 
 def _asked(lookups: Mapping[str, Any]) -> str:

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from duckfeat.errors import InvalidArgument, MissingFile, hint
+from duckfeat.model.arguments import flag, is_path_text, several, shown, text
 from duckfeat.model.fields import Field
 from duckfeat.ontology.formats import stem_of
 from duckfeat.ontology.packaged import PACKAGED
@@ -83,22 +84,20 @@ class Source(TracksUpdates, rows="sources", uid_length=8):
 
         Raises `InvalidArgument` for an unknown entity or organism, `MissingFile` for a path that does not exist.
         """
-        place = Path(fspath(path)).absolute()
-        if not place.exists():
-            raise MissingFile(f"there is no file {place}", path=str(place))
-        options = {"columns": dict(columns or {}), "prefix": [prefix] if isinstance(prefix, str) else prefix}
+        place = _file(path)
+        options = {"columns": _columns(columns), "prefix": _prefixes(prefix)}
         given = {
             "url": str(place),
             "options": json.dumps({key: value for key, value in options.items() if value}, sort_keys=True),
-            "currently_used": currently_used,
+            "currently_used": flag(currently_used, "currently_used"),
             "description": description,
         }
         session = cls._current()
         known = session.registries["Source"]
         named = {
             "entity": entity_name(entity),
-            "name": name or stem_of(place),
-            "version": version,
+            "name": stem_of(place) if name is None else text(name, "the name of a source"),
+            "version": _version(version),
             "organism": session.registries["Organism"]._name_of(organism),
         }
         found: Source = known.get_or_none(**named) or known(**named, url=str(place))
@@ -131,6 +130,41 @@ class Source(TracksUpdates, rows="sources", uid_length=8):
         return f"{self.name} {self.version}".strip() + organism
 
 
+def _file(path: Any) -> Path:
+    """Return the absolute path of a file or folder that is there."""
+    if not isinstance(path, str | PathLike) or not isinstance(fspath(path), str) or not is_path_text(str(fspath(path))):
+        raise InvalidArgument(f"the terms of a source are in a file: {shown(path)} is no path", path=path)
+    place = Path(fspath(path)).absolute()
+    try:
+        there = place.exists()
+    except OSError:  # such as a name that is too long
+        there = False
+    if not there:
+        raise MissingFile(f"there is no file {place}", path=str(place))
+    return place
+
+
+def _version(version: Any) -> str:
+    """Return a version, which may be empty."""
+    return version if isinstance(version, str) and not version else text(version, "a version")
+
+
+def _columns(columns: Any) -> dict[str, str | int]:
+    if columns is not None and not isinstance(columns, Mapping):
+        raise InvalidArgument(f"columns are given as {{field: column}}, not {shown(columns)}", value=columns)
+    for field, column in (columns or {}).items():
+        if not isinstance(field, str) or not isinstance(column, str | int) or isinstance(column, bool):
+            given = {field: column}
+            raise InvalidArgument(f"a field has the name or the position of a column, not {shown(given)}", value=given)
+    return dict(columns or {})
+
+
+def _prefixes(prefix: Any) -> list[str] | None:
+    if prefix is None:
+        return None
+    return [text(one, "a prefix") for one in ([prefix] if isinstance(prefix, str) else several(prefix, "prefixes"))]
+
+
 def entity_name(entity: str | type[Any]) -> str:
     """Return the registry that a name in any spelling, or the class, means.
 
@@ -143,5 +177,5 @@ def entity_name(entity: str | type[Any]) -> str:
     by_name = {name.casefold(): name for name in ENTITIES}
     folded = str(given).rsplit(".", 1)[-1].replace("_", "").replace(" ", "").casefold()
     if folded not in by_name:
-        raise InvalidArgument(f"no registry takes terms of {given!r}{hint(str(given), ENTITIES)}", value=entity)
+        raise InvalidArgument(f"no registry takes terms of {shown(given)}{hint(str(given), ENTITIES)}", value=entity)
     return by_name[folded]

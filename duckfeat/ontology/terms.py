@@ -10,6 +10,7 @@ from typing import Any, ClassVar, Self
 
 from duckfeat.compile.select import Query
 from duckfeat.errors import DoesNotExist, InvalidArgument
+from duckfeat.model.arguments import flag, several, shown, text, whole
 from duckfeat.model.fields import FieldRef, ForeignKey, Many, field_name
 from duckfeat.model.q import RelatedTo
 from duckfeat.ontology.choosing import choose
@@ -155,6 +156,9 @@ class Sourced(TracksUpdates):
     @classmethod
     def _chosen(cls, source: Any, version: str | None, organism: Any) -> tuple[Session, Source, str | None]:
         session = cls._current()
+        if not (source is None or isinstance(source, str) or getattr(type(source), "__registry__", "") == "Source"):
+            raise InvalidArgument(f"a source is a name or a Source, not {shown(source)}", source=source)
+        version = None if version is None else text(version, "a version")
         name = organism_name(session, organism)
         chosen = choose(session, cls.__registry__, source, version, name)
         if name is None and "organism" in cls.__table__.fields:
@@ -221,7 +225,7 @@ class Sourced(TracksUpdates):
 
         Raises `DoesNotExist` with the nearest name for an unknown term or source, `FieldError` for an unknown field.
         """
-        found = cls._opened(source, version, organism, parents=parents)
+        found = cls._opened(source, version, organism, parents=flag(parents, "parents"))
         records = [found.record(position) for position in found.find(**lookup)]
         return records[0] if len(records) == 1 else records
 
@@ -268,6 +272,7 @@ class Sourced(TracksUpdates):
         """
         name = field_name(field) if field is not None else cls.__table__.label
         cls.__table__.field(name)
+        create, parents = flag(create, "create"), flag(parents, "parents")
         listed = list(dict.fromkeys(value for value in naming._texts(values)[0] if value is not None))
         session = cls._current()
         saved = naming.outside_trash(session, cls.__registry__)
@@ -357,23 +362,28 @@ class Sourced(TracksUpdates):
         """
         name = field_name(field) if field is not None else cls.__table__.label
         result = naming.standardize(cls, values, name)
-        listed = [result] if isinstance(result, str) or result is None else result
+        listed = result if isinstance(result, list) else [result]
         public = None
-        if name == cls.__table__.label and not all(cls.validate(list(listed), name)):
+        if name == cls.__table__.label and not all(cls.validate(listed, name)):
             public = cls._source_of()
         return result if public is None else public.standardize(result)
 
     def add_synonym(self, synonym: str | Iterable[str]) -> None:
         """Add one or several other names and save the term; what is there already is passed over."""
-        for one in [synonym] if isinstance(synonym, str) else synonym:
+        for one in _synonyms(synonym):
             add_synonym(self, one)
 
     def remove_synonym(self, synonym: str | Iterable[str]) -> None:
         """Take away one or several other names and save the term."""
-        gone = {synonym} if isinstance(synonym, str) else set(synonym)
+        gone = _synonyms(synonym)
         kept = [one for one in (self.synonyms or "").split("|") if one and one not in gone]
         self.synonyms = "|".join(kept) or None
         self.save()
+
+
+def _synonyms(given: str | Iterable[str]) -> list[str]:
+    """Return one or several synonyms as a list."""
+    return [text(one, "a synonym") for one in ([given] if isinstance(given, str) else several(given, "synonyms"))]
 
 
 class Term(Sourced):
@@ -419,7 +429,9 @@ class Term(Sourced):
         notebook draws it where Graphviz is installed. `.dot` and `.svg()` give it for other uses.
         """
         self._require_saved("draw")
-        name = field_name(field) if field is not None else self.__table__.label
+        with_children = flag(with_children, "with_children")
+        distance = None if distance is None else whole(distance, "distance")
+        name = self.__table__.field(field_name(field) if field is not None else self.__table__.label).name
         found = self.query_parents() | self.query_children() if with_children else self.query_parents()
         labels = {self.id: self.__dict__[name], **dict(found.values_list("id", name)._fetch())}
         relation = self.__table__.relations["parents"].link
@@ -438,6 +450,8 @@ def _within(start: int, edges: Sequence[tuple[int, ...]], distance: int) -> Iter
         reached, front = {start}, {start}
         for _ in range(distance):
             front = {edge[far] for edge in edges if edge[near] in front} - reached
+            if not front:
+                break
             reached |= front
             yield from front
 
@@ -465,7 +479,7 @@ def organism_name(session: Session, organism: Any) -> str | None:
 
     Raises `DoesNotExist` for one that is neither saved nor well known.
     """
-    if organism is None or organism == ALL:
+    if organism is None or (isinstance(organism, str) and organism == ALL):
         return None
     record = organism_record(session, organism)
     return None if record is None else str(record.name)
@@ -480,7 +494,7 @@ def organism_record(session: Session, organism: Any) -> Any:
         session.check_mine(organism)
         return organism
     if not isinstance(organism, str):
-        raise InvalidArgument(f"an organism is a name or an Organism record, not {organism!r}", value=organism)
+        raise InvalidArgument(f"an organism is a name or an Organism record, not {shown(organism)}", value=organism)
     known = known_organism(organism)
     asked = {"ontology_id": known.ontology_id} if known else {"name": organism}
     saved = registry.filter(**asked).first() or registry.filter(scientific_name=organism).first()

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, cast
 from duckfeat.compile.columns import field_output
 from duckfeat.compile.select import Query, Ranking, select
 from duckfeat.errors import FieldError, InvalidArgument
-from duckfeat.model.arguments import several, whole
+from duckfeat.model.arguments import flag, several, whole
 from duckfeat.model.fields import FieldRef, field_name
 from duckfeat.query.lookup import Keep, Lookup
 from duckfeat.query.search_indexes import Searchable
@@ -34,7 +34,7 @@ def search_query(
     if query.conditions or query.within or query.empty or query.ranking:
         statement, _ = select(session.context(), query, lambda scope: [field_output(scope, "id")])
         within = session.engine.arrow(statement).column(0).to_numpy()
-    hits = index.search(string, limit=limit, case_sensitive=case_sensitive, within=within)
+    hits = index.search(string, limit=limit, case_sensitive=flag(case_sensitive, "case_sensitive"), within=within)
     ranking = Ranking(tuple(hit.id for hit in hits), tuple(hit.score for hit in hits))
     return replace(query, ranking=ranking, order=())
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from functools import reduce
 from itertools import islice
@@ -19,6 +20,7 @@ from duckfeat.compile.select import Query, count, select
 from duckfeat.errors import DoesNotExist, InvalidArgument, MultipleResultsFound
 from duckfeat.frame import frames
 from duckfeat.model.aggregates import Aggregate
+from duckfeat.model.arguments import flag, shown, whole
 from duckfeat.model.columns import Output
 from duckfeat.model.fields import FieldRef, field_name
 from duckfeat.model.order import Order
@@ -211,9 +213,7 @@ class QuerySet(Generic[R]):
         It is one statement: all records are as they were when it began. Inside a transaction the answer is held in
         memory as columns.
         """
-        if type(batch_size) is not int or batch_size < 1:
-            raise InvalidArgument(f"batch_size is a number from 1, not {batch_size!r}", batch_size=batch_size)
-        return self._iterated(batch_size)
+        return self._iterated(whole(batch_size, "batch_size", 1))
 
     def _iterated(self, batch_size: int) -> Iterator[R]:
         statement, outputs = self._statement()
@@ -300,7 +300,7 @@ class QuerySet(Generic[R]):
 
     def values_list(self, *fields: str | FieldRef, flat: bool = False) -> QuerySet[Any]:
         """Return tuples of fields instead of records, or with `flat=True` the values of one field."""
-        if flat and len(fields) != 1:
+        if flag(flat, "flat") and len(fields) != 1:
             raise InvalidArgument(f"flat=True goes with one field, not {len(fields)}")
         projected = self._projected(fields, flat=True)
         if len(fields) == 1 and not flat:
@@ -333,10 +333,11 @@ class QuerySet(Generic[R]):
         return _one(records, self._query.table.name, asked, found)
 
     def _identified(self, idlike: SupportsIndex | str) -> QuerySet[R]:
-        if hasattr(idlike, "__index__") and not isinstance(idlike, bool):
-            return self.filter(id=index(idlike))
+        if not isinstance(idlike, str | bool):
+            with suppress(TypeError):
+                return self.filter(id=index(idlike))
         if not isinstance(idlike, str):
-            raise InvalidArgument(f"get takes an id, a uid or its beginning, not {idlike!r}", value=idlike)
+            raise InvalidArgument(f"get takes an id, a uid or its beginning, not {shown(idlike)}", value=idlike)
         table = self._query.table
         if "uid" not in table.fields:
             return self.filter(hash__startswith=idlike)
@@ -486,7 +487,8 @@ class QuerySet(Generic[R]):
 
         Returns None, or for a permanent deletion `(count, {registry: n})`.
         """
-        return self._session.writer.delete(self._query.table.name, self._ids(), permanent=bool(permanent))
+        gone = False if permanent is None else flag(permanent, "permanent")
+        return self._session.writer.delete(self._query.table.name, self._ids(), permanent=gone)
 
     def update(self, **values: Any) -> int:
         """Set fields of all records and return how many there were."""

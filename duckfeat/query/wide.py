@@ -16,7 +16,7 @@ from duckfeat.compile.scope import Context, Scope
 from duckfeat.compile.select import Columns, Query, count, ids_sql, named_sql, select
 from duckfeat.errors import FieldError, InvalidArgument, MissingFile, hint
 from duckfeat.frame import frames
-from duckfeat.model.arguments import several, whole
+from duckfeat.model.arguments import is_path_text, several, shown, whole
 from duckfeat.model.columns import Output
 from duckfeat.model.feature_info import FeatureInfo
 from duckfeat.model.fields import FieldRef, field_name
@@ -88,10 +88,9 @@ class Wide:
     def parquet(self, path: str | PathLike[str], compression: str) -> Path:
         """Write the rows to a Parquet file straight from the engine and return its path."""
         place = _writable(path)
-        if compression not in COMPRESSIONS:
-            raise InvalidArgument(
-                f"unknown compression {compression!r}{hint(str(compression), COMPRESSIONS)}", compression=compression
-            )
+        if str(compression) not in COMPRESSIONS:
+            unknown = f"unknown compression {shown(compression)}{hint(str(compression), COMPRESSIONS)}"
+            raise InvalidArgument(unknown, compression=compression)
         instants = self._instants()
 
         def columns(scope: Scope) -> list[Output]:
@@ -99,7 +98,7 @@ class Wide:
 
         statement, outputs = self._statement(columns, listed=named_sql)
         _check_names([output.name for output in outputs])
-        self._session.engine.to_parquet(statement, str(place), compression)
+        self._session.engine.to_parquet(statement, str(place), str(compression))
         self._look_for_cut()
         return place
 
@@ -175,7 +174,7 @@ def _writable(path: str | PathLike[str]) -> Path:
         place = fspath(path)
     except TypeError:
         place = ""
-    if type(place) is not str or not place or "\0" in place or Path(place).expanduser().is_dir():
+    if type(place) is not str or not place or not is_path_text(place) or Path(place).expanduser().is_dir():
         raise InvalidArgument(f"to_parquet takes the path of a file, not {path!r}", path=path)
     found = Path(place).expanduser().absolute()
     if not found.parent.is_dir():
@@ -224,7 +223,7 @@ def _features(session: Session, query: Query, features: Features) -> list[Featur
         raise FieldError(f"{query.table.name} carries no features: only Artifact, Run and Record do")
     if features is True:
         return session.features.all()
-    if features == "queryset":
+    if isinstance(features, str) and features == "queryset":
         return _used(session, query)
     if isinstance(features, str) or getattr(type(features), "__registry__", "") == "Feature":
         features = [features]

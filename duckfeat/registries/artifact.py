@@ -7,6 +7,7 @@ from os import PathLike, fspath
 from typing import TYPE_CHECKING, Any, Self
 
 from duckfeat.errors import InvalidArgument
+from duckfeat.model.arguments import flag
 from duckfeat.model.fields import Field, Many
 from duckfeat.model.q import Q
 from duckfeat.query.session import Session
@@ -76,7 +77,7 @@ class Artifact(TracksUpdates, rows="artifacts", label="key", uid_length=20):
         local = files.local_path(path)
         self.path = fspath(path) if local is None else str(local.absolute())
         self.suffix, self.size, self.hash, self.n_files = facts.suffix, facts.size, facts.hash, facts.n_files
-        self.__dict__["_skip_hash_lookup"] = skip_hash_lookup
+        self.__dict__["_skip_hash_lookup"] = flag(skip_hash_lookup, "skip_hash_lookup")
         self.__dict__["_features_given"] = features
 
     @property

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Self, SupportsIndex
 
 from duckfeat.compile.select import Query
 from duckfeat.errors import DuckfeatError, FieldError, InvalidArgument, hint
+from duckfeat.model.arguments import flag
 from duckfeat.model.dtypes import Typed, decode
 from duckfeat.model.fields import Field, FieldRef, ForeignKey, Many, Relation, Reverse, field_name
 from duckfeat.model.kinds import KINDS
@@ -190,9 +191,10 @@ class SQLRecord:
 
         Returns None, or for a permanent deletion `(count, {registry: n})`.
         """
-        return self._delete(permanent=bool(permanent))
+        return self._delete(permanent=permanent)
 
-    def _delete(self, *, permanent: bool, cascade: bool = False) -> Any:
+    def _delete(self, *, permanent: bool | None, cascade: bool = False) -> Any:
+        permanent, cascade = permanent is not None and flag(permanent, "permanent"), flag(cascade, "cascade")
         self._require_saved("delete")
         writer, engine = self._bound.writer, self._bound.engine
         with engine.transaction():
@@ -408,22 +410,25 @@ class SQLRecord:
         With `create=True` the new ones are saved. `fixed` are further fields of new ones. The order is that of
         the values.
         """
-        return naming.from_values(cls, values, field_name(field) if field else cls.__table__.label, create, fixed)
+        create = flag(create, "create")
+        return naming.from_values(
+            cls, values, cls.__table__.label if field is None else field_name(field), create, fixed
+        )
 
     @classmethod
     def validate(cls, values: Any, field: str | FieldRef | None = None) -> Any:
         """Return a boolean array that tells which values exist in a field; for one text, a bool."""
-        return naming.validate(cls, values, field_name(field) if field else cls.__table__.label)
+        return naming.validate(cls, values, cls.__table__.label if field is None else field_name(field))
 
     @classmethod
     def inspect(cls, values: Any, field: str | FieldRef | None = None) -> naming.Inspection:
         """Return which values exist in a field, which do not, and what those may have meant."""
-        return naming.inspect(cls, values, field_name(field) if field else cls.__table__.label)
+        return naming.inspect(cls, values, cls.__table__.label if field is None else field_name(field))
 
     @classmethod
     def standardize(cls, values: Any, field: str | FieldRef | None = None) -> Any:
         """Return the values with synonyms replaced by the name they stand for; for one text, a text."""
-        return naming.standardize(cls, values, field_name(field) if field else cls.__table__.label)
+        return naming.standardize(cls, values, cls.__table__.label if field is None else field_name(field))
 
 
 class TracksRun(SQLRecord):

@@ -11,6 +11,7 @@ from typing import Any
 from duckfeat.compile import staging_keys
 from duckfeat.engine.sources import Source
 from duckfeat.errors import FieldError, InvalidArgument, ValidationError, hint
+from duckfeat.model.arguments import flag
 from duckfeat.model.feature_info import FeatureInfo
 from duckfeat.model.sql_types import Column, SqlType
 from duckfeat.model.statement import Statement
@@ -71,7 +72,7 @@ def checked_options(session: Session, **given: Any) -> Options:
     Raises `InvalidArgument` for an argument of another value, `FieldError` for a key that names no entity.
     """
     registry = getattr(given["registry"], "__registry__", given["registry"])
-    if registry not in ENTITIES:
+    if not isinstance(registry, str) or registry not in ENTITIES:
         raise InvalidArgument(f"features are carried by {', '.join(ENTITIES)}, not by {registry!r}", registry=registry)
     for name, known in (("mode", MODES), ("create", CREATE), ("on_invalid", ON_INVALID)):
         if not any(type(given[name]) is type(choice) and given[name] == choice for choice in known):
@@ -94,7 +95,7 @@ def checked_options(session: Session, **given: Any) -> Options:
         mode=given["mode"],
         skip=given["on_invalid"] == "skip",
         run=run if run is not None else session.run,
-        progress=given["progress"],
+        progress=None if given["progress"] is None else flag(given["progress"], "progress"),
     )
 
 

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any
 
+from duckfeat.model.arguments import flag
 from duckfeat.model.fields import ForeignKey
 from duckfeat.registries import naming
 
@@ -23,8 +24,8 @@ def registry_description(registry: Any) -> str:
 
 
 def _show(text_of: Callable[[], str], return_str: bool = False) -> str | None:
-    text = text_of()
-    if return_str:
+    wanted, text = flag(return_str, "return_str"), text_of()
+    if wanted:
         return text
     print(text)  # noqa: T201  # what the method is for
     return None

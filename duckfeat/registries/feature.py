@@ -142,7 +142,7 @@ class Feature(Comparable, TracksUpdates, rows="features", uid_length=12):
         A feature that has values is removed with them only if `cascade=True`; otherwise `IntegrityError` says
         what would go. Returns None, or for a permanent deletion `(count, {registry: n})`.
         """
-        return self._delete(permanent=bool(permanent), cascade=cascade)
+        return self._delete(permanent=permanent, cascade=cascade)
 
     @classmethod
     def _check_changes(cls, session: Session, changes: Mapping[int, Mapping[str, Any]]) -> None:

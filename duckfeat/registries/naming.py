@@ -74,11 +74,12 @@ def _texts(values: Any) -> tuple[list[Any], bool]:
 def from_values(
     cls: type[SQLRecord], values: Iterable[Any], field: str, create: bool, fixed: dict[str, Any]
 ) -> list[Any]:
-    """Return a record per distinct value, in order: the saved one, or a new one."""
+    """Return a record per distinct value, in order: the saved one (within a fixed type or feature), or a new one."""
     column = cls.__table__.field(field)
     listed = list(dict.fromkeys(value for value in _texts(values)[0] if value is not None))
     session = cls._current()
-    found = outside_trash(session, cls.__registry__).filter(**{f"{column.name}__in": listed}).order_by("-id")
+    within = {name: fixed[name] for name in (*cls.__found_by__[1:], "feature") if name in fixed}
+    found = outside_trash(session, cls.__registry__).filter(**{f"{column.name}__in": listed}, **within).order_by("-id")
     by_value = {record.__dict__[column.name]: record for record in found}
     bound = session.registries[cls.__registry__]
     records = [by_value.get(value) or bound(**{column.name: value, **fixed}) for value in listed]
@@ -89,13 +90,21 @@ def from_values(
 
 
 def _known(cls: type[SQLRecord], listed: Sequence[Any], field: str) -> set[Any]:
+    """Return the keys (`_same`) of those of some values that a field has."""
     column = cls.__table__.field(field)
+    if column.type == "value":
+        return {_same(value) for value in cls.filter(value__in=listed).values_list("value", flat=True)}
     if column.type != "str":
         raise FieldError(f"{cls.__registry__}.{field} is no text field", name=field)
     wanted = sorted({value for value in listed if isinstance(value, str)})
     if not wanted:
         return set()
-    return set(cls.filter(**{f"{column.name}__in": wanted}).values_list(column.name, flat=True))
+    return set(map(_same, cls.filter(**{f"{column.name}__in": wanted}).values_list(column.name, flat=True)))
+
+
+def _same(value: Any) -> tuple[bool, Any]:
+    """Return a key that equal values have in common: 1 and 1.0 do, True is neither."""
+    return (isinstance(value, bool), value)
 
 
 def validate(cls: type[SQLRecord], values: Any, field: str) -> Any:
@@ -104,7 +113,7 @@ def validate(cls: type[SQLRecord], values: Any, field: str) -> Any:
 
     listed, single = _texts(values)
     known = _known(cls, listed, field)
-    flags = [value in known for value in listed]
+    flags = [_same(value) in known for value in listed]
     return flags[0] if single else numpy.array(flags, dtype=bool)
 
 
@@ -165,11 +174,11 @@ class Inspection:
 
 def inspect(cls: type[SQLRecord], values: Any, field: str) -> Inspection:
     """Return the distinct values sorted into validated and not, with suggestions for the latter."""
-    listed = list(dict.fromkeys(_texts(values)[0]))
-    known = _known(cls, listed, field)
-    missing = [value for value in listed if value not in known]
+    distinct = {_same(value): value for value in _texts(values)[0]}
+    known = _known(cls, list(distinct.values()), field)
+    missing = [value for key, value in distinct.items() if key not in known]
     suggestions = Suggestions(missing, _meaning(cls, field)) if missing else {}
-    return Inspection([value for value in listed if value in known], missing, suggestions)
+    return Inspection([value for key, value in distinct.items() if key in known], missing, suggestions)
 
 
 def _meaning(cls: type[SQLRecord], field: str) -> Callable[[Any], str | None]:
@@ -202,7 +211,7 @@ def _synonyms(cls: type[SQLRecord], field: str) -> dict[str, str]:
     for row in rows:
         if len(row) > 1 and row[1] and row[0] is not None:
             names.update({synonym.strip().casefold(): row[0] for synonym in row[1].split("|") if synonym.strip()})
-    names.update({row[0].casefold(): row[0] for row in rows if row[0] is not None})
+    names.update({row[0].casefold(): row[0] for row in rows if isinstance(row[0], str)})
     return names
 
 
@@ -210,12 +219,12 @@ def standardize(cls: type[SQLRecord], values: Any, field: str) -> Any:
     """Return the values, each synonym (in any case) replaced by the name it stands for."""
     listed, single = _texts(values)
     known = _known(cls, listed, field)
-    if all(value in known for value in listed):
+    if all(_same(value) in known for value in listed):
         names: dict[str, str] = {}
     else:
         names = _synonyms(cls, field)
     result = [
-        value if value in known or not isinstance(value, str) else names.get(value.strip().casefold(), value)
+        value if _same(value) in known or not isinstance(value, str) else names.get(value.strip().casefold(), value)
         for value in listed
     ]
     return result[0] if single else result

@@ -357,7 +357,8 @@ def checked(table: Table, field: Field[Any], value: Any) -> Any:
     """Return a field's value as it is stored, or raise `ValidationError`."""
     if value is None:
         if not field.null:
-            raise ValidationError(f"{table.name} needs a {field.name}", field=field.name, value=None)
+            article = "an" if field.name[0] in "aeio" else "a"
+            raise ValidationError(f"{table.name} needs {article} {field.name}", field=field.name, value=None)
         return None
     try:
         converted = convert(field.type, value)
