@@ -12,7 +12,7 @@ from collections.abc import Callable, Sequence
 from datetime import timedelta
 
 from duckfeat.engine.opening import address
-from duckfeat.errors import DuckfeatError
+from duckfeat.errors import DuckfeatError, InvalidArgument
 from duckfeat.store import connect, move
 
 Command = Callable[[argparse.Namespace], int]
@@ -37,10 +37,20 @@ def _check(given: argparse.Namespace) -> int:
 
 
 def _compact(given: argparse.Namespace) -> int:
-    expire = None if given.expire_days is None else timedelta(days=given.expire_days)
+    expire, history, values = (
+        None if days is None else _days(days)
+        for days in (given.expire_days, given.expire_history_days, given.expire_values_days)
+    )
     with connect(given.store, default=False) as store:
-        store.compact(expire=expire)
+        print(store.compact(expire=expire, expire_history=history, expire_values=values))
     return 0
+
+
+def _days(number: float) -> timedelta:
+    try:
+        return timedelta(days=number)
+    except (ValueError, OverflowError) as error:
+        raise InvalidArgument(f"{number} is no number of days: {error}", value=number) from None
 
 
 def parser() -> argparse.ArgumentParser:
@@ -63,10 +73,24 @@ def parser() -> argparse.ArgumentParser:
     checking = command("check", _check, "Run every integrity check; the exit status is 1 when one fails.")
     checking.add_argument("store", metavar="STORE", help="a file, or the url of a lake; it is only read")
 
-    compacting = command("compact", _compact, "Make a store small and quick to read again.")
+    compacting = command(
+        "compact", _compact, "Make a store small and quick to read again; history stays unless it is told to expire."
+    )
     compacting.add_argument("store", metavar="STORE", help="a file, or the url of a lake")
     compacting.add_argument(
         "--expire-days", type=float, metavar="N", help="forget versions of a lake older than N days"
+    )
+    compacting.add_argument(
+        "--expire-history-days",
+        type=float,
+        metavar="N",
+        help="forget annotations and relations that ended more than N days ago",
+    )
+    compacting.add_argument(
+        "--expire-values-days",
+        type=float,
+        metavar="N",
+        help="forget feature values older than N days that no annotation points at",
     )
     return top
 

@@ -49,6 +49,7 @@ from duckfeat.registries import ULabel as _ULabel
 from duckfeat.registries import User as _User
 from duckfeat.registries import catalog_of
 from duckfeat.registries.bulk import Report, annotate
+from duckfeat.registries.expiring import Compaction, dropping
 from duckfeat.registries.profiling import profile
 from duckfeat.registries.viewing import View, overview, typed_view
 from duckfeat.registries.writer import Writer
@@ -368,17 +369,51 @@ class Store(Keeping):
         """
         return frames.to_polars(self._session.engine.versions())
 
-    def compact(self, *, expire: timedelta | None = None, grace: timedelta | None = None) -> None:
-        """Make the store small and quick to read again; others may work meanwhile.
+    def compact(
+        self,
+        *,
+        expire: timedelta | None = None,
+        expire_history: timedelta | None = None,
+        expire_values: timedelta | None = None,
+        grace: timedelta | None = None,
+    ) -> Compaction:
+        """Make the store small and quick to read again, and return what that did; history stays unless told.
 
-        A file gets what is still in its log. A lake merges small files and flushes rows that its catalog holds;
-        versions older than `expire` are forgotten (all stay unless told), and files that no version needs are
-        removed `grace` after that (an hour unless told, for who is still reading them).
+        A file of which a tenth is free is written anew, compared and put in the place of the old one; others of this
+        process read meanwhile, other processes wait. A lake merges small files and flushes rows that its catalog holds.
+
+        Args:
+            expire: A lake forgets versions that are older; all stay unless told.
+            expire_history: Annotations and relations that ended longer ago are forgotten: they are no longer in
+                `features.history()`, and the changes that nothing else came from go, too. What holds now stays as
+                it is, with its provenance. `timedelta(0)` forgets all that ended.
+            expire_values: Feature values that are older and that no annotation points at, present or past, are
+                forgotten. The trash is left alone.
+            grace: How long after that a lake keeps files that no version needs, for who is still reading them; an
+                hour unless told.
+
+        Returns:
+            `bytes_before`, `bytes_after` and `dropped`, the number of rows that went by table.
+
+        Raises:
+            InvalidArgument: For what is no timedelta, inside a transaction, and for `expire` and `grace` on a file.
+            ReadOnlyStore: For a store that is open for reading.
+            DiskFull: When there is no room for the new file beside the old one, which stays as it is.
+            StoreLocked: When a result is read in this process for longer than `lock_timeout`.
 
         >>> import duckfeat as dft
-        >>> dft.connect().compact()
+        >>> from datetime import timedelta
+        >>> store = dft.connect()
+        >>> _ = store.Feature(name="dose", dtype=float).save()
+        >>> record = store.Record(name="s1", features={"dose": 1.5}).save()
+        >>> record.features.set_values({"dose": 2.5})
+        >>> store.compact(expire_history=timedelta(0)).dropped
+        {'record_annotations': 1, 'record_removals': 1, 'changes': 1}
         """
-        self._session.engine.compact(expire=expire, grace=grace)
+        dropped: dict[str, int] = {}
+        drop = dropping(self._session, history=expire_history, values=expire_values)
+        sizes = self._session.engine.compact(lambda: dropped.update(drop()), expire=expire, grace=grace)
+        return Compaction(*sizes, dropped)
 
     # --- closing ---------------------------------------------------------------------------------
 

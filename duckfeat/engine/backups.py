@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
@@ -55,13 +55,20 @@ class Noticing(Protocol):
 def write_backup(engine: Engine, path: str, *, overwrite: bool) -> None:
     """Write a copy of a store into a database file."""
     with _whole(Path(path), overwrite=overwrite) as partial, translated(path), _aside(engine) as connection:
-        connection.execute(
-            f"ATTACH {quoted(str(partial))} AS copied (TYPE duckdb, STORAGE_VERSION '{STORAGE_VERSION}')"
-        )
-        try:
-            connection.execute("COPY FROM DATABASE store TO copied")
-        finally:
-            connection.execute("DETACH copied")
+        copy_to(connection, partial, "copied")
+
+
+def copy_to(
+    connection: duckdb.DuckDBPyConnection, path: Path, name: str, made: Callable[[], None] = lambda: None
+) -> None:
+    """Copy the attached store into a new database file, attached as `name`; `made` is called while it is empty."""
+    connection.execute(f"ATTACH {quoted(str(path))} AS {name} (TYPE duckdb, STORAGE_VERSION '{STORAGE_VERSION}')")
+    try:
+        made()
+        connection.execute(f"COPY FROM DATABASE store TO {name}")
+        connection.execute(f"CHECKPOINT {name}")
+    finally:
+        connection.execute(f"DETACH {name}")
 
 
 def write_export(engine: Engine, folder: str) -> dict[str, int]:
@@ -70,7 +77,7 @@ def write_export(engine: Engine, folder: str) -> dict[str, int]:
         partial.mkdir()
         connection.execute("BEGIN")
         counts = {}
-        for table in _tables(connection, "store"):
+        for table in tables(connection, "store"):
             rows = connection.sql(f'FROM store."{table}"')
             counts[table] = int(rows.count("*").fetchall()[0][0])
             rows.write_parquet(str(partial / f"{table}.parquet"), compression="zstd")
@@ -95,7 +102,8 @@ def _aside(engine: Engine) -> AbstractContextManager[duckdb.DuckDBPyConnection]:
     return cast("Copied", engine).aside()
 
 
-def _tables(connection: duckdb.DuckDBPyConnection, database: str) -> list[str]:
+def tables(connection: duckdb.DuckDBPyConnection, database: str) -> list[str]:
+    """Return the names of a database's tables, in their order."""
     return [name for (name,) in connection.execute(_TABLES, {"database": database}).fetchall()]
 
 
@@ -112,25 +120,26 @@ def _whole(target: Path, *, overwrite: bool) -> Iterator[Path]:
         taken = target if target.exists() else log
         raise InvalidArgument(f"{taken} exists; nothing was overwritten", path=str(taken))
     partial = target.with_name(f"{target.name}.{os.getpid()}.partial")
-    _remove(partial)
+    remove(partial)
     try:
         yield partial
-        _synced(partial)
+        synced(partial)
         with exclusively(str(target)):
             log.unlink(missing_ok=True)
             partial.replace(target)
     finally:
-        _remove(partial)
+        remove(partial)
 
 
-def _remove(path: Path) -> None:
+def remove(path: Path) -> None:
+    """Remove a file with its log, or a folder; what is not there is passed over."""
     if path.is_dir():
         shutil.rmtree(path)
     path.unlink(missing_ok=True)
     Path(f"{path}.wal").unlink(missing_ok=True)
 
 
-def _synced(path: Path) -> None:
+def synced(path: Path) -> None:
     """Have the disk take what was written before it gets its name."""
     for file in sorted(path.iterdir()) if path.is_dir() else [path]:
         with file.open("rb") as opened:
@@ -149,7 +158,7 @@ def read_backup(backup: str, path: str, *, overwrite: bool) -> None:
         raise MissingFile(f"there is no backup {backup}", path=backup)
     with _whole(Path(path), overwrite=overwrite) as partial, translated(backup), _new(partial) as connection:
         connection.execute(f"ATTACH {quoted(backup)} AS copied (TYPE duckdb, READ_ONLY)")
-        if _RECORDED not in _tables(connection, "copied"):
+        if _RECORDED not in tables(connection, "copied"):
             raise NotAStore(f"{backup} is a DuckDB database but no duckfeat store", path=backup)
         connection.execute("COPY FROM DATABASE copied TO store")
 
@@ -242,7 +251,7 @@ def fill(engine: Engine, path: str) -> None:
     with _aside(engine) as connection, translated(engine.url):
         connection.execute(f"ATTACH {quoted(path)} AS filled (TYPE duckdb, READ_ONLY)")
         try:
-            _replace(engine, _tables(connection, "filled"), connection)
+            _replace(engine, tables(connection, "filled"), connection)
             cast("Noticing", engine)._notice()
         finally:
             connection.execute("DETACH filled")

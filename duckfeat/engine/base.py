@@ -91,8 +91,14 @@ class Engine(Protocol):
     def checkpoint(self) -> None:
         """Write what is in the log into the store's file."""
 
-    def compact(self, *, expire: timedelta | None = None, grace: timedelta | None = None) -> None:
-        """Make the store small and quick to read again; see `Store.compact`."""
+    def compact(
+        self, drop: Callable[[], None], *, expire: timedelta | None = None, grace: timedelta | None = None
+    ) -> tuple[int, int]:
+        """Have `drop` delete rows, make the store small and quick to read again, and return its bytes before and after.
+
+        Raises `InvalidArgument` inside a transaction and `ReadOnlyStore` in a store for reading, with nothing dropped;
+        see `Store.compact`.
+        """
 
     def at(self, moment: int | datetime) -> Engine:
         """Return an engine that reads the store as it was.

@@ -25,7 +25,7 @@ from duckfeat.engine.failures import no_unicode, translate, translated
 from duckfeat.engine.reading import Known, check_reading, check_select
 from duckfeat.engine.resources import checks, session, statement, writes
 from duckfeat.engine.transactions import Transactions
-from duckfeat.errors import InvalidArgument, StoreClosed, hint
+from duckfeat.errors import InvalidArgument, ReadOnlyStore, StoreClosed, hint
 from duckfeat.model.arguments import check_callable, several, text
 from duckfeat.model.statement import BigList, Statement
 
@@ -403,6 +403,14 @@ class DuckEngine(Transactions):
             yield
         finally:
             self._tracers.remove(tracer)
+
+    def _check_compacting(self) -> None:
+        """Raise `ReadOnlyStore` or `InvalidArgument` where a store cannot be made small."""
+        self._check_usable()
+        if self.read_only:
+            raise ReadOnlyStore(f"{self.url} is open for reading only", path=self.url)
+        if self.in_transaction:
+            raise InvalidArgument("the store cannot be compacted inside a transaction", path=self.url)
 
     def close(self) -> None:
         """Give the store back; whatever was committed stays. A transaction of another thread is waited for.

@@ -9,6 +9,7 @@ from __future__ import annotations
 import logging
 import os
 import time
+from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext, suppress
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -16,17 +17,17 @@ from typing import TYPE_CHECKING, Any
 
 import duckdb
 
-from duckfeat.engine import backups
+from duckfeat.engine import backups, rewriting
 from duckfeat.engine.base import Engine
 from duckfeat.engine.duck import DuckEngine
 from duckfeat.engine.failures import is_locked, locked, translated
-from duckfeat.engine.lease import Lease, State, state
+from duckfeat.engine.lease import Lease, State, place, state
 from duckfeat.engine.migrations import migrate
 from duckfeat.engine.owner import forget_owner, note_owner
 from duckfeat.engine.paths import STORAGE_VERSION, named, quoted
-from duckfeat.engine.recovery import check_beginning, check_orphan, log_of, replay_failed
+from duckfeat.engine.recovery import attaching, check_beginning, check_orphan, log_of, replay_failed
 from duckfeat.engine.resources import migrations
-from duckfeat.errors import InvalidArgument, MissingFile, StoreClosed
+from duckfeat.errors import DamagedStore, InvalidArgument, MissingFile, StoreClosed, StoreLocked
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -91,22 +92,28 @@ class EmbeddedEngine(DuckEngine):
                 raise locked(self.url, self._refusal, self._timeout) from self._refusal
         if not self.read_only:
             note_owner(self.url)
+            rewriting.clear(self.url)
         if self._left is not None and self._left != state(self.url):
             self._notice()
             self._check_schema()
 
     def _attached(self) -> bool:
-        """Attach the file, made first if there is none; False while another process has it."""
+        """Attach the file, made first if there is none; False while another process has it, or has exchanged it."""
         if not Path(self.url).exists():
             self._create()
         mode = ", READ_ONLY" if self.read_only else ""
+        file = place(self.url)
         with self._root.cursor() as aside:
             try:
-                aside.execute(f"ATTACH {quoted(self.url)} AS store (TYPE duckdb{mode})")
+                with attaching():
+                    aside.execute(f"ATTACH {quoted(self.url)} AS store (TYPE duckdb{mode})")
             except duckdb.Error as error:
-                if not is_locked(error):
+                if not is_locked(error) and place(self.url) == file:
                     raise replay_failed(self.url, error, read_only=self.read_only) or error from error
                 self._refusal = error
+                return False
+            if place(self.url) != file:
+                aside.execute("DETACH store")
                 return False
             try:
                 check_beginning(self.url, read_only=self.read_only)
@@ -173,11 +180,61 @@ class EmbeddedEngine(DuckEngine):
         """Leave a copy of the file beside it, as before a migration."""
         backups.write_backup(self, f"{self.url}.schema{version}.backup", overwrite=True)
 
-    def compact(self, *, expire: timedelta | None = None, grace: timedelta | None = None) -> None:
-        """Write what is in the log into the file."""
+    def compact(
+        self, drop: Callable[[], None], *, expire: timedelta | None = None, grace: timedelta | None = None
+    ) -> tuple[int, int]:
+        """Write what is in the log into the file, and that anew if much of it is free.
+
+        The bytes are those of the file, 0 in memory; before that, once what was in its log is in it.
+
+        Raises `StoreLocked` if others of this process go on reading for longer than the file is waited for.
+        """
+        self._check_compacting()
         if expire is not None or grace is not None:
             raise _no_past(self.url)
-        self.checkpoint()
+        with self._writer, self._held():
+            self.checkpoint()
+            before = self._size()
+            drop()
+            self.checkpoint()
+            if self._in_file:
+                self._shrink()
+            return before, self._size()
+
+    def _size(self) -> int:
+        return Path(self.url).stat().st_size if self._in_file else 0
+
+    def _shrink(self) -> None:
+        """Write the file anew if that is worth it; others read meanwhile, until it is put in its place."""
+        with self._root.cursor() as aside, translated(self.url):
+            partial = rewriting.write(aside, self.url) if rewriting.worthwhile(aside, self.url) else None
+        if partial is None:
+            return
+        try:
+            with self._lease.alone(self._timeout) as alone:
+                if not alone:
+                    raise StoreLocked(
+                        f"{self.url} is as large as it was: a result is still being read in this process, for longer "
+                        f"than {self._timeout:g} s. Read it to its end or close it, and compact the store again",
+                        path=self.url,
+                    )
+                self._empty_log()
+                rewriting.exchange(partial, self.url, self._let_go)
+        finally:
+            if self._lease.taken:  # else another process may be writing there
+                backups.remove(partial)
+
+    def _empty_log(self) -> None:
+        """Have no log, as after a checkpoint while nobody reads; what is in one would be lost to another file."""
+        if log_of(self.url).exists():
+            self.checkpoint()
+        if log_of(self.url).exists():
+            raise DamagedStore(f"{self.url} keeps its log {log_of(self.url)}: it was left as it is", path=self.url)
+
+    def _let_go(self) -> None:
+        """Release the file although it is in use, by what calls this and nobody else."""
+        self._lease.taken = False
+        self._release()
 
     def at(self, moment: int | datetime) -> Engine:
         """Raise `InvalidArgument`: a file has no snapshots."""

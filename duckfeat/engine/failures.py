@@ -52,7 +52,7 @@ _KNOWN: tuple[tuple[str, type[DuckfeatError], str], ...] = (
 )
 
 
-def is_locked(error: duckdb.Error) -> bool:
+def is_locked(error: Exception) -> bool:
     """Tell whether an error means that another process has the file."""
     text = str(error)
     return "Could not set lock" in text or "Conflicting lock" in text
@@ -83,8 +83,8 @@ def locked(path: str, error: Exception | None, waited: float = 0.0) -> StoreLock
     return StoreLocked(message, path=path, reason=str(error), **facts)
 
 
-def translate(error: duckdb.Error, path: str) -> DuckfeatError:
-    """Return the duckfeat error that a DuckDB error means."""
+def translate(error: Exception, path: str) -> DuckfeatError:
+    """Return the duckfeat error that a DuckDB error means, or one of the system."""
     text = str(error)
     if is_locked(error):
         return locked(path, error)

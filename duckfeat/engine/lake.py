@@ -7,7 +7,7 @@ two of them insert the same thing; whoever gets the turn first finds out whether
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import datetime, timedelta
 from os import PathLike
@@ -43,6 +43,7 @@ _GRACE = timedelta(hours=1)
 _SMALL = 10_000
 """So many rows of a table at most are copied into memory when it is read often."""
 _VERSIONS = "SELECT snapshot_id AS version, snapshot_time AS created_at FROM store.snapshots() ORDER BY version"
+_BYTES = "SELECT sum(file_size_bytes + delete_file_size_bytes)::BIGINT FROM ducklake_table_info('store')"
 _SNAPSHOT = "SELECT id FROM store.current_snapshot()"
 _COMMITTED = "SELECT id FROM store.last_committed_snapshot()"
 # The tables that have rows, or had some once, and at most how many: DuckLake numbers every row that comes.
@@ -226,19 +227,26 @@ class LakeEngine(DuckEngine):
         """Return the snapshots that can be read: `version`, `created_at`."""
         return self.arrow(Statement(_VERSIONS, {}))
 
-    def compact(self, *, expire: timedelta | None = None, grace: timedelta | None = None) -> None:
+    def compact(
+        self, drop: Callable[[], None], *, expire: timedelta | None = None, grace: timedelta | None = None
+    ) -> tuple[int, int]:
         """Flush inlined rows, forget snapshots, merge small files, drop files that no snapshot needs.
 
         It takes the turn to write. Who reads meanwhile goes on with the files of his snapshot, which stay for
-        `grace` (an hour unless told).
+        `grace` (an hour unless told). The bytes are those of the files of the newest snapshot.
         """
-        if self.read_only:
-            raise ReadOnlyStore(f"{self.url} is open for reading only", path=self.url)
-        if self.in_transaction:
-            raise InvalidArgument("the store cannot be compacted inside a transaction", path=self.url)
-        with self._writer, self._held(), self._turn(), translated(self.url):
-            for sql in upkeep_sql(expire=expire, grace=_GRACE if grace is None else grace):
-                self._cursor.execute(sql).fetchall()
+        self._check_compacting()
+        statements = upkeep_sql(expire=expire, grace=_GRACE if grace is None else grace)
+        with self._writer:
+            before = self._size()
+            drop()
+            with self._held(), self._turn(), translated(self.url):
+                for sql in statements:
+                    self._cursor.execute(sql).fetchall()
+            return before, self._size()
+
+    def _size(self) -> int:
+        return int(self.rows(Statement(_BYTES, {}))[0][0])
 
     # --- the rest --------------------------------------------------------------------------------
 

@@ -21,6 +21,7 @@ from typing import Any
 from urllib.parse import parse_qsl, unquote, urlsplit
 
 from duckfeat.errors import InvalidArgument, hint
+from duckfeat.model.arguments import age
 
 PREFIX = "ducklake:"
 CATALOG_SECRET, DATA_SECRET = "lake_catalog", "lake_data"
@@ -196,27 +197,25 @@ def _snapshot(at: int | datetime | None) -> dict[str, str | None]:
 def upkeep_sql(*, expire: timedelta | None, grace: timedelta) -> list[str]:
     """Return the statements that make a lake small and quick to read again, in their order.
 
-    Snapshots older than `expire` are forgotten (None: all stay), files that no snapshot needs go after `grace`.
+    Snapshots older than `expire` are forgotten (None: all stay), files that no snapshot needs go after `grace`. Files
+    of which nearly all was deleted are written anew if no older snapshot stays.
 
     >>> upkeep_sql(expire=timedelta(days=30), grace=timedelta(hours=1))[1]
     "SELECT count(*) FROM ducklake_expire_snapshots('store', older_than => now() - to_microseconds(2592000000000))"
     """
-    given: dict[str, Any] = {"expire": expire, "grace": grace}
-    for name, span in given.items():
-        if span is not None and (not isinstance(span, timedelta) or span < timedelta(0)):
-            raise InvalidArgument(f"{name} is a timedelta, how long to keep what is old, not {span!r}", **{name: span})
-    older = [None if span is None else f"now() - to_microseconds({span // _TICK})" for span in (expire, grace)]
+    kept = [age(span, name) for name, span in (("expire", expire), ("grace", grace))]
+    older = [None if span is None else f"older_than => now() - to_microseconds({span // _TICK})" for span in kept]
     calls = [
         ("flush_inlined_data", None),
+        # Older snapshots of a file that was written anew lose rows where they are filtered (DuckLake 1.5).
+        *([("rewrite_data_files", None)] if expire == timedelta(0) else []),
         *([("expire_snapshots", older[0])] if older[0] else []),
-        ("rewrite_data_files", None),
         ("merge_adjacent_files", None),
         ("cleanup_old_files", older[1]),
         ("delete_orphaned_files", older[1]),
     ]
     return [
-        f"SELECT count(*) FROM ducklake_{name}('store'" + (f", older_than => {age})" if age else ")")
-        for name, age in calls
+        f"SELECT count(*) FROM ducklake_{name}('store'" + (f", {option})" if option else ")") for name, option in calls
     ]
 
 

@@ -8,7 +8,8 @@ import os
 import threading
 import time
 import weakref
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
 
@@ -22,6 +23,8 @@ _FRESH = 1.0
 _FORK_WAIT = 1.0
 # How often the holder looks for it, and how long it leaves the store to others then: several of their tries.
 _LOOK, _LEAVE = 0.05, 0.04
+# How long uses that begin are first kept waiting for those that go on to end, when one wants the file alone.
+_PATIENCE = 0.2
 
 
 _LEASES: weakref.WeakSet[Lease] = weakref.WeakSet()
@@ -40,6 +43,8 @@ class Lease:
         self._path, self._process = path, os.getpid()
         self._waiting = Path(f"{path}.waiting")
         self._lock = threading.RLock()
+        self._changed = threading.Condition(self._lock)
+        self._wanted = False
         self._users = 0
         self._used = self._looked = time.monotonic()
         self._ended, self._wake = threading.Event(), threading.Event()
@@ -51,6 +56,8 @@ class Lease:
 
     def __enter__(self) -> None:
         with self._lock:
+            if self._wanted:
+                self._changed.wait_for(lambda: not self._wanted or self._process != os.getpid())
             if self._ended.is_set():
                 raise StoreClosed(f"the store {self._path} was closed; connect to it again", path=self._path)
             if not self.taken:
@@ -61,6 +68,8 @@ class Lease:
     def __exit__(self, _kind: type[BaseException] | None, error: BaseException | None, _: TracebackType | None) -> None:
         with self._lock:
             self._users -= 1
+            if self._wanted:
+                self._changed.notify_all()
             self._used = now = time.monotonic()
             # DuckDB refuses a database whose checkpoint failed until it is attached again; its log has everything.
             self.damaged = self.damaged or (error is not None and "has been invalidated" in str(error))
@@ -73,6 +82,28 @@ class Lease:
                     self._looked = now
                     self._make_way()
                 self._watch()
+
+    @contextmanager
+    def alone(self, timeout: float) -> Iterator[bool]:
+        """Have the use that asks for it be the only one while the block runs, and tell whether it is.
+
+        Uses that begin wait. Until those that go on have ended they do so for a while, then twice as long, until the
+        time is over, and are let in between: a use that goes on may need another one to begin.
+        """
+        until, patience = time.monotonic() + timeout, _PATIENCE
+        with self._lock:
+            while not (alone := self._alone_within(patience)) and time.monotonic() < until:
+                self._changed.wait(_PATIENCE)
+                patience = min(2 * patience, max(until - time.monotonic(), _PATIENCE))
+            yield alone
+
+    def _alone_within(self, seconds: float) -> bool:
+        self._wanted = True
+        try:
+            return self._changed.wait_for(lambda: self._users == 1, seconds)
+        finally:
+            self._wanted = False
+            self._changed.notify_all()
 
     def _make_way(self) -> None:
         """Give the file to somebody who waits for it."""
@@ -209,6 +240,16 @@ def _fresh(path: Path) -> bool:
 
 
 # --- changes -------------------------------------------------------------------------------------
+
+
+def place(path: str) -> object:
+    """Return what tells one file from another that was put in its place; None if there is none."""
+    try:
+        stat = os.stat(path)  # noqa: PTH116  # as below
+    except OSError:
+        return None
+    return (stat.st_dev, stat.st_ino)
+
 
 State = tuple[object, ...]
 

@@ -8,6 +8,7 @@ from os import PathLike
 from typing import Any
 
 from duckfeat.engine.base import Engine
+from duckfeat.engine.comparing import digest
 from duckfeat.engine.lake_places import PREFIX
 from duckfeat.engine.opening import address, open_engine
 from duckfeat.errors import IntegrityError, InvalidArgument
@@ -131,7 +132,4 @@ def _copy(source: Engine, target: Engine, table: str, columns: dict[str, str]) -
 
 
 def _digest(engine: Engine, table: str, columns: Columns) -> Any:
-    """Return what is equal for equal rows, in whichever order; a float's text tells zero from minus zero."""
-    exact = ", ".join(f"{name}::VARCHAR" if type_ == "DOUBLE" else name for name, type_ in columns[table].items())
-    sql = f"SELECT count(*), bit_xor(hash({exact})), sum(hash({exact})::HUGEINT) FROM {table}"
-    return engine.rows(Statement(sql, {}))[0]
+    return engine.rows(Statement(digest(table, columns[table]), {}))[0]

@@ -10,6 +10,7 @@ import importlib.util
 import os
 import re
 import shutil
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
@@ -17,7 +18,7 @@ from pathlib import Path
 
 from duckfeat.errors import DamagedStore, StoreLocked
 
-_LOCKS = importlib.util.find_spec("fcntl") is not None
+LOCKS = importlib.util.find_spec("fcntl") is not None
 """Windows has none: there a file that is open can be neither renamed nor replaced."""
 
 _BEGINNING = b"\x64\x00\x62"
@@ -100,7 +101,7 @@ def exclusively(path: str) -> Iterator[None]:
 
     Raises `StoreLocked` if another process holds it.
     """
-    if not _LOCKS or not Path(path).exists():
+    if not LOCKS or not Path(path).exists():
         yield
         return
     import fcntl
@@ -111,3 +112,23 @@ def exclusively(path: str) -> Iterator[None]:
         except OSError as error:
             raise StoreLocked(f"{path} is in use by another process", path=path) from error
         yield
+
+
+_ATTACHING = [threading.Lock()]
+
+
+def attaching() -> threading.Lock:
+    """Return what is held while a file is attached, and while one that is locked otherwise is closed.
+
+    To close a file ends every lock that the process has on it, those of its other connections, too.
+    """
+    return _ATTACHING[0]
+
+
+def _renew() -> None:
+    """Have a lock that nobody holds: in a forked child the thread that held it is not there."""
+    _ATTACHING[0] = threading.Lock()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_renew)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import operator
 from collections.abc import Collection, Iterable, Mapping
+from datetime import timedelta
 from typing import Any
 
 from duckfeat.errors import InvalidArgument
@@ -87,6 +88,18 @@ def check_callable(given: Any, what: str) -> None:
     """
     if not callable(given):
         raise InvalidArgument(f"{what} is a function, not {shown(given)}", value=given)
+
+
+def age(given: Any, what: str) -> timedelta | None:
+    """Return how long what is old is kept; None for ever.
+
+    >>> age(30, "expire")
+    Traceback (most recent call last):
+    duckfeat.errors.InvalidArgument: expire is a timedelta, how long to keep what is old, not 30
+    """
+    if given is not None and (not isinstance(given, timedelta) or given < timedelta(0)):
+        raise InvalidArgument(f"{what} is a timedelta, how long to keep what is old, not {given!r}", value=given)
+    return given
 
 
 def is_hashable(given: Any) -> bool:

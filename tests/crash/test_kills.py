@@ -10,13 +10,15 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from datetime import timedelta
 from pathlib import Path
 from typing import IO
 
+import polars as pl
 import pytest
 
 import duckfeat as dft
-from tests.crash.workload import observed, replayed
+from tests.crash.workload import COMPACT, observed, replayed
 from tests.data.previous import NAMES, SCHEMAS, file_of, values_in
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -96,3 +98,45 @@ def test_a_migration_is_all_or_nothing(tmp_path: Path, server: subprocess.Popen[
             assert sorted(old.to_list("name")) == NAMES
             assert [record.features.get_values() for record in old] == [values_in(SCHEMAS[-1])] * len(NAMES)
             assert store.FeatureValue.filter(feature__name="offset").one().value == 0
+
+
+ROUNDS, ROWS = 6, 10_000
+
+
+def test_a_store_is_made_small_or_left_as_it_is(tmp_path: Path, server: subprocess.Popen[str]) -> None:
+    first = tmp_path / "first.duckdb"
+    with dft.connect(first) as store:
+        store.Feature(name="dose", dtype=float).save()
+        for round_ in range(ROUNDS):
+            dose = [n + round_ / 8 for n in range(ROWS)]
+            frame = pl.DataFrame({"name": [f"r{n}" for n in range(ROWS)], "dose": dose})
+            store.annotate(frame, key="name", create=True, mode="update")
+        expected = store.Record.all().order_by("id").pl(features=["dose"])
+    whole = first.read_bytes()
+    with dft.connect(first) as store:
+        started = time.monotonic()
+        store.compact(expire_history=timedelta(0), expire_values=timedelta(0))
+        lasted = time.monotonic() - started
+    rounds, seen = max(12, KILLS // 4), set()
+    for number in range(rounds):
+        path = tmp_path / str(number) / "features.duckdb"
+        path.parent.mkdir()
+        path.write_bytes(whole)
+        _input(server).write(f"{path}\t{COMPACT}\n")
+        _input(server).flush()
+        assert server.stdout is not None
+        pid = int(server.stdout.readline().removeprefix("pid "))
+        assert server.stdout.readline() == "compacting\n"
+        time.sleep(2 * lasted * number / rounds)
+        os.kill(pid, signal.SIGKILL)
+        while server.stdout.readline() != "end\n":
+            pass
+        left = {file.name.removeprefix(path.name) for file in path.parent.iterdir()}
+        with dft.connect(path) as store:
+            assert store.Record.all().order_by("id").pl(features=["dose"]).equals(expected)
+            past = store.sql("SELECT count(*) FROM record_removals").item()
+            assert past in {0, (ROUNDS - 1) * ROWS}
+            assert store.check().ok
+            seen.add((past == 0, ".compact.partial" in left, path.stat().st_size < 0.8 * len(whole)))
+        assert [file.name for file in path.parent.iterdir()] == [path.name]
+    assert len(seen) > 1, seen  # some were killed before, some after

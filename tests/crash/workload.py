@@ -12,12 +12,16 @@ import os
 import random
 import sys
 from collections.abc import Callable, Mapping
+from datetime import timedelta
 from typing import Any
 
 import polars as pl
 
 import duckfeat as dft
 from duckfeat.store import Store
+
+COMPACT = -1
+"""Instead of a number of steps: compact the store, again and again."""
 
 Model = dict[str, Any]
 """Names of what is there, each with the branch it is on and what it holds."""
@@ -186,6 +190,11 @@ def _checkpoint(store: Store | None, _model: Model, _n: int) -> None:
         store._session.engine.checkpoint()
 
 
+def _compact(store: Store | None, _model: Model, _n: int) -> None:
+    if store is not None:
+        store.compact(expire_history=timedelta(0))
+
+
 Step = Callable[[Store | None, Model, int], None]
 STEPS: Mapping[str, Step] = {
     "save": _save,
@@ -200,6 +209,7 @@ STEPS: Mapping[str, Step] = {
     "merge": _merge,
     "transaction": _transaction,
     "checkpoint": _checkpoint,
+    "compact": _compact,
 }
 _WEIGHTS = {"annotate": 3, "save_list": 3, "merge": 2, "transaction": 2}
 _DRAWN = [name for name in STEPS for _ in range(_WEIGHTS.get(name, 1))]
@@ -214,6 +224,9 @@ def work(path: str, done: int, say: Callable[[str], Any]) -> None:
     """Do the steps from `done` on, until the process is killed; `say` is told each that is done."""
     say(f"pid {os.getpid()}\n")
     with dft.connect(path) as store:
+        while done == COMPACT:
+            say("compacting\n")
+            store.compact(expire_history=timedelta(0), expire_values=timedelta(0))
         if done == 0:
             prepare(store)
             done = 1

@@ -66,7 +66,10 @@ def test_check(path: str, capsys: pytest.CaptureFixture[str]) -> None:
 
 
 def test_compact(path: str, capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["compact", path]) == 0
+    assert main(["compact", path, "--expire-history-days", "0", "--expire-values-days", "1"]) == 0
+    assert capsys.readouterr().out.startswith("<compact: ")
+    assert main(["compact", path, "--expire-history-days", "nan"]) == 2
+    assert "number of days" in capsys.readouterr().err
     assert main(["compact", path, "--expire-days", "1"]) == 2
     assert "no snapshots" in capsys.readouterr().err
 

@@ -1,0 +1,39 @@
+"""A lake forgets history as a file does; older versions keep it until they expire themselves."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+import polars as pl
+
+from tests.servers import Lake
+
+NOW = timedelta(0)
+ROWS, ROUNDS = 300, 30
+
+
+def test_older_versions_keep_history_until_they_expire(lake: Lake) -> None:
+    with lake.connect() as store:
+        store.Feature(name="dose", dtype=float).save()
+        for round_ in range(ROUNDS):
+            frame = pl.DataFrame({"name": [f"r{n}" for n in range(ROWS)], "dose": [n + round_ for n in range(ROWS)]})
+            store.annotate(frame.cast({"dose": float}), key="name", create=True, mode="update")
+        before = store.Record.all().order_by("id").pl(features=["dose"])
+        version = store.versions()["version"].to_list()[-1]
+        report = store.compact(expire_history=NOW)
+        assert report.dropped == dict.fromkeys(("record_annotations", "record_removals"), (ROUNDS - 1) * ROWS) | {
+            "changes": ROUNDS - 1
+        }
+        assert report.bytes_after < report.bytes_before
+        record = store.Record.get(name="r7")
+        assert record.features.history()["action"].to_list() == ["added"]
+        with store.at(version=version) as past:
+            assert past.Record.get(name="r7").features.history().height == 2 * ROUNDS - 1
+        store.compact(expire=NOW, grace=NOW)
+        assert version not in store.versions()["version"].to_list()
+        assert store.Record.all().order_by("id").pl(features=["dose"]).equals(before)
+        assert store.check().ok
+    with lake.connect() as again:
+        change = again.sql("SELECT max(id) FROM changes").item()
+        again.Record.get(name="r7").features.update_values({"dose": -1.0})
+        assert again.sql("SELECT max(id) FROM changes").item() == change + 1
