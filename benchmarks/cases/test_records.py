@@ -88,6 +88,7 @@ def test_get(benchmark: BenchmarkFixture, side: Side) -> None:
     """Get a sample by its name among a hundred thousand."""
     if side.add_names is None:
         pytest.skip("a hundred thousand runs take half an hour")
-    side.add_names([f"sample {number}" for number in range(work.NAMED - work.SAMPLES)])
-    setup = lambda: ((f"sample {next(numbers) * 7 % work.NAMED // 2}",), {})  # noqa: E731 -- as above
+    more = work.NAMED - work.SAMPLES
+    side.add_names([f"sample {number}" for number in range(more)])
+    setup = lambda: ((f"sample {next(numbers) * 7 % more}",), {})  # noqa: E731 -- as above
     benchmark.pedantic(side.get, setup=setup, rounds=ROUNDS, warmup_rounds=1)
