@@ -21,6 +21,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from math import log2
 
 from rapidfuzz.distance import OSA, Indel, Levenshtein, Prefix
@@ -68,7 +69,9 @@ class Costs:
     greek: float = 0.3
     """A Greek name is written by its Latin letter, next to another error."""
     order: float = 0.6
-    """Words stand in another order."""
+    """Words stand in another order ..."""
+    order_parted: float = 0.05
+    """... and this for each further two words that are no longer neighbours (5 at most)."""
     word_left_out: float = 1.0
     """A word of the text, or a run of words, is missing ..."""
     word_left_out_more: float = 0.3
@@ -79,7 +82,7 @@ class Costs:
     """The text lacks a word of the query ..."""
     word_too_many_char: float = 0.5
     """... and this for each of its letters (6 at most)."""
-    added: float = 1.4
+    added: float = 1.8
     """The query has every word of the text, and another ..."""
     added_rest: float = 0.35
     """... and this times log2(1 + the letters of the other)."""
@@ -113,7 +116,7 @@ _BY_INDEL = COSTS.wrong - COSTS.left_out
 _BY_LEVENSHTEIN = COSTS.swapped - COSTS.wrong
 _BY_OSA = COSTS.left_out - _BY_INDEL - _BY_LEVENSHTEIN
 _TOO_MANY = COSTS.too_many - COSTS.left_out
-_LOOK_MOST, _MARK_MOST, _DOUBLED_MOST, _TOO_MANY_MOST = 5, 2, 3, 6
+_LOOK_MOST, _MARK_MOST, _DOUBLED_MOST, _TOO_MANY_MOST, _PARTED_MOST = 5, 2, 3, 6, 5
 # Words are paired while no more than this share of the longer one is wrong, and while there are few of them.
 _PAIR_SHARE = 0.6
 _PAIRS_MOST = 100
@@ -266,7 +269,7 @@ class Query:
                 found[i], missing[j] = j, None
                 total += cost
         places = [found[i] for i in sorted(found)]
-        total += COSTS.order if places != sorted(places) else 0.0
+        total += _order(places)
         extra = [_too_many(typed) for i, typed in enumerate(query) if i not in found]
         if extra and any(missing):
             total += COSTS.word_replaced
@@ -313,7 +316,21 @@ def _without_shared(
             right[place] = None
             places.append(place)
             start = place + 1
-    return (COSTS.order if places != sorted(places) else 0.0), left, right
+    return _order(places), left, right
+
+
+def _order(places: Sequence[int]) -> float:
+    """Return the cost of typing words in this order of their places in the text.
+
+    >>> _order([0, 2, 3]), _order([2, 3, 0, 1]) < _order([2, 1, 0, 3])
+    (0.0, True)
+    """
+    ascending = sorted(places)
+    if places == ascending:
+        return 0.0
+    follows = dict(pairwise(ascending))
+    parted = sum(follows.get(one) != other for one, other in pairwise(places))
+    return COSTS.order + COSTS.order_parted * min(parted - 1, _PARTED_MOST)
 
 
 def _find(words: Sequence[str | None], word: str, start: int) -> int:

@@ -136,6 +136,20 @@ def test_many_words_are_compared_without_pairing_them() -> None:
     assert score(query, text) > CUTOFF
 
 
+def test_of_the_same_words_those_that_stayed_together_are_meant() -> None:
+    typed = "CD11b-high CD27-low, natural killer cell, mouse"
+    meant, other = "CD27-low, CD11b-high natural killer cell, mouse", "CD27-high, CD11b-low natural killer cell, mouse"
+    assert score(typed, meant) > score(typed, other) > CUTOFF
+    words = ["one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten"]
+    # However many are parted, the order alone never hides a name.
+    assert score(" ".join(words[::2] + words[1::2]), " ".join(words)) > 95
+
+
+def test_a_word_typed_wrong_is_likelier_than_one_added() -> None:
+    assert score("rntedic neuron", "enteric neuron") > score("rntedic neuron", "neuron") > CUTOFF
+    assert score("human neuron", "neuron") > score("human neuron", "motor neuron")
+
+
 def test_a_repeated_word_is_matched_as_often_as_it_stands() -> None:
     assert score("a b a", "a a b") > score("a b a", "a b")
 
