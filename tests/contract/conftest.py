@@ -11,27 +11,38 @@ from pathlib import Path
 
 import pytest
 
-import duckfeat as dft
 from duckfeat.store import Store
-from tests.servers import LAKES, Lakes
+from tests.servers import LAKES, Lake, Lakes
 
 
-def _lake(kind: str, request: pytest.FixtureRequest, _folder: Path) -> Store:
+def _file(_request: pytest.FixtureRequest, folder: Path) -> Lake:
+    name = "another" if (folder / "features.duckdb").exists() else "features"
+    return Lake(str(folder / f"{name}.duckdb"), {})
+
+
+def _lake(kind: str, request: pytest.FixtureRequest, _folder: Path) -> Lake:
     lakes: Lakes = request.getfixturevalue("lakes")
-    return lakes.make(kind).connect(threads=1)
+    made = lakes.make(kind)
+    return Lake(made.url, {**made.options, "threads": 1})
 
 
-ENGINES: dict[str, Callable[[pytest.FixtureRequest, Path], Store]] = {
-    "memory": lambda _request, _folder: dft.connect(),
-    "file": lambda _request, folder: dft.connect(folder / "features.duckdb"),
+ENGINES: dict[str, Callable[[pytest.FixtureRequest, Path], Lake]] = {
+    "memory": lambda _request, _folder: Lake(":memory:", {}),
+    "file": _file,
     **{kind: partial(_lake, kind) for kind in LAKES},
 }
 
 
 @pytest.fixture(params=ENGINES)
-def store(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Store]:
+def place(request: pytest.FixtureRequest, tmp_path: Path) -> Callable[[], Lake]:
+    """What gives places for new stores of an engine: their urls and options."""
+    return partial(ENGINES[request.param], request, tmp_path)
+
+
+@pytest.fixture
+def store(place: Callable[[], Lake]) -> Iterator[Store]:
     """A new store of an engine, the default one; its integrity checks must hold when the test ends."""
-    opened = ENGINES[request.param](request, tmp_path)
+    opened = place().connect()
     yield opened
     report = opened.check()
     opened.close()

@@ -11,6 +11,7 @@ from pathlib import Path
 import polars as pl
 import pytest
 
+import duckfeat as dft
 from duckfeat.engine import lake as engine
 from duckfeat.errors import InvalidArgument, MissingFile, QueryError, ReadOnlyStore, StoreLocked, Unreachable
 from duckfeat.store import Store
@@ -69,6 +70,34 @@ def test_the_past_can_be_read(lake: Lake) -> None:
                 with pytest.raises(ReadOnlyStore):
                     past.Record(name="x").save()
         assert sorted(store.Record.all().to_list("name")) == ["later", "r"]
+
+
+def test_the_past_is_backed_up_and_exported(lake: Lake, tmp_path: Path) -> None:
+    with lake.connect() as store:
+        store.ULabel(name="early").save()
+        moment = newest(store)
+        store.ULabel(name="late").save()
+        with store.at(version=moment) as past:
+            backup = past.backup(tmp_path / "backup.duckdb")
+            assert past.export(tmp_path / "exported")["ulabels"] == 1
+    with dft.restore(backup) as restored:
+        assert restored.ULabel.all().to_list("name") == ["early"]
+    with dft.import_(tmp_path / "exported") as imported:
+        assert imported.ULabel.all().to_list("name") == ["early"]
+
+
+def test_a_lake_that_holds_something_is_not_filled(lake: Lake, tmp_path: Path) -> None:
+    with lake.connect() as store:
+        store.ULabel(name="a").save()
+        backup = store.backup(tmp_path / "backup.duckdb")
+    with pytest.raises(InvalidArgument, match="only a file can be overwritten"):
+        dft.restore(backup, lake.url, overwrite=True, **lake.options)
+    with pytest.raises(InvalidArgument, match="not empty"):
+        dft.restore(backup, lake.url, **lake.options)
+    with lake.connect() as store:
+        assert store.ULabel.all().to_list("name") == ["a"]
+        with pytest.raises(InvalidArgument, match="a path is needed"):
+            store.backup("ducklake:sqlite:backup")
 
 
 def test_a_past_that_is_not_there(lake: Lake) -> None:

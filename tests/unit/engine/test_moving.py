@@ -16,19 +16,24 @@ from duckfeat.store import Store
 def filled(url: str, **options: Any) -> None:
     """Make a store that has something of every kind, history and hard values included."""
     with dft.connect(url, default=False, **options) as store:
-        store.Feature(name="number", dtype=float, multiple=True).save()
-        store.Feature(name="text", dtype=str, multiple=True).save()
-        store.Feature(name="label", dtype=store.ULabel).save()
-        label = store.ULabel(name="a").save()
-        with store.track("job.py"):
-            record = store.Record(name="r").save()
-            for value in (0.0, 1e300, float("nan"), float("-inf"), 5e-324):
-                record.features.add_values({"number": value})
-            record.features.add_values({"text": ["", "a\0b", "😀", "é"], "label": "a"})
-            record.ulabels.add(label)
-        record.features.remove_values({"number": 5e-324})
-        store.ULabel(name="gone").save().delete()
-        store.ULabel(name="really gone").save().delete(permanent=True)
+        fill(store)
+
+
+def fill(store: Store) -> None:
+    """Save something of every kind, history and hard values included."""
+    store.Feature(name="number", dtype=float, multiple=True).save()
+    store.Feature(name="text", dtype=str, multiple=True).save()
+    store.Feature(name="label", dtype=store.ULabel).save()
+    label = store.ULabel(name="a").save()
+    with store.track("job.py"):
+        record = store.Record(name="r").save()
+        for value in (0.0, 1e300, float("nan"), float("-inf"), 5e-324):
+            record.features.add_values({"number": value})
+        record.features.add_values({"text": ["", "a\0b", "😀", "é"], "label": "a"})
+        record.ulabels.add(label)
+    record.features.remove_values({"number": 5e-324})
+    store.ULabel(name="gone").save().delete()
+    store.ULabel(name="really gone").save().delete(permanent=True)
 
 
 def content(store: Store) -> dict[str, list[Any]]:
