@@ -15,6 +15,7 @@ from contextlib import AbstractContextManager, contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Protocol, cast
+from uuid import uuid4
 
 import duckdb
 
@@ -55,7 +56,7 @@ class Noticing(Protocol):
 def write_backup(engine: Engine, path: str, *, overwrite: bool) -> None:
     """Write a copy of a store into a database file."""
     with _whole(Path(path), overwrite=overwrite) as partial, translated(path), _aside(engine) as connection:
-        copy_to(connection, partial, "copied")
+        copy_to(connection, partial, f"copied_{uuid4().hex}")  # others of this process may copy the store meanwhile
 
 
 def copy_to(

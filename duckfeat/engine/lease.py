@@ -245,7 +245,7 @@ def _fresh(path: Path) -> bool:
 def place(path: str) -> object:
     """Return what tells one file from another that was put in its place; None if there is none."""
     try:
-        stat = os.stat(path)  # noqa: PTH116  # as below
+        stat = Path(path).stat()
     except OSError:
         return None
     return (stat.st_dev, stat.st_ino)

@@ -59,7 +59,7 @@ def worthwhile(connection: duckdb.DuckDBPyConnection, path: str) -> bool:
     """
     if not LOCKS:
         return False
-    if os.stat(path).st_nlink > 1:  # noqa: PTH116  # as in lease.state
+    if Path(path).stat().st_nlink > 1:
         _log.warning("%s has a second name in the file system, which would keep the old file: left as it is", path)
         return False
     total, used, free = connection.execute(_BLOCKS).fetchall()[0]

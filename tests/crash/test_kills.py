@@ -119,7 +119,8 @@ def test_a_store_is_made_small_or_left_as_it_is(tmp_path: Path, server: subproce
         started = time.monotonic()
         store.compact(expire_history=timedelta(0), expire_values=timedelta(0))
         lasted = time.monotonic() - started
-    rounds, seen = max(12, KILLS // 4), set()
+    rounds = max(12, KILLS // 4)
+    seen: set[tuple[bool, bool, bool]] = set()
     for number in range(rounds + SLOW):
         if number >= rounds and len(seen) > 1:
             break

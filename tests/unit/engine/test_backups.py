@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import threading
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any
@@ -82,6 +83,15 @@ def test_a_backup_shows_what_is_committed_while_others_write(full: Store, tmp_pa
         copied.join()
     with dft.connect(tmp_path / "backup.duckdb", read_only=True) as copy:
         assert tables(copy) == before
+
+
+def test_several_threads_back_up_at_once(full: Store, tmp_path: Path) -> None:
+    places = [tmp_path / f"backup{n}.duckdb" for n in range(4)]
+    with ThreadPoolExecutor(len(places)) as pool:
+        list(pool.map(full.backup, places))
+    for place in places:
+        with duckdb.connect(str(place), read_only=True) as copy:
+            assert copy.sql("SELECT count(*) FROM records").fetchall() == [(full.Record.filter(branch=None).count(),)]
 
 
 def test_nothing_is_overwritten_unless_told(full: Store, tmp_path: Path) -> None:
