@@ -240,6 +240,8 @@ def conversion(type_: SqlType, dtype: Dtype, *, coerce: bool) -> Conversion:
     '{v}::DOUBLE'
     """
     name, family = dtype.base.name, type_.family
+    if type_.id in _WRITTEN_OUT:
+        return _cast(conversion(_TEXT_TYPE, dtype, coerce=coerce), _TEXT_TYPE.text)
     if family in _WHOLLY:
         return _WHOLLY[family](name)
     if name in {"dict", "list"}:
@@ -266,6 +268,10 @@ _WHOLLY: Mapping[str, Callable[[str], Conversion]] = {
     "json": lambda name: _OF_JSON.get(name, _asked()),
     "raw": lambda name: _TEXT["text"] if name in _TEXTS else _reading(name),
 }
+_TEXT_TYPE = SqlType("varchar", "VARCHAR")
+_WRITTEN_OUT = frozenset({"enum", "uuid"})
+"""Types whose values are names: their texts are converted."""
+
 _STAND_INS = {"float": ("double", "DOUBLE"), "long": ("bigint", "BIGINT")}
 
 
@@ -273,7 +279,8 @@ def _cast(found: Conversion, sql_type: str) -> Conversion:
     """Return a conversion of cells that are cast first."""
     cell = f"({{v}}::{sql_type})"
     refusals = tuple((filled(sql, cell), reason) for sql, reason in found.refusals)
-    return replace(found, value=filled(found.value, cell), refusals=refusals)
+    undecided, missing = filled(found.undecided, cell), filled(found.missing, cell)
+    return replace(found, value=filled(found.value, cell), refusals=refusals, undecided=undecided, missing=missing)
 
 
 def _nested(type_: SqlType, dtype: Dtype) -> Conversion:

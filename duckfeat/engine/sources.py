@@ -7,7 +7,6 @@ are copied once into a temporary table, which spills to disk.
 
 from __future__ import annotations
 
-import math
 import re
 import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -22,9 +21,8 @@ import duckdb
 
 from duckfeat.engine.base import Engine
 from duckfeat.engine.failures import translated
+from duckfeat.engine.source_frames import Tabled, check_unique, pandas_table, polars_table
 from duckfeat.errors import IntegrityError, InvalidArgument, MissingFile, QueryError, ValidationError
-from duckfeat.model.canonical import NotJson, dumps
-from duckfeat.model.dtypes import is_missing
 from duckfeat.model.sql_types import JSON, NDJSON, NULL, RAW, Column, SqlType
 from duckfeat.model.statement import Statement
 
@@ -62,9 +60,7 @@ def opened(engine: Engine, data: Any) -> Iterator[Source]:
         names = [column.name for column in source.columns]
         if not names:
             raise InvalidArgument("the input has no column", columns=names)
-        twice = sorted({name for name in names if names.count(name) > 1})
-        if twice:
-            raise InvalidArgument(f"the input has two columns called {twice[0]!r}", columns=twice)
+        check_unique(names)
         yield source
 
 
@@ -92,24 +88,11 @@ def _opener(data: Any) -> _Opener:
 
 
 def _polars(engine: Engine, data: Any, stack: ExitStack) -> Source:
-    import polars
+    return _arrow(engine, polars_table(data), stack)
 
-    casts: dict[Any, Any] = {
-        polars.Int128: polars.Decimal(38, 0),
-        polars.UInt128: polars.Decimal(38, 0),
-        polars.Float16: polars.Float32,
-    }
-    objects = {}
-    for name, dtype in data.schema.items():
-        if dtype in casts:
-            data = data.with_columns(polars.col(name).cast(casts[type(dtype)]))
-        elif dtype == polars.Object:
-            objects[name] = _json_texts(name, data[name].to_list())
-    broken = [name for name in data.columns if "\0" in name]
-    if broken:
-        raise InvalidArgument(f"a column of a Polars frame cannot be called {broken[0]!r}", columns=broken)
-    table = data.drop(list(objects)).to_arrow()
-    return _arrow(engine, _with_json(table, objects, data.columns), stack, objects)
+
+def _pandas(engine: Engine, data: Any, stack: ExitStack) -> Source:
+    return _arrow(engine, pandas_table(data), stack)
 
 
 def _lazy(engine: Engine, data: Any, stack: ExitStack) -> Source:
@@ -123,84 +106,24 @@ def _lazy(engine: Engine, data: Any, stack: ExitStack) -> Source:
     return replace(source, columns=tuple(typed))
 
 
-def _pandas(engine: Engine, data: Any, stack: ExitStack) -> Source:
-    import pyarrow
-
-    if any(name is not None for name in data.index.names):
-        data = data.reset_index()
-    objects: dict[str, pa.Array] = {}
-    for position, name in enumerate(data.columns):
-        if not isinstance(name, str):
-            raise InvalidArgument(f"column names are text, not {name!r}", value=name)
-        column = data.iloc[:, position]
-        if str(column.dtype) == "object" and _nested_or_mixed(column):
-            objects[name] = _json_texts(name, column.tolist())
-    rest = data.loc[:, [name for name in data.columns if name not in objects]]
-    table = _without_nan(pyarrow.Table.from_pandas(rest, preserve_index=False).replace_schema_metadata(None))
-    return _arrow(engine, _with_json(table, objects, list(data.columns)), stack, objects)
-
-
-def _without_nan(table: pa.Table) -> pa.Table:
-    """Return a table with its NaN missing, which those of columns that pandas keeps in Arrow are not yet."""
-    import pyarrow
-    from pyarrow import compute
-
-    for position, field_ in enumerate(table.schema):
-        if pyarrow.types.is_floating(field_.type):
-            column = table.column(position)
-            empty = pyarrow.scalar(None, field_.type)
-            table = table.set_column(position, field_, compute.if_else(compute.is_nan(column), empty, column))
-    return table
-
-
-def _nested_or_mixed(column: Any) -> bool:
-    """Tell whether Arrow would refuse a column of Python objects, or give each dict the keys of all others."""
-    import pyarrow
-
-    try:
-        type_ = pyarrow.Array.from_pandas(column).type
-    except (pyarrow.ArrowInvalid, pyarrow.ArrowTypeError, pyarrow.ArrowNotImplementedError, OverflowError):
-        return True
-    return "struct" in str(type_)
-
-
-def _json_texts(name: str, values: Sequence[Any]) -> pa.Array:
-    """Return Python objects as JSON texts, so that each cell keeps its own type."""
-    import pyarrow
-
-    texts = []
-    for row, value in enumerate(values):
-        try:
-            missing = is_missing(value) or (isinstance(value, float) and math.isnan(value))  # missing in pandas
-            texts.append(None if missing else dumps(value))
-        except NotJson as error:
-            raise ValidationError(f"column {name!r}, row {row}: {error}", feature=name, row=row, value=value) from None
-    return pyarrow.array(texts, pyarrow.string())
-
-
-def _with_json(table: pa.Table, objects: Mapping[str, pa.Array], order: Sequence[str]) -> pa.Table:
-    for name, texts in objects.items():
-        table = table.append_column(name, texts)
-    return table.select(list(order)) if objects else table
-
-
 def _table(engine: Engine, data: Any, stack: ExitStack) -> Source:
-    return _arrow(engine, data, stack, ())
+    return _arrow(engine, (data, ()), stack)
 
 
 def _record_batch(engine: Engine, data: Any, stack: ExitStack) -> Source:
     import pyarrow
 
-    return _arrow(engine, pyarrow.Table.from_batches([data]), stack, ())
+    return _arrow(engine, (pyarrow.Table.from_batches([data]), ()), stack)
 
 
-def _arrow(engine: Engine, table: pa.Table, stack: ExitStack, json: Any) -> Source:
+def _arrow(engine: Engine, tabled: Tabled, stack: ExitStack) -> Source:
     """Register an Arrow table under positional names, with its rows numbered."""
     import pyarrow
 
+    table, json = tabled
     if not table.column_names:
         return Source(INPUT, ())
-    typed = [_readable(column) for column in table.itercolumns()]
+    typed = [_readable(*named) for named in zip(table.column_names, table.itercolumns(), strict=True)]
     known = {position: JSON for position, name in enumerate(table.column_names) if name in json}
     known |= {position: type_ for position, (_, type_) in enumerate(typed) if type_}
     instants = {
@@ -228,11 +151,29 @@ def _in_utc(column: Any) -> Any:
     return column.cast(pyarrow.timestamp(unit, "UTC")).cast(pyarrow.int64()).cast(pyarrow.timestamp(unit))
 
 
-def _readable(column: Any) -> tuple[Any, SqlType | None]:
-    """Return an Arrow column as every DuckDB reads it, and its type where that would not show."""
+def _no_rows(column: pa.Field) -> pa.ChunkedArray:
+    import pyarrow
+
+    return pyarrow.chunked_array([], column.type)
+
+
+_KNOWN_EXTENSIONS = frozenset({"arrow.uuid", "arrow.json", "arrow.bool8"})
+
+
+def _readable(name: str, column: Any) -> tuple[Any, SqlType | None]:
+    """Return an Arrow column as every DuckDB reads it, and its type where that would not show.
+
+    Raises `ValidationError` for an extension type, such as a period: what it stores is not what it means.
+    """
     import pyarrow
 
     type_ = column.type
+    if isinstance(type_, pyarrow.BaseExtensionType) and type_.extension_name not in _KNOWN_EXTENSIONS:
+        raise ValidationError(
+            f"column {name!r} has the type {type_.extension_name}, which no dtype covers: convert the column first",
+            feature=name,
+            type=type_.extension_name,
+        )
     if pyarrow.types.is_null(type_):
         return column.cast(pyarrow.string()), NULL
     if pyarrow.types.is_float16(type_):
@@ -258,14 +199,14 @@ def _reader(engine: Engine, data: Any, _stack: ExitStack) -> Source:
 
     names = list(data.schema.names)
     ids = _ids(len(names))
-    empty = [_readable(pyarrow.array([], column.type)) for column in data.schema]
+    empty = [_readable(column.name, _no_rows(column)) for column in data.schema]
     fields = [pyarrow.field(id_, column.type) for id_, (column, _) in zip(ids, empty, strict=True)]
     schema = pyarrow.schema([*fields, pyarrow.field("row", pyarrow.int64())])
 
     def numbered() -> Iterator[Any]:
         start = 0
         for batch in data:
-            columns = [_readable(column)[0] for column in batch.columns]
+            columns = [_readable(*named)[0] for named in zip(names, batch.columns, strict=True)]
             arrays = [*columns, _numbers(start, batch.num_rows)]
             yield pyarrow.RecordBatch.from_arrays(arrays, schema=schema)
             start += batch.num_rows

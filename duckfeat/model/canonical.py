@@ -23,7 +23,7 @@ class NotJson(ValueError):
     """A part of a nested value that has no JSON form; `path` leads to it from the top."""
 
     def __init__(self, path: str, reason: str) -> None:
-        super().__init__(f"{reason} at {path}")
+        super().__init__(reason if path == "$" else f"{reason} at {path}")
         self.path = path
         self.reason = reason
 
@@ -77,7 +77,7 @@ def dumps(value: Any, path: str = "$", depth: int = 0) -> str:
     >>> dumps({1: 2})
     Traceback (most recent call last):
     ...
-    duckfeat.model.canonical.NotJson: a key that is not text (1) at $
+    duckfeat.model.canonical.NotJson: a key that is not text (1)
     """
     if depth > MAX_DEPTH:
         raise NotJson(path[:60], f"nesting deeper than {MAX_DEPTH}")
@@ -85,7 +85,7 @@ def dumps(value: Any, path: str = "$", depth: int = 0) -> str:
     for types, write in _WRITERS:
         if isinstance(value, types):
             return str(write(value, path, depth))
-    raise NotJson(path, f"a {type(value).__name__}, which JSON has no form for")
+    raise NotJson(path, f"{type(value).__name__} has no JSON form")
 
 
 def _plain(value: Any) -> Any:

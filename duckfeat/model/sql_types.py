@@ -16,7 +16,7 @@ _FAMILIES: Mapping[str, tuple[str, ...]] = MappingProxyType(
         "big": ("ubigint", "hugeint", "uhugeint"),
         "float": ("float", "double"),
         "decimal": ("decimal",),
-        "text": ("varchar", "enum"),
+        "text": ("varchar", "enum", "uuid"),
         "date": ("date",),
         "timestamp": ("timestamp", "timestamp_s", "timestamp_ms"),
         "timestamp_ns": ("timestamp_ns",),

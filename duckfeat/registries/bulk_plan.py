@@ -141,7 +141,7 @@ def plan(session: Session, source: Source, options: Options) -> Plan:
         chosen = list(options.features)
     columns = {_name(feature): _column(by_name, _name(feature), "a feature") for feature in chosen}
 
-    def guessed(names: Sequence[str]) -> dict[str, str | None]:
+    def guessed(names: Sequence[str]) -> dict[str, Guess]:
         return {name: _guessed(session, source, columns[name]) for name in names}
 
     infos = _known(session, chosen, guessed, options)
@@ -183,7 +183,7 @@ def _long(session: Session, source: Source, options: Options, key: Column, by_na
         chosen = {_name(feature): feature for feature in options.features}
         given = [chosen[name] for name in given if name in chosen]
 
-    def guessed(names: Sequence[str]) -> dict[str, str | None]:
+    def guessed(names: Sequence[str]) -> dict[str, Guess]:
         return _guessed_long(session, source, names, text, value)
 
     found = _known(session, given, guessed, options)
@@ -212,9 +212,7 @@ def _nameless(
     return tuple((row, "has no feature") for row in rows)
 
 
-def _guessed_long(
-    session: Session, source: Source, names: Sequence[str], name: str, value: Column
-) -> dict[str, str | None]:
+def _guessed_long(session: Session, source: Source, names: Sequence[str], name: str, value: Column) -> dict[str, Guess]:
     if value.type.family not in _INFERRED:
         return dict.fromkeys(names, guessed_dtype(value.type))
     sql = staging_keys.inferred(source.sql, name, value.id, value.type.family)
@@ -228,7 +226,7 @@ def _guessed_long(
 def _known(
     session: Session,
     chosen: Sequence[Any],
-    guessed: Callable[[Sequence[str]], Mapping[str, str | None]],
+    guessed: Callable[[Sequence[str]], Mapping[str, Guess]],
     options: Options,
 ) -> list[tuple[Any, FeatureInfo]]:
     """Return the features that were chosen; those that are not registered are, if that was asked for."""
@@ -236,7 +234,7 @@ def _known(
     if missing:
         dtypes = guessed(missing)
         if not options.create_features:
-            raise unknown_features([(name, dtypes.get(name) or "str") for name in missing], session.features.names())
+            raise unknown_features([(name, _shown(dtypes.get(name))) for name in missing], session.features.names())
         _register(session, {name: dtypes.get(name) for name in missing}, options.run)
     found = [(feature, info) for feature in chosen if (info := session.features.find(feature)) is not None]
     ids = [info.id for _, info in found]
@@ -247,16 +245,27 @@ def _known(
     return found
 
 
-def _register(session: Session, dtypes: Mapping[str, str | None], run: Any) -> None:
+@dataclass(frozen=True, slots=True)
+class NoDtype:
+    """Why no dtype covers the values of a column."""
+
+    reason: str
+
+
+Guess = str | NoDtype | None
+"""The name of the dtype that values would be registered with; None where there is no value to tell it by."""
+
+
+def _shown(guess: Guess) -> str:
+    return guess if isinstance(guess, str) else "str"
+
+
+def _register(session: Session, dtypes: Mapping[str, Guess], run: Any) -> None:
     """Register a feature per name; one that has no value has no dtype, and is passed over."""
     feature, new = session.registries["Feature"], []
     for name, dtype in dtypes.items():
-        if dtype == NO_DTYPE:
-            raise ValidationError(
-                f"column {name!r} holds values of a type or of several kinds that no dtype covers: register the "
-                f"feature first, such as Feature(name={name!r}, dtype=...).save()",
-                feature=name,
-            )
+        if isinstance(dtype, NoDtype):
+            raise ValidationError(f"column {name!r} {dtype.reason}", feature=name)
         if dtype is None:
             _log.warning("column %r has no value to tell a dtype by: no feature is registered for it", name)
         else:
@@ -264,10 +273,7 @@ def _register(session: Session, dtypes: Mapping[str, str | None], run: Any) -> N
     session.writer.save(new)
 
 
-NO_DTYPE = ""
-
-
-def _guessed(session: Session, source: Source, column: Column) -> str | None:
+def _guessed(session: Session, source: Source, column: Column) -> Guess:
     """Return the dtype of a column: by its type, where that says it, else by what all of its cells are."""
     family = column.type.family
     if family not in _INFERRED:
@@ -282,17 +288,20 @@ def _of_raw(facts: Sequence[bool]) -> str:
     return next((dtype for dtype, fits in zip(staging_keys.RAW_DTYPES, facts, strict=True) if fits), "str")
 
 
-def _of_json(facts: Sequence[Any]) -> str | None:
-    """Return the dtype of what the JSON values are: `NO_DTYPE` for several that have none in common."""
-    dtypes = {_JSON_DTYPES[type_] for type_ in facts[0]} - {None}
-    if dtypes == {"int", "float"}:
+def _of_json(facts: Sequence[Any]) -> Guess:
+    """Return the dtype of what the JSON values are, or that several have none in common."""
+    dtypes = sorted({dtype for type_ in facts[0] if (dtype := _JSON_DTYPES[type_])})
+    if dtypes == ["float", "int"]:
         return "num"
     if len(dtypes) > 1:
-        return NO_DTYPE
-    return dtypes.pop() if dtypes else None
+        return NoDtype(
+            f"holds values of several kinds ({', '.join(dtypes)}), which no dtype covers: convert the column first, or "
+            "register the feature with the dtype that all are to have, and coerce=True"
+        )
+    return dtypes[0] if dtypes else None
 
 
-_INFERRED: Mapping[str, Callable[[Sequence[Any]], str | None]] = MappingProxyType({"raw": _of_raw, "json": _of_json})
+_INFERRED: Mapping[str, Callable[[Sequence[Any]], Guess]] = MappingProxyType({"raw": _of_raw, "json": _of_json})
 _JSON_DTYPES: Mapping[str, str | None] = MappingProxyType(
     {
         "BOOLEAN": "bool",
@@ -325,11 +334,13 @@ _DTYPES: Mapping[str, str] = MappingProxyType(
 )
 
 
-def guessed_dtype(type_: SqlType) -> str | None:
-    """Return the dtype that a column's type is registered as; `NO_DTYPE` if there is none, None if it has no type.
+def guessed_dtype(type_: SqlType) -> Guess:
+    """Return the dtype that a column's type is registered as; None if it has no type.
 
-    >>> guessed_dtype(SqlType("smallint", "SMALLINT")), guessed_dtype(SqlType("interval", "INTERVAL"))
-    ('int', '')
+    >>> guessed_dtype(SqlType("smallint", "SMALLINT")), guessed_dtype(SqlType("null", "NULL"))
+    ('int', None)
+    >>> guessed_dtype(SqlType("interval", "INTERVAL"))
+    NoDtype(reason='has type INTERVAL, which no dtype covers: convert the column first')
     """
     if type_.family == "null":
         return None
@@ -337,5 +348,6 @@ def guessed_dtype(type_: SqlType) -> str | None:
         return "float" if type_.scale else "int"
     if type_.family == "list":
         item = guessed_dtype(type_.item) if type_.item else None
-        return "list" if not item or item.startswith("list") else f"list[{item}]"
-    return _DTYPES.get(type_.family, NO_DTYPE)
+        return f"list[{item}]" if isinstance(item, str) and not item.startswith("list") else "list"
+    known = _DTYPES.get(type_.family)
+    return known or NoDtype(f"has type {type_.text}, which no dtype covers: convert the column first")

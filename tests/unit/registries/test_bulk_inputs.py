@@ -6,9 +6,10 @@ import gzip
 import json
 import math
 from collections.abc import Callable, Iterator
-from datetime import UTC, date, datetime
-from pathlib import Path
+from datetime import UTC, date, datetime, time
+from pathlib import Path, PurePosixPath
 from typing import Any
+from uuid import UUID
 
 import duckdb
 import numpy
@@ -322,7 +323,7 @@ def test_a_lazy_frame_keeps_what_parquet_has_no_type_for(store: Store) -> None:
             "t": pl.Series([1], dtype=pl.Duration),
         }
     )
-    with pytest.raises(ValidationError, match="'t' holds values of a type"):
+    with pytest.raises(ValidationError, match="'t' has type INTERVAL"):
         store.annotate(frame.lazy(), key="name", create="all")
     store.annotate(frame.lazy().drop("t"), key="name", create="all")
     assert dft.Feature.count() == 0
@@ -339,6 +340,49 @@ def test_nanoseconds_of_an_instant_are_never_lost(store: Store, kind: str, tmp_p
 
 
 # --- what cannot be read ---------------------------------------------------------------------------
+
+
+OF_NO_DTYPE: dict[str, tuple[Any, str]] = {
+    "period": (pandas.Series(pandas.period_range("2020", periods=1, freq="M")), "the type pandas.period"),
+    "interval": (pandas.Series(pandas.interval_range(0, 1)), "the type pandas.interval"),
+    "complex": (pandas.Series([1j]), "pandas' type complex128"),
+    "sparse": (pandas.Series(pandas.arrays.SparseArray([1])), "pandas' type Sparse"),
+    "duration": (pandas.Series(pandas.to_timedelta([1], unit="s")), "type INTERVAL"),
+    "time": (pandas.Series([time(1)]), "type TIME"),
+    "bytes": (pandas.Series([b"x"]), "type BLOB"),
+    "kinds": (pandas.Series([1, "a", 2.5])[:2], r"several kinds \(int, str\)"),
+    "object": (pandas.Series([object()]), "row 0: object has no JSON form"),
+}
+
+
+@pytest.mark.parametrize("kind", OF_NO_DTYPE)
+def test_a_column_that_no_dtype_covers_is_told_with_its_type(store: Store, kind: str) -> None:
+    column, told = OF_NO_DTYPE[kind]
+    names = [f"r{at}" for at in range(len(column))]
+    with pytest.raises(ValidationError, match=f"column {kind!r}.*{told}"):
+        store.annotate(pandas.DataFrame({"name": names, kind: column}), key="name", create="all")
+    assert dft.Record.all().count() == dft.Feature.all().count() == 0
+
+
+def test_a_union_is_refused(store: Store) -> None:
+    relation = duckdb.connect().sql("SELECT 'r' AS name, union_value(num := 2) AS u")
+    with pytest.raises(ValidationError, match=r"column 'u' has type UNION\(num INTEGER\)"):
+        store.annotate(relation, key="name", create="all")
+
+
+def test_uuids_and_paths_are_text(store: Store, tmp_path: Path) -> None:
+    uuid = UUID(int=2**100)
+    stored = pa.array([uuid.bytes], pa.binary(16))
+    arrow = pa.table({"name": ["r"], "arrow": pa.ExtensionArray.from_storage(pa.uuid(), stored)})
+    duckdb.connect().sql(f"COPY (SELECT 'r' AS name, '{uuid}'::UUID AS parquet) TO '{tmp_path / 'u.parquet'}'")
+    objects = pandas.DataFrame({"name": ["r"], "object": [uuid], "path": [PurePosixPath("a/b")]})
+    for data in (arrow, tmp_path / "u.parquet", objects):
+        store.annotate(data, key="name", create="all")
+    text = str(uuid)
+    assert found() == [{"name": "r", "arrow": text, "parquet": text, "object": text, "path": "a/b"}]
+    dft.Feature(name="number", dtype=int, coerce=True).save()
+    with pytest.raises(ValidationError, match=f"{text!r} .* is not an int"):
+        store.annotate(arrow.rename_columns(["name", "number"]), key="name")
 
 
 def test_two_columns_of_one_name_are_refused(store: Store) -> None:
