@@ -7,6 +7,9 @@ length of the query:
 
     score = 98 * (1 - cost / (len(query) + 1))
 
+A query without any error, the beginning of a text or some of its words, scores no less than the cut-off: from
+`BEGINS.low` or `CONTAINS.low` on, the share that is lost approaches `high` and never gets there.
+
 `COSTS` lists every step an explanation is made of, in typing errors: a letter left out costs 1. Distances
 between strings are RapidFuzz's. Nothing in the score depends on what else is searched.
 
@@ -20,95 +23,42 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from itertools import pairwise
 from math import log2
+from typing import NamedTuple
 
 from rapidfuzz.distance import OSA, Indel, Levenshtein, Prefix
 
+from duckfeat.query.search_costs import (
+    BEGINS,
+    BEGINS_LETTERS,
+    CEILING,
+    CONTAINS,
+    COSTS,
+    CUTOFF,
+    EXACT,
+    MAX_CHARS,
+    SAME_FORM,
+    SAME_JOINED,
+    SPOKEN,
+    Share,
+)
 from duckfeat.query.search_text import compact, normalise
 
-EXACT = 100.0
-"""The text itself."""
-SAME_FORM = 99.5
-"""The same but for case, punctuation, diacritics or Greek letters against their names."""
-SAME_JOINED = 99.0
-"""The same but for spaces, or for Greek names against their Latin letters."""
-SPOKEN = 98.5
-"""At most, where a sign of the query is read as its word: CD8+ as CD8 positive, CD8- as CD8 negative."""
-CEILING = 98.0
-"""What an explanation that cost nothing would score."""
-CUTOFF = 60.0
-"""Below this a text is no result."""
-MAX_CHARS = 1_000
-"""Texts that are not equal are compared by this many characters of their normal form."""
-
-
-@dataclass(frozen=True, slots=True)
-class Costs:
-    """What each step of an explanation costs, in letters left out.
-
-    >>> COSTS.left_out, COSTS.wrong > COSTS.swapped
-    (1.0, True)
-    """
-
-    left_out: float = 1.0
-    """A letter is missing."""
-    swapped: float = 1.05
-    """Two neighbouring letters changed places."""
-    too_many: float = 1.1
-    """A letter is there that should not be."""
-    wrong: float = 1.3
-    """A letter stands for another."""
-    wrong_digit: float = 0.45
-    """On top of `wrong`, where a digit stands for another: numbers tell things apart."""
-    plural: float = 0.3
-    """A word is in the plural, or in the singular where the text has the plural."""
-    joined: float = 0.4
-    """Words are written as one, or one as several."""
-    greek: float = 0.3
-    """A Greek name is written by its Latin letter, next to another error."""
-    order: float = 0.6
-    """Words stand in another order ..."""
-    order_parted: float = 0.05
-    """... and this for each further two words that are no longer neighbours (5 at most)."""
-    word_left_out: float = 1.0
-    """A word of the text, or a run of words, is missing ..."""
-    word_left_out_more: float = 0.3
-    """... and this for each further word of the run ..."""
-    word_left_out_char: float = 0.05
-    """... and this for each of their letters."""
-    word_too_many: float = 1.0
-    """The text lacks a word of the query ..."""
-    word_too_many_char: float = 0.5
-    """... and this for each of its letters (6 at most)."""
-    added: float = 1.8
-    """The query has every word of the text, and another ..."""
-    added_rest: float = 0.35
-    """... and this times log2(1 + the letters of the other)."""
-    word_replaced: float = 1.0
-    """On top, where the text lacks words of the query and the query lacks words of the text."""
-    start: float = 0.7
-    """Only the start of the text, or of a word, was typed ..."""
-    start_rest: float = 0.3
-    """... and this times log2(1 + letters that follow)."""
-    within: float = 0.9
-    """The query starts a later word of the text ..."""
-    within_rest: float = 0.35
-    """... and this times log2(1 + other letters)."""
-    inside: float = 1.3
-    """The query stands inside a word of the text ..."""
-    inside_rest: float = 0.4
-    """... and this times log2(1 + other letters)."""
-    doubled: float = 0.05
-    """Off for each like letter beside one that is left out or too many (3 at most): it is easier to lose count."""
-    look: float = 0.03
-    """Each character that differs in the texts as they are written (5 at most): decides between equals."""
-    mark: float = 0.05
-    """Each punctuation mark that only one of them has (2 at most): decides between equals."""
-
-
-COSTS = Costs()
+__all__ = [
+    "BEGINS",
+    "BEGINS_LETTERS",
+    "CEILING",
+    "CONTAINS",
+    "COSTS",
+    "CUTOFF",
+    "MAX_CHARS",
+    "SAME_FORM",
+    "SAME_JOINED",
+    "SPOKEN",
+    "Query",
+    "score",
+]
 
 # OSA, Levenshtein and Indel give the four typing errors these distances: left out and too many 1 1 1, wrong 1 1 2,
 # swapped 1 2 2. With these factors they add up to the costs.
@@ -116,7 +66,7 @@ _BY_INDEL = COSTS.wrong - COSTS.left_out
 _BY_LEVENSHTEIN = COSTS.swapped - COSTS.wrong
 _BY_OSA = COSTS.left_out - _BY_INDEL - _BY_LEVENSHTEIN
 _TOO_MANY = COSTS.too_many - COSTS.left_out
-_LOOK_MOST, _MARK_MOST, _DOUBLED_MOST, _TOO_MANY_MOST, _PARTED_MOST = 5, 2, 3, 6, 5
+_LOOK_MOST, _MARK_MOST, _DOUBLED_MOST, _TOO_MANY_MOST, _PARTED_MOST, _LATER_MOST = 5, 2, 3, 6, 5, 5
 # Words are paired while no more than this share of the longer one is wrong, and while there are few of them.
 _PAIR_SHARE = 0.6
 _PAIRS_MOST = 100
@@ -148,6 +98,18 @@ def score(query: str, text: str, *, case_sensitive: bool = False) -> float:
     return Query(query, case_sensitive=case_sensitive).score(text)
 
 
+class _Part(NamedTuple):
+    """A query that is, letter for letter, a part of a text: the cost of the rest, measured against so many letters."""
+
+    cost: float
+    letters: int
+    share: Share
+
+    def lost(self, more: float = 0.0) -> float:
+        """Return the share of the score that is lost, with some cost on top."""
+        return self.share.of((self.cost + more) / self.letters)
+
+
 class Query:
     """A query made ready to be scored against many texts.
 
@@ -165,6 +127,7 @@ class Query:
         self.words = self.normal.split()
         self.joined = "".join(self.words)
         self.compact = compact(self.words)
+        self._as_word = f" {self.normal}"
         # Capitals say something only where the query has both kinds of letters.
         self._cased = not (self.fold and (text.islower() or text.isupper()))
         self._look = (text if self._cased else self.key)[:MAX_CHARS]
@@ -202,15 +165,19 @@ class Query:
             return 0.0
         normal = normal[:MAX_CHARS]
         words = normal.split()
-        if "".join(words) == self.joined or compact(words) == self.compact:
+        joined, hasty = "".join(words), compact(words)
+        if joined == self.joined or hasty == self.compact:
             return SAME_JOINED - self._unlike(text, key)
-        letters = len(self.normal) + 1
         # A little more, so that rounding loses no score that equals the floor.
-        most = letters * (1 - floor / CEILING) + _ROUNDING
-        cost = self._cost(normal, words, most)
-        if cost <= most:
-            cost += self._unlike(text, key)
-        return max(0.0, CEILING * (1 - cost / letters)) if cost <= most else 0.0
+        most = 1 - floor / CEILING + _ROUNDING
+        letters = len(self.normal) + 1
+        cost, parts = self._explained(normal, words, most * letters)
+        parts += self._beginnings(normal, joined, hasty)
+        if min([cost / letters, *(part.lost() for part in parts)]) > most:
+            return 0.0
+        unlike = self._unlike(text, key)
+        lost = min([(cost + unlike) / letters, *(part.lost(unlike) for part in parts)])
+        return max(0.0, CEILING * (1 - lost)) if lost <= most else 0.0
 
     def _unlike(self, text: str, key: str) -> float:
         look = (text if self._cased else key)[:MAX_CHARS]
@@ -221,21 +188,43 @@ class Query:
 
     # The costs below are exact up to `most`; anything above it may come back as any number above it.
 
-    def _cost(self, text: str, words: list[str], most: float) -> float:
-        """Return the cost of the cheapest explanation of the query by the normal form of a text."""
-        order, left, right = _without_shared(self.words, words, self._word_set.intersection(words))
-        cost = order + self._rest_cost(left, right, most - order)
-        rest = len(text) - len(self.normal)
-        return cost if rest <= 0 else min(cost, self._part_cost(text, log2(1 + rest), min(cost, most)))
+    def _explained(self, text: str, words: list[str], most: float) -> tuple[float, list[_Part]]:
+        """Return the cost of the cheapest explanation of the query by the normal form of a text.
 
-    def _part_cost(self, text: str, rest: float, most: float) -> float:
-        """Return the cost of the query being a part of the text; `rest` is log2(1 + the letters of the rest)."""
-        at = text.find(self.normal)
+        The list has what leaves words out and nothing else, if that is possible.
+        """
+        order, left, right = _without_shared(self.words, words, self._word_set.intersection(words))
+        parts = [] if left else [_Part(order + _left_out(right), len(self.normal) + 1, CONTAINS)]
+        cost = order + self._rest_cost(left, right, most - order)
+        if len(text) > len(self.normal):
+            cost = min(cost, self._piece_cost(text, min(cost, most)))
+        return cost, parts
+
+    def _beginnings(self, text: str, joined: str, hasty: str) -> Iterator[_Part]:
+        """Give the ways in which the query is a beginning: of the text, and of a later word of it."""
+        letters = len(self.normal) + 1
+        for typed, meant, more in (
+            (self.normal, text, 0.0),
+            (self.joined, joined, COSTS.joined),
+            (self.joined, hasty, COSTS.greek),
+        ):
+            if meant.startswith(typed):
+                cost = COSTS.start + COSTS.start_rest * log2(1 + len(meant) - len(typed)) + more
+                yield _Part(cost, max(letters, BEGINS_LETTERS), BEGINS)
+                break
+        at = text.find(self._as_word)
         if at > 0:
-            begins_word = text[at - 1] == " "
-            return COSTS.within + COSTS.within_rest * rest if begins_word else COSTS.inside + COSTS.inside_rest * rest
+            later = min(text.count(" ", 0, at), _LATER_MOST)
+            rest = log2(1 + len(text) - len(self.normal))
+            yield _Part(COSTS.within + COSTS.within_rest * rest + COSTS.within_later * later, letters, CONTAINS)
+
+    def _piece_cost(self, text: str, most: float) -> float:
+        """Return the cost of the query being a piece of a word of the text, or its start with an error."""
+        rest = log2(1 + len(text) - len(self.normal))
+        if self.normal in text:
+            return COSTS.inside + COSTS.inside_rest * rest
         start = COSTS.start + COSTS.start_rest * rest
-        if at == 0 or start >= most:
+        if start >= most:
             return start
         return start + min(_edits(self.normal, text[: len(self.normal) + more], most - start) for more in (0, 1))
 

@@ -18,7 +18,7 @@ __all__ = ["SEPARATOR", "TextColumn"]
 SEPARATOR = "|"
 """Stands between the texts of a field that holds several."""
 
-_END, _ASCII = ord(ROW), 128
+_END, _SPACE, _ASCII = ord(ROW), ord(" "), 128
 
 
 class TextColumn:
@@ -104,6 +104,26 @@ class TextColumn:
 
         sizes: Array = self.starts[numbers + 1].astype(np.int64) - self.starts[numbers] - 1
         return sizes
+
+    def start(self, number: int, most: int) -> bytes:
+        """Return the first bytes of a text."""
+        first, stop = int(self.starts[number]), int(self.starts[number + 1]) - 1
+        return self.data[first : min(stop, first + most)].tobytes()
+
+    def begin_with(self, numbers: Array, start: bytes) -> Array:
+        """Return which of the texts with these numbers begin with some bytes."""
+        begin = self.sizes(numbers) >= len(start)
+        firsts = self.starts[numbers].astype(int)
+        for place, byte in enumerate(start):
+            begin[begin] = self.data[firsts[begin] + place] == byte
+        return begin
+
+    def with_word(self, start: int) -> Array:
+        """Return the numbers of the texts that have a word, but for the first, that begins with this byte; ascending."""
+        import numpy as np
+
+        at = np.flatnonzero((self.data[1:] == start) & (self.data[:-1] == _SPACE))
+        return np.unique(np.searchsorted(self.starts, at, side="right") - 1)
 
     def listed(self) -> list[str]:
         """Return all texts."""

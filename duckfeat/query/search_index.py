@@ -246,7 +246,20 @@ def _thinned(readings: Sequence[str], forms: list[str], limit: int) -> list[int]
             np.maximum(likely, scores / most, out=likely)
     ranked: list[int] = np.argsort(-likely, kind="stable").tolist()
     kept.update(ranked[: _SHORTLIST + limit])
+    kept.update(_beginning(readings, forms, limit))
     return [place for place in ranked if place in kept]
+
+
+def _beginning(readings: Sequence[str], forms: list[str], limit: int) -> list[int]:
+    """Return the places of the forms that begin with the query, or have a word that does, the shortest ones."""
+    found: list[int] = []
+    for typed in readings:
+        joined = typed.replace(" ", "")
+        starts = [at for at, form in enumerate(forms) if form.replace(" ", "").startswith(joined)]
+        words = [at for at, form in enumerate(forms) if f" {typed}" in form]
+        for places in (starts, words):
+            found += sorted(places, key=lambda at: len(forms[at]))[:limit]
+    return found
 
 
 def _joined(parts: Sequence[Rows]) -> Rows:

@@ -10,6 +10,7 @@ from duckfeat.query.search import MAX_CHARS
 from duckfeat.query.search_column import TextColumn
 from duckfeat.query.search_fold import folded
 from duckfeat.query.search_grams import PAIRS_MOST, PART_MOST, GramTable, KeyTable, Part, code_points
+from duckfeat.query.search_starts import START_MOST, StartTable
 from duckfeat.query.search_text import GREEK_PIECES, compact
 
 if TYPE_CHECKING:
@@ -30,6 +31,10 @@ _TIES = 16
 # Fewer ids than one in so many texts are looked up one by one.
 _FEW_IDS = 16
 _LONGER_COST = 0.3
+# One in so many proposals may be there for its beginning alone.
+_BEGIN_SHARE = 4
+# The words of texts are looked through for beginnings up to this long; longer ones have letters enough to tell.
+_WORD_MOST = 3
 
 
 class Rows(NamedTuple):
@@ -64,6 +69,7 @@ class Segment:
         self._grams = GramTable(grams, size)
         self._keys = KeyTable([*keys, self._greek_keys()])
         self._order: Array | None = None
+        self._starts: StartTable | None = None
         self._gone: Array | None = None
         self.live = size
 
@@ -138,6 +144,7 @@ class Segment:
         for reading in readings:
             keyed = self._keys.find(reading)
             proposed.update(dict.fromkeys((keyed if allowed is None else keyed[allowed[keyed]])[:most].tolist()))
+            proposed.update(dict.fromkeys(self._beginning(reading, most, allowed).tolist()))
         for reading in readings:
             for short in (True, False) if len(reading) <= PAIRS_MOST + 2 else (False,):
                 proposed.update(dict.fromkeys(self._likely(reading, most, allowed, short=short).tolist()))
@@ -154,6 +161,30 @@ class Segment:
             allowed = np.zeros(len(self), bool)
             allowed[self.numbers(within)] = True
         return allowed if self._gone is None else allowed & ~self._gone
+
+    def _beginning(self, normal: str, most: int | None, allowed: Array | None) -> Array:
+        """Return texts that begin with the query, and where those are few also texts with such a word."""
+        import numpy as np
+
+        typed = normal.encode("utf-8", "surrogatepass")
+        if not typed:
+            return np.empty(0, np.int64)
+        few = None if most is None else most // _BEGIN_SHARE
+        found = np.empty(0, np.int64)
+        if few is None or len(typed.replace(b" ", b"")) <= START_MOST:
+            found = self._start_table().starting(normal, few, allowed)
+        if few is not None and (len(found) >= few or len(normal) > _WORD_MOST):
+            return found
+        words = self.normals.with_word(typed[0]) if len(normal) == 1 else self._grams.having(f" {normal}")
+        words = words.astype(np.int64)
+        if allowed is not None:
+            words = words[allowed[words]]
+        return np.concatenate([found, words[:few]])
+
+    def _start_table(self) -> StartTable:
+        if self._starts is None:
+            self._starts = StartTable(self.normals)
+        return self._starts
 
     def _likely(self, normal: str, most: int | None, allowed: Array | None, *, short: bool) -> Array:
         """Return the texts that share the most telling grams with the query, best first."""
@@ -180,5 +211,6 @@ class Segment:
     @property
     def nbytes(self) -> int:
         """Memory of the segment, in bytes."""
-        tables = self.texts.nbytes + self.normals.nbytes + self._grams.nbytes + self._keys.nbytes
+        starts = 0 if self._starts is None else self._starts.nbytes
+        tables = starts + self.texts.nbytes + self.normals.nbytes + self._grams.nbytes + self._keys.nbytes
         return tables + int(self.ids.nbytes + self.fields.nbytes)

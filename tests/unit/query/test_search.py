@@ -7,11 +7,12 @@ import re
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import assume, example, given
 from hypothesis import strategies as st
 
 from duckfeat.query import search
 from duckfeat.query.search import COSTS, CUTOFF, MAX_CHARS, Query, score
+from duckfeat.query.search_text import normalise
 
 DOCS = Path(__file__).parents[3] / "docs" / "search.md"
 
@@ -76,6 +77,19 @@ def test_what_reads_the_same_scores_just_below_100(query: str, text: str) -> Non
         ("neutro", "neutrophil", "neutrophil progenitor cell"),
         ("neutro", "neutrophil", "immature neutrophil"),
         ("orf112", "C1orf112", "C1orf12"),
+        ("A", "A1", "A12"),
+        ("A", "A1", "B a"),
+        ("neu", "neu", "neuron"),
+        ("neu", "neuron", "neuron motor cell"),
+        ("neu", "neuron motor cell", "motor neuron"),
+        ("neu", "neuron", "nu"),
+        ("TP", "TP53", "TAP"),
+        ("t c", "T cell", "Tc1 cell"),
+        ("tc", "Tc1 cell", "T cell"),
+        ("il2", "IL-2 receptor alpha", "IL-3 receptor alpha"),
+        ("TNFa", "TNF-alpha receptor", "TNF-beta receptor"),
+        ("cd8 t", "CD8-positive, alpha-beta memory T cell", "CD4-positive, alpha-beta memory T cell"),
+        ("lung", "cell of lung of mouse", "mouse cell of the lung"),
         # plural, in either direction
         ("T cells", "T cell", "T cell line"),
         ("neuropathies", "neuropathy", "neuropathic"),
@@ -93,10 +107,45 @@ def test_ranks_as_a_person_would(query: str, nearer: str, farther: str) -> None:
 
 @pytest.mark.parametrize(
     ("query", "text"),
-    [("lph", "alpha thalassemia"), ("xqzvkwjj", "neutrophil"), ("asdfgh", "ASD"), ("banana", "T cell"), ("x", "")],
+    [
+        ("lph", "alpha thalassemia"),
+        ("alpha", "alanine"),
+        ("A", "B"),
+        ("A", "BA"),
+        ("tp", "ap"),
+        ("xqzvkwjj", "neutrophil"),
+        ("asdfgh", "ASD"),
+        ("banana", "T cell"),
+        ("x", ""),
+    ],
 )
 def test_what_has_little_in_common_is_under_the_cutoff(query: str, text: str) -> None:
     assert score(query, text) < CUTOFF
+
+
+@given(st.text(max_size=200), st.text(max_size=200), st.integers(1, 200))
+@example("", "\u03b1-chain", 1)
+@example("a " * 100, "z" * 100, 1)
+def test_a_beginning_is_found_however_short_it_is(before: str, name: str, typed: int) -> None:
+    start = name[:typed]
+    begins = bool(normalise(start)) and normalise(name).startswith(normalise(start))
+    assume(begins)
+    assert score(start, name) >= CUTOFF
+    later = f"{before} {name}"
+    assume(f" {normalise(start)}" in normalise(later)[:MAX_CHARS])
+    assert score(start, later) >= CUTOFF
+
+
+@given(st.permutations(["CD8", "positive", "alpha", "beta", "memory", "T", "cell"]), st.integers(1, 7))
+def test_some_words_of_a_name_are_found_in_any_order(words: list[str], count: int) -> None:
+    assert score(" ".join(words[:count]), "CD8-positive, alpha-beta memory T cell") >= CUTOFF
+
+
+def test_the_shares_are_published() -> None:
+    text = DOCS.read_text()
+    for share in (search.BEGINS, search.CONTAINS):
+        assert f"from {share.low:.0%} on, and never comes to {100 * share.high:g}%" in text
+    assert f"at least {search.BEGINS_LETTERS}" in text
 
 
 def test_the_reference_example() -> None:

@@ -17,6 +17,7 @@ from duckfeat.errors import InvalidArgument
 from duckfeat.query import search_index, search_segment
 from duckfeat.query.search import CUTOFF, score
 from duckfeat.query.search_index import Hit, SearchIndex
+from duckfeat.query.search_text import normalise
 
 CELLS = [
     "neutrophil",
@@ -99,6 +100,46 @@ def test_a_short_name_one_error_away_is_always_proposed(name: str) -> None:
         for typed in wrong:
             found = {hit.text for hit in index.search(typed, limit=100)}
             assert name in found or score(typed, name) < CUTOFF
+
+
+def test_the_best_of_many_are_found_by_their_beginning() -> None:
+    names = [*CELLS, *GENES, "IL-2 receptor", "α-chain", "x", "βββ", "+-"]
+    index = spread(names)
+    texts = [text for segment in index._segments for text in segment.texts.listed()]
+    forms = {text: normalise(text).replace(" ", "") for text in texts}
+    for typed in {name[:count].rstrip() for name in names for count in (1, 2, 3, 5)}:
+        start = normalise(typed).replace(" ", "")
+        begin = [text for text in texts if forms[text].startswith(start)]
+        hits = index.search(typed)
+        found = [hit.score for hit in hits if forms[hit.text].startswith(start)]
+        assert found == sorted((score(typed, text) for text in begin), reverse=True)[: len(found)]
+        assert len(found) == len(begin) or len(hits) == 20
+
+
+def test_all_that_begin_so_are_found_without_a_limit() -> None:
+    index = spread([*CELLS, *GENES])
+    texts = [text for segment in index._segments for text in segment.texts.listed()]
+    for typed in ("n", "T", "tp", "cel", "CD8", "neuron", "T c"):
+        form = normalise(typed)
+        begins = {text for text in texts if f" {normalise(text)}".find(f" {form}") >= 0}
+        assert begins <= {hit.text for hit in index.search(typed, limit=None)}
+
+
+def test_a_beginning_is_sought_among_the_allowed_only() -> None:
+    index = spread(GENES)
+    hits = index.search("t", within=[GENES.index("TNF"), GENES.index("CD4"), 200])
+    assert [hit.text for hit in hits if hit.text in GENES] == ["TNF"]
+    index.remove([GENES.index("TNF")])
+    assert "TNF" not in {hit.text for hit in index.search("tn", limit=None)}
+    index.add([GENES.index("TNF")], [["TNG"]])
+    assert "TNG" in {hit.text for hit in index.search("tn")}
+
+
+def test_beginnings_take_little_memory() -> None:
+    index = spread(GENES)
+    before = index.nbytes
+    index.search("t")
+    assert index.nbytes == before + 4 * len(index)
 
 
 def test_a_name_a_little_longer_than_short_ones_is_proposed_as_well() -> None:
