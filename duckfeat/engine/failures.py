@@ -91,7 +91,9 @@ def translate(error: Exception, path: str) -> DuckfeatError:
     for part, kind, message in _KNOWN:
         if part in text:
             return kind(f"{message}: {text.splitlines()[0]}", path=path, reason=text)
-    return QueryError(f"the engine refused the statement: {text.splitlines()[0]}", path=path, reason=text)
+    # The first paragraph: what is wrong and, in further lines, what was meant perhaps.
+    told = " ".join(text.partition("\n\n")[0].splitlines())
+    return QueryError(f"the engine refused the statement: {told}", path=path, reason=text)
 
 
 @contextmanager

@@ -8,7 +8,7 @@ import duckdb
 import pytest
 
 import duckfeat as dft
-from duckfeat.errors import DuckfeatError, InvalidArgument
+from duckfeat.errors import DuckfeatError, InvalidArgument, QueryError
 from duckfeat.store import Store
 
 READING = [
@@ -160,3 +160,17 @@ def test_a_macro_in_the_file_is_no_function_of_its_own(tmp_path: Path) -> None:
 def test_what_polars_has_no_frame_for_is_told(store: Store, query: str) -> None:
     with pytest.raises(InvalidArgument, match="no Polars frame"):
         store.sql(query)
+
+
+@pytest.mark.parametrize(
+    ("query", "told"),
+    [
+        ("SELECT * FROM recordz", 'recordz does not exist! Did you mean "records"'),
+        ("SELECT nme FROM records", '"nme" not found in FROM clause! Candidate bindings: .*"name"'),
+        ("SELECT 1 +", "syntax error at"),
+    ],
+)
+def test_what_a_query_has_wrong_is_told_with_what_was_meant(store: Store, query: str, told: str) -> None:
+    with pytest.raises(QueryError, match=told) as caught:
+        store.sql(query)
+    assert "LINE 1" not in str(caught.value)
