@@ -11,6 +11,8 @@
 from __future__ import annotations
 
 from duckfeat import aggregates, errors, models
+from duckfeat.connecting import connect, import_, move, restore
+from duckfeat.current import save, settings, view
 from duckfeat.model.q import Q
 from duckfeat.ontology import (
     CellLine,
@@ -39,7 +41,7 @@ from duckfeat.registries import (
     ULabel,
     User,
 )
-from duckfeat.store import Store, connect, import_, move, restore, save, settings, view
+from duckfeat.store import Store
 
 __version__ = "0.1.0"
 

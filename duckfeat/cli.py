@@ -11,9 +11,9 @@ import sys
 from collections.abc import Callable, Sequence
 from datetime import timedelta
 
+from duckfeat.connecting import connect, move
 from duckfeat.engine.opening import address
 from duckfeat.errors import DuckfeatError, InvalidArgument
-from duckfeat.store import connect, move
 
 Command = Callable[[argparse.Namespace], int]
 

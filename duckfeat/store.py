@@ -4,21 +4,20 @@ from __future__ import annotations
 
 import getpass
 import os
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, Self
 
 from duckfeat.engine.base import Tracer
 from duckfeat.engine.duck import DuckEngine
-from duckfeat.engine.moving import move_store
-from duckfeat.engine.opening import MEMORY, address, open_engine
+from duckfeat.engine.opening import MEMORY, open_engine
 from duckfeat.engine.resources import checks
-from duckfeat.errors import DoesNotExist, FieldError, InvalidArgument, StoreClosed, StoreLocked, hint
+from duckfeat.errors import InvalidArgument
 from duckfeat.frame import frames
-from duckfeat.keeping import Keeping, from_backup, from_export, make
-from duckfeat.model.arguments import flag, several, text
+from duckfeat.keeping import Keeping
+from duckfeat.model.arguments import flag, several
 from duckfeat.model.statement import Statement
 from duckfeat.models import REGISTRIES
 from duckfeat.ontology import CellLine as _CellLine
@@ -34,7 +33,6 @@ from duckfeat.ontology import Phenotype as _Phenotype
 from duckfeat.ontology import Protein as _Protein
 from duckfeat.ontology import Source as _Source
 from duckfeat.ontology import Tissue as _Tissue
-from duckfeat.ontology import set_organism
 from duckfeat.query.search_indexes import SearchIndexes
 from duckfeat.query.session import INSTANCES, Session
 from duckfeat.registries import Artifact as _Artifact
@@ -50,9 +48,11 @@ from duckfeat.registries import User as _User
 from duckfeat.registries import catalog_of
 from duckfeat.registries.bulk import Report, annotate
 from duckfeat.registries.expiring import Compaction, dropping
+from duckfeat.registries.places import place_of
 from duckfeat.registries.profiling import profile
 from duckfeat.registries.viewing import View, overview, typed_view
 from duckfeat.registries.writer import Writer
+from duckfeat.tracking import Tracking, end
 
 if TYPE_CHECKING:
     from os import PathLike
@@ -60,7 +60,6 @@ if TYPE_CHECKING:
     import polars as pl
 
 _CATALOG = catalog_of(REGISTRIES)
-_SECRET = {"password", "s3"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -271,7 +270,7 @@ class Store(Keeping):
         run = self._session.run
         if run is None:
             raise InvalidArgument("no run is tracked: store.track() starts one")
-        _end(self._session, run)
+        end(self._session, run)
 
     # --- branches --------------------------------------------------------------------------------
 
@@ -280,7 +279,7 @@ class Store(Keeping):
 
         Raises `DoesNotExist` with the branches there are.
         """
-        found: _Branch = _place(self._session, "Branch", branch)
+        found: _Branch = place_of(self._session, "Branch", branch)
         self._session.branch_id = found.id
         return found
 
@@ -433,41 +432,6 @@ class Store(Keeping):
         return f"<Store{named} {self.url}>"
 
 
-class Tracking:
-    """A tracked run: a `with` block finishes it, or marks it failed; other attributes are the run's."""
-
-    def __init__(self, session: Session, run: Any) -> None:
-        self._session = session
-        self.run = run
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self.run, name)
-
-    def __enter__(self) -> Any:
-        return self.run
-
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: object) -> None:
-        try:
-            _end(self._session, self.run, error)
-        except StoreClosed:
-            if error is None:
-                raise
-
-    def __repr__(self) -> str:
-        return f"<tracking {self.run!r}>"
-
-
-def _end(session: Session, run: Any, error: BaseException | None = None) -> None:
-    """Mark a run finished or failed, unless that was done already, and track it no longer."""
-    session.end_run(run)
-    if run.finished_at is not None:
-        return
-    run.status = "failed" if error else "finished"
-    run.finished_at = datetime.now(UTC)
-    run.error = f"{type(error).__name__}: {error}" if error else None
-    run.save()
-
-
 def _listed(records: Any) -> list[Any]:
     return [records] if hasattr(type(records), "__registry__") else several(records, "records")
 
@@ -482,241 +446,3 @@ def _login() -> str:
         return getpass.getuser()
     except (KeyError, OSError):
         return f"uid{os.getuid()}" if hasattr(os, "getuid") else "unknown"
-
-
-def connect(
-    url: str | PathLike[str] = MEMORY, *, name: str | None = None, default: bool = True, **options: Any
-) -> Store:
-    """Open a store, creating or migrating it as needed; it becomes the default of the module-level registries.
-
-    `url` is a path or `:memory:`. `name` ("account/name") is what `using` finds it by. Options: `read_only`,
-    `memory_limit` ("2GB"), `temp_directory`, `threads`; for a file `lock_timeout` (seconds to wait for another
-    process that has it, 10) and `idle_release` (seconds without use until it is given back, 2; None keeps it).
-    A file that this process has open already is not opened twice: the open store is returned, and `close()` on it
-    closes it for all who have it.
-
-    Raises `StoreLocked` when another process has it, or this one with other options, `NotAStore` for a file that
-    is none, `SchemaVersionError` for a store of a newer duckfeat, `MissingFile` for a folder that does not exist.
-
-    >>> import duckfeat as dft
-    >>> store = dft.connect()
-    >>> dft.Feature.count()
-    0
-    """
-    name, default = None if name is None else text(name, "the name of a store"), flag(default, "default")
-    store = _open_already(url, options) or Store(url, **options)
-    store.name = name or store.name
-    for key in (store.name, store.url if store.url != MEMORY else None):
-        if key is not None:
-            INSTANCES.by_name[key] = store._session
-    if default:
-        INSTANCES.default = store._session
-    return store
-
-
-def restore(
-    backup: str | PathLike[str], path: str | PathLike[str] = MEMORY, *, overwrite: bool = False, **options: Any
-) -> Store:
-    """Make a store of a backup, check it, and return it opened as `connect` does; in memory unless a path is given.
-
-    Raises `MissingFile` and `NotAStore` for what is no backup, `InvalidArgument` for a path that exists, unless it
-    shall be replaced, and `StoreLocked` for one that is in use.
-
-    >>> import duckfeat as dft, tempfile, os
-    >>> store = dft.connect()
-    >>> _ = store.ULabel(name="a").save()
-    >>> backup = store.backup(os.path.join(tempfile.mkdtemp(), "backup.duckdb"))
-    >>> dft.restore(backup).ULabel.all().to_list("name")
-    ['a']
-    """
-    overwrite = flag(overwrite, "overwrite")
-    write = from_backup(backup, overwrite=overwrite)
-    store: Store = make(path, write, lambda: connect(path, **options), overwrite=overwrite)
-    return store
-
-
-def import_(
-    folder: str | PathLike[str], path: str | PathLike[str] = MEMORY, *, overwrite: bool = False, **options: Any
-) -> Store:
-    """Make a store of a folder that `Store.export` wrote, check it, and return it opened as `connect` does.
-
-    Raises `MissingFile` and `NotAStore` for a folder that is no whole export, `SchemaVersionError` for one of a
-    newer duckfeat, `InvalidArgument` for a path that exists, unless it shall be replaced.
-
-    >>> import duckfeat as dft, tempfile, os
-    >>> store = dft.connect()
-    >>> _ = store.ULabel(name="a").save()
-    >>> folder = os.path.join(tempfile.mkdtemp(), "export")
-    >>> _ = store.export(folder)
-    >>> dft.import_(folder).ULabel.all().to_list("name")
-    ['a']
-    """
-    overwrite = flag(overwrite, "overwrite")
-    write = from_export(folder, overwrite=overwrite)
-    store: Store = make(path, write, lambda: connect(path, **options), overwrite=overwrite)
-    return store
-
-
-def _open_already(url: str | PathLike[str], options: Mapping[str, Any]) -> Store | None:
-    """Return the open store of a file.
-
-    Raises `StoreLocked` if it was opened with other options.
-    """
-    session = INSTANCES.by_name.get(address(url))
-    if session is None or session.engine.forked:
-        return None
-    store: Store = session.store
-    if _given(store._options) != _given(options):
-        raise StoreLocked(
-            f"{store.url} is open in this process with other options: {_shown(store._options) or 'none'}; "
-            "close it first, or ask for the same",
-            path=store.url,
-            options=_shown(store._options),
-        )
-    return store
-
-
-def _shown(options: Mapping[str, Any]) -> dict[str, Any]:
-    """Return options as they may be seen."""
-    return {name: "..." if name in _SECRET else value for name, value in _given(options).items()}
-
-
-def _given(options: Mapping[str, Any]) -> dict[str, Any]:
-    return {name: value for name, value in options.items() if value not in (None, False)}
-
-
-def _open_session(url: str) -> Session:
-    return connect(url, default=False)._session
-
-
-INSTANCES.open = _open_session
-
-
-def move(
-    source: str | PathLike[str],
-    target: str | PathLike[str],
-    *,
-    data_path: str | PathLike[str] | None = None,
-    s3: Mapping[str, Any] | None = None,
-    password: str | None = None,
-    told: Callable[[str, int], None] | None = None,
-) -> dict[str, int]:
-    """Copy a store to a new one of another url, from a file to a lake or back, and return the rows of each table.
-
-    Ids, uids, provenance and history are kept, and every table is compared before anything is kept. `data_path`, `s3`
-    and `password` are those of the lake; `told(table, rows)` is called after each table.
-
-    Raises `InvalidArgument` for a target that is no new store, `IntegrityError` when a table is not the same in both.
-
-    >>> import tempfile
-    >>> import duckfeat as dft
-    >>> with tempfile.TemporaryDirectory() as folder:
-    ...     with dft.connect(f"{folder}/a.duckdb") as store:
-    ...         _ = store.ULabel(name="x").save()
-    ...     dft.move(f"{folder}/a.duckdb", f"{folder}/b.duckdb")["ulabels"]
-    1
-    """
-    return move_store(source, target, data_path=data_path, s3=s3, password=password, told=told)
-
-
-def save(records: Any, batch_size: int | None = None) -> list[Any]:
-    """Save records of any registries to the default store, all or nothing, and return them.
-
-    >>> import duckfeat as dft
-    >>> store = dft.connect()
-    >>> [label.name for label in dft.save([dft.ULabel(name="a"), dft.ULabel(name="b")])]
-    ['a', 'b']
-    """
-    saved: list[Any] = INSTANCES.current().writer.save(_listed(records), batch_size)
-    return saved
-
-
-def view(df: Any = None, *, limit: int = 7) -> View:
-    """Show the newest rows of every registry of the default store, or a frame with the dtypes of its features.
-
-    >>> import duckfeat as dft
-    >>> store = dft.connect()
-    >>> _ = dft.ULabel(name="a").save()
-    >>> "ULabel" in repr(dft.view())
-    True
-    """
-    session = INSTANCES.current()
-    return overview(session, limit) if df is None else typed_view(session, df)
-
-
-class Settings:
-    """What holds for the default store from now on: the current branch and space, and the organism of genes.
-
-    >>> import duckfeat as dft
-    >>> store = dft.connect()
-    >>> dft.settings.branch.name
-    'main'
-    """
-
-    def __setattr__(self, name: str, value: object) -> None:
-        settable = [known for known, kept in vars(type(self)).items() if isinstance(kept, property)]
-        if name not in settable:
-            raise FieldError(f"there is no setting {name!r}{hint(name, settable)}", name=name, available=settable)
-        object.__setattr__(self, name, value)
-
-    def __repr__(self) -> str:
-        if INSTANCES.default is None:
-            return "<settings: no store is connected>"
-        organism = f", organism={self.organism.name!r}" if self.organism else ""
-        return f"<settings: branch={self.branch.name!r}, space={self.space.name!r}{organism}>"
-
-    @property
-    def branch(self) -> _Branch:
-        """The branch that new records go to; queries see it and main. Set it to a Branch or a name."""
-        session = INSTANCES.current()
-        found: _Branch = session.registries["Branch"].get(session.branch_id)
-        return found
-
-    @branch.setter
-    def branch(self, branch: str | _Branch) -> None:
-        session = INSTANCES.current()
-        session.branch_id = _place(session, "Branch", branch).id
-
-    @property
-    def space(self) -> _Space:
-        """The space that new records live in. Set it to a Space or a name."""
-        session = INSTANCES.current()
-        found: _Space = session.registries["Space"].get(session.space_id)
-        return found
-
-    @space.setter
-    def space(self, space: str | _Space) -> None:
-        session = INSTANCES.current()
-        session.space_id = _place(session, "Space", space).id
-
-    @property
-    def organism(self) -> _Organism | None:
-        """The organism that new genes and proteins are of, and whose sources are preferred; None unless set.
-
-        Set it to an Organism or any name of one ("human", "Mus musculus"); a well-known one is saved if it is not
-        there.
-        """
-        session = INSTANCES.current()
-        if session.organism_id is None:
-            return None
-        found: _Organism = session.registries["Organism"].get(session.organism_id)
-        return found
-
-    @organism.setter
-    def organism(self, organism: str | _Organism | None) -> None:
-        set_organism(INSTANCES.current(), organism)
-
-
-def _place(session: Session, registry: str, place: Any) -> Any:
-    """Return the branch or space of a name, or the given one."""
-    if getattr(type(place), "__registry__", None) == registry:
-        session.check_mine(place)
-        return place
-    found = session.registries[registry].get_or_none(name=place)
-    if found is None:
-        names = session.registries[registry].all().to_list("name")
-        raise DoesNotExist(f"no {registry.lower()} {place!r}{hint(str(place), names)}", name=place, available=names)
-    return found
-
-
-settings = Settings()

@@ -119,7 +119,7 @@ class TextColumn:
         return begin
 
     def with_word(self, start: int) -> Array:
-        """Return the numbers of the texts that have a word, but for the first, that begins with this byte; ascending."""
+        """Return the numbers of the texts of which a word after the first begins with this byte, ascending."""
         import numpy as np
 
         at = np.flatnonzero((self.data[1:] == start) & (self.data[:-1] == _SPACE))

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
+from duckfeat.errors import DoesNotExist, hint
 from duckfeat.model.fields import Field
+from duckfeat.query.session import Session
 from duckfeat.registries.base import TracksUpdates
 from duckfeat.registries.merging import merge
 
@@ -60,3 +62,15 @@ class Space(TracksUpdates, rows="spaces", uid_length=12):
 
     def __init__(self, name: str | None = None, **values: Any) -> None:
         super().__init__(**values if name is None else {"name": name, **values})
+
+
+def place_of(session: Session, registry: str, place: Any) -> Any:
+    """Return the branch or space of a name, or the given one."""
+    if getattr(type(place), "__registry__", None) == registry:
+        session.check_mine(place)
+        return place
+    found = session.registries[registry].get_or_none(name=place)
+    if found is None:
+        names = session.registries[registry].all().to_list("name")
+        raise DoesNotExist(f"no {registry.lower()} {place!r}{hint(str(place), names)}", name=place, available=names)
+    return found
