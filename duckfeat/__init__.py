@@ -10,6 +10,8 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from duckfeat import aggregates, errors, models
 from duckfeat.connecting import connect, import_, move, restore
 from duckfeat.current import save, settings, view
@@ -82,3 +84,9 @@ __all__ = [
     "settings",
     "view",
 ]
+
+
+if not TYPE_CHECKING:  # what there is stays known to a type checker
+
+    def __getattr__(name: str) -> object:
+        raise errors.attribute_missing("duckfeat", name, __all__)

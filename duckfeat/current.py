@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from duckfeat.errors import FieldError, hint
+from duckfeat.model.attributes import Telling
 from duckfeat.ontology import Organism, set_organism
 from duckfeat.query.session import INSTANCES
 from duckfeat.registries import Branch, Space
@@ -37,7 +38,7 @@ def view(df: Any = None, *, limit: int = 7) -> View:
     return shown
 
 
-class Settings:
+class Settings(Telling):
     """What holds for the default store from now on: the current branch and space, and the organism of genes.
 
     >>> import duckfeat as dft

@@ -51,6 +51,10 @@ class FieldError(DuckfeatError, ValueError):
     """A field, relation or lookup that does not exist, or that its type cannot have."""
 
 
+class AttributeMissing(FieldError, AttributeError):
+    """A record, registry, QuerySet or store has no such attribute; carries `name` and `available`."""
+
+
 class ValidationError(DuckfeatError, ValueError):
     """A value, name or combination that the schema refuses; carries `feature`, `dtype`, `value`, `row`."""
 
@@ -168,3 +172,15 @@ def missing_extra(library: str, extra: str) -> MissingExtra:
     """
     message = f'{library} is not installed; `pip install "duckfeat[{extra}]"` brings it'
     return MissingExtra(message, library=library, extra=extra)
+
+
+def attribute_missing(what: str, name: str, available: Iterable[str]) -> AttributeMissing:
+    """Return the error for an attribute that does not exist, with those that do; what begins with `_` is not listed.
+
+    >>> print(attribute_missing("QuerySet", "fitler", ["count", "filter"]))
+    QuerySet has no attribute 'fitler' (did you mean 'filter'?) Available: count, filter.
+    """
+    if name.startswith("_"):  # asked by protocols, often: no one reads it
+        return AttributeMissing(f"{what} has no attribute {name!r}", name=name, available=[])
+    public = sorted(known for known in available if not known.startswith("_"))
+    return AttributeMissing(f"{what} has no attribute {name!r}{hint(name, public)}", name=name, available=public)

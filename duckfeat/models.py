@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
+from duckfeat.errors import attribute_missing
 from duckfeat.ontology import (
     ONTOLOGIES,
     CellLine,
@@ -61,3 +64,8 @@ __all__ = [
     "ULabel",
     "User",
 ]
+
+if not TYPE_CHECKING:  # what there is stays known to a type checker
+
+    def __getattr__(name: str) -> object:
+        raise attribute_missing("duckfeat.models", name, __all__)

@@ -18,6 +18,7 @@ from duckfeat.errors import InvalidArgument
 from duckfeat.frame import frames
 from duckfeat.keeping import Keeping
 from duckfeat.model.arguments import flag, several
+from duckfeat.model.attributes import Telling
 from duckfeat.model.statement import Statement
 from duckfeat.models import REGISTRIES
 from duckfeat.ontology import CellLine as _CellLine
@@ -79,7 +80,7 @@ class CheckReport:
         return "<check: " + "; ".join(f"{name}: {len(rows)} rows" for name, rows in self.failures.items()) + ">"
 
 
-class Store(Keeping):
+class Store(Keeping, Telling):
     """An open store: its registries, and what is done to it as a whole. `connect` makes one.
 
     `store.Feature`, `store.Artifact`, ... are the registries bound to this store.

@@ -21,6 +21,7 @@ from duckfeat.errors import DoesNotExist, InvalidArgument, MultipleResultsFound
 from duckfeat.frame import frames
 from duckfeat.model.aggregates import Aggregate
 from duckfeat.model.arguments import flag, shown, whole
+from duckfeat.model.attributes import Telling
 from duckfeat.model.columns import Output
 from duckfeat.model.fields import FieldRef, field_name
 from duckfeat.model.order import Order
@@ -47,7 +48,7 @@ _SHOWN = 20
 _log = logging.getLogger("duckfeat")
 
 
-class QuerySet(Generic[R]):
+class QuerySet(Telling, Generic[R]):
     """The records of a registry that fulfil some conditions; nothing runs until the answer is asked for.
 
     Every method that narrows or orders returns another QuerySet. Conditions are checked when they are given.

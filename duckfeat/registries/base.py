@@ -8,8 +8,9 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, ClassVar, Self, SupportsIndex
 
 from duckfeat.compile.select import Query
-from duckfeat.errors import DuckfeatError, FieldError, InvalidArgument, hint
+from duckfeat.errors import AttributeMissing, DuckfeatError, FieldError, InvalidArgument, attribute_missing, hint
 from duckfeat.model.arguments import flag
+from duckfeat.model.attributes import TellingType
 from duckfeat.model.dtypes import Typed, decode
 from duckfeat.model.fields import Field, FieldRef, ForeignKey, Many, Relation, Reverse, field_name
 from duckfeat.model.kinds import KINDS
@@ -39,11 +40,7 @@ def utc_now() -> datetime:
     return datetime.now(UTC)
 
 
-class AttributeMissing(FieldError, AttributeError):
-    """A record has no such attribute; carries `name` and `available`."""
-
-
-class SQLRecord:
+class SQLRecord(metaclass=TellingType):
     """A record of a registry; the class itself answers questions about all of them.
 
     Fields are given as keywords. Nothing is written before `save()`.
@@ -84,6 +81,7 @@ class SQLRecord:
         field = table.fields.get(name) or _pointing(table, name)
         if field is None or not field.settable:
             settable = [known.name for known in table.fields.values() if known.settable]
+            settable += ["features"] if table.entity else []
             is_feature = table.entity is not None and self._is_feature(name)
             meant = f": it is a feature, given as features={{{name!r}: ...}}" if is_feature else hint(name, settable)
             raise FieldError(f"{self.__registry__} has no field {name!r} to set{meant}", name=name, available=settable)
@@ -111,10 +109,11 @@ class SQLRecord:
         return self._missing(name, [field.name for field in table.fields.values() if field.settable])
 
     def _missing(self, name: str, available: Iterable[str]) -> AttributeMissing:
-        is_feature = self.__table__.entity is not None and self._is_feature(name)
-        meant = f": the feature's value is record.features[{name!r}]" if is_feature else hint(name, available)
-        message = f"{self.__registry__} has no attribute {name!r}{meant}"
-        return AttributeMissing(message, name=name, available=sorted(available))
+        missing = attribute_missing(self.__registry__, name, available)
+        if self.__table__.entity is None or not self._is_feature(name):
+            return missing
+        meant = f"the feature's value is record.features[{name!r}]"
+        return AttributeMissing(f"{self.__registry__} has no attribute {name!r}: {meant}", **missing.facts)
 
     def _is_feature(self, name: str) -> bool:
         try:
@@ -164,13 +163,12 @@ class SQLRecord:
 
     def __getattr__(self, name: str) -> Any:
         if name.startswith("_"):
-            raise AttributeError(f"{self.__registry__} has no attribute {name!r}")
+            raise attribute_missing(self.__registry__, name, [])
         session = self.__dict__.get("_session") or INSTANCES.default
         relations = session.catalog[self.__registry__].relations if session else {}
         if name in relations:
             return self._manager(relations[name])
-        available = [*(known for known in dir(type(self)) if not known.startswith("_")), *relations]
-        raise self._missing(name, available)
+        raise self._missing(name, [*dir(type(self)), *relations])
 
     # --- writing ---------------------------------------------------------------------------------
 

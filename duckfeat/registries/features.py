@@ -7,6 +7,7 @@ from os import PathLike
 from typing import TYPE_CHECKING, Any
 
 from duckfeat.errors import InvalidArgument, ValidationError, suggestions
+from duckfeat.model.attributes import Telling
 from duckfeat.model.dtypes import Refused, Typed, decode_as, encode_for, is_missing, plain
 from duckfeat.model.feature_info import FeatureInfo
 from duckfeat.model.kinds import KINDS, VALUE_COLUMNS
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
     import polars as pl
 
 
-class FeatureManager:
+class FeatureManager(Telling):
     """The feature values of one record; `features["name"]` gives one of them.
 
     Keys are feature names or Feature objects. Every writing method is all or nothing.

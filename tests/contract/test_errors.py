@@ -188,6 +188,62 @@ CASES = {
     "an export of a newer program": Case(
         errors.SchemaVersionError, RuntimeError, _newer_export, "schema 9999.*install a newer duckfeat", {}
     ),
+    "an attribute of a registry": Case(
+        errors.AttributeMissing,
+        AttributeError,
+        lambda s: s.Record.fitler(name="x"),  # type: ignore[attr-defined]
+        "Record has no attribute 'fitler' .did you mean 'filter'.*Available: ",
+        {"name": "fitler"},
+    ),
+    "an attribute of a record": Case(
+        errors.AttributeMissing,
+        AttributeError,
+        lambda s: _sample(s).nmae,
+        "Record has no attribute 'nmae' .did you mean 'name'",
+        {"name": "nmae"},
+    ),
+    "an attribute of a QuerySet": Case(
+        errors.AttributeMissing,
+        AttributeError,
+        lambda s: s.Record.all().oder_by("name"),  # type: ignore[attr-defined]
+        "QuerySet has no attribute 'oder_by' .did you mean 'order_by'",
+        {"name": "oder_by"},
+    ),
+    "an attribute of the features": Case(
+        errors.AttributeMissing,
+        AttributeError,
+        lambda s: _sample(s).features.get_value(),  # type: ignore[attr-defined]
+        "FeatureManager has no attribute 'get_value' .did you mean 'get_values'",
+        {"name": "get_value"},
+    ),
+    "an attribute of a store": Case(
+        errors.AttributeMissing,
+        AttributeError,
+        lambda s: s.anotate(),  # type: ignore[attr-defined]
+        "Store has no attribute 'anotate' .did you mean 'annotate'",
+        {"name": "anotate"},
+    ),
+    "an attribute of the settings": Case(
+        errors.AttributeMissing,
+        AttributeError,
+        lambda _: dft.settings.brnch,  # type: ignore[attr-defined]
+        "Settings has no attribute 'brnch' .did you mean 'branch'",
+        {"name": "brnch"},
+    ),
+    "an attribute of the package": Case(
+        errors.AttributeMissing,
+        AttributeError,
+        lambda _: dft.Recrod,  # type: ignore[attr-defined]
+        "duckfeat has no attribute 'Recrod' .did you mean 'Record'",
+        {"name": "Recrod"},
+    ),
+    "an attribute of the models": Case(
+        errors.AttributeMissing,
+        AttributeError,
+        lambda _: dft.models.Recrod,  # type: ignore[attr-defined]
+        "duckfeat.models has no attribute 'Recrod' .did you mean 'Record'",
+        {"name": "Recrod"},
+    ),
     "a lookup's name": Case(
         errors.LookupMissing,
         AttributeError,
