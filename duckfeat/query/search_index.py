@@ -255,8 +255,12 @@ def _beginning(readings: Sequence[str], forms: list[str], limit: int) -> list[in
     found: list[int] = []
     for typed in readings:
         joined = typed.replace(" ", "")
-        starts = [at for at, form in enumerate(forms) if form.replace(" ", "").startswith(joined)]
-        words = [at for at, form in enumerate(forms) if f" {typed}" in form]
+        # Most are told by their first letter.
+        starts = [
+            at for at, form in enumerate(forms) if form[:1] == joined[:1] and form.replace(" ", "").startswith(joined)
+        ]
+        word = f" {typed}"
+        words = [at for at, form in enumerate(forms) if word in form]
         for places in (starts, words):
             found += sorted(places, key=lambda at: len(forms[at]))[:limit]
     return found

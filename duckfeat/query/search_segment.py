@@ -35,6 +35,7 @@ _LONGER_COST = 0.3
 _BEGIN_SHARE = 4
 # The words of texts are looked through for beginnings up to this long; longer ones have letters enough to tell.
 _WORD_MOST = 3
+_PAIR = 2
 
 
 class Rows(NamedTuple):
@@ -139,13 +140,18 @@ class Segment:
         size = len(self) if allowed is None else int(np.count_nonzero(allowed))
         if most is not None and size <= most:
             return np.arange(size) if allowed is None else np.flatnonzero(allowed)
-        # A dict keeps each once and in order: texts found by a key, then the likeliest by their grams.
+        # A dict keeps each once and in order: by a key or their beginning, then the likeliest by their grams.
         proposed: dict[int, None] = {}
+        telling: list[str] = []
         for reading in readings:
             keyed = self._keys.find(reading)
+            begin = self._beginning(reading, most, allowed)
             proposed.update(dict.fromkeys((keyed if allowed is None else keyed[allowed[keyed]])[:most].tolist()))
-            proposed.update(dict.fromkeys(self._beginning(reading, most, allowed).tolist()))
-        for reading in readings:
+            proposed.update(dict.fromkeys(begin.tolist()))
+            # Grams of two letters tell nothing that is nearer than a beginning, and very many texts have them.
+            if most is None or len(reading) > _PAIR or len(begin) < most // _BEGIN_SHARE:
+                telling.append(reading)
+        for reading in telling:
             for short in (True, False) if len(reading) <= PAIRS_MOST + 2 else (False,):
                 proposed.update(dict.fromkeys(self._likely(reading, most, allowed, short=short).tolist()))
         return np.fromiter(proposed, np.int64, len(proposed))
@@ -206,6 +212,9 @@ class Segment:
         typed = len(normal.encode("utf-8", "surrogatepass"))
         longer = np.maximum(self.normals.sizes(at) - typed, 0)
         rank = weights[at] - np.sqrt(longer) * (_LONGER_COST * total / (typed + 1))
+        if most and len(at) > most:
+            best = rank >= np.partition(rank, -most)[-most]
+            at, rank = at[best], rank[best]
         return at[np.argsort(-rank, kind="stable")[:most]]
 
     @property
