@@ -332,6 +332,9 @@ NONSENSE: dict[str, Callable[[random.Random], str]] = {
     "8 letters": lambda rng: "".join(rng.choices(LETTERS, k=8)),
     "12 letters": lambda rng: "".join(rng.choices(LETTERS, k=12)),
     "two words of 7": lambda rng: " ".join("".join(rng.choices(LETTERS, k=7)) for _ in range(2)),
+    "40 letters": lambda rng: "".join(rng.choices(LETTERS, k=40)),
+    "a hash": lambda rng: f"{rng.getrandbits(128):032x}",
+    "eight words of 8": lambda rng: " ".join("".join(rng.choices(LETTERS, k=8)) for _ in range(8)),
     "syllables": lambda rng: "".join(rng.choice("bdfgklmnprstvz") + rng.choice("aeiou") for _ in range(5)),
     "keyboard": lambda rng: rng.choice(("asdfghjkl", "qwertyuiop", "zxcvbnm,", "xyzzy plugh", "jjjjjjjj", "!!!!????")),
 }

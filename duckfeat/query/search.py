@@ -43,7 +43,7 @@ from duckfeat.query.search_costs import (
     SPOKEN,
     Share,
 )
-from duckfeat.query.search_text import compact, normalise
+from duckfeat.query.search_text import compact, is_unspaced, normalise
 
 __all__ = [
     "BEGINS",
@@ -66,7 +66,8 @@ _BY_INDEL = COSTS.wrong - COSTS.left_out
 _BY_LEVENSHTEIN = COSTS.swapped - COSTS.wrong
 _BY_OSA = COSTS.left_out - _BY_INDEL - _BY_LEVENSHTEIN
 _TOO_MANY = COSTS.too_many - COSTS.left_out
-_LOOK_MOST, _MARK_MOST, _DOUBLED_MOST, _TOO_MANY_MOST, _PARTED_MOST, _LATER_MOST = 5, 2, 3, 6, 5, 5
+_LOOK_MOST, _MARK_MOST, _DOUBLED_MOST, _PARTED_MOST, _LATER_MOST = 5, 2, 3, 5, 5
+_TOO_MANY_FROM, _TOO_MANY_ON = 6, 8
 # Words are paired while no more than this share of the longer one is wrong, and while there are few of them.
 _PAIR_SHARE = 0.6
 _PAIRS_MOST = 100
@@ -128,6 +129,7 @@ class Query:
         self.joined = "".join(self.words)
         self.compact = compact(self.words)
         self._as_word = f" {self.normal}"
+        self._unspaced = is_unspaced(self.normal)
         # Capitals say something only where the query has both kinds of letters.
         self._cased = not (self.fold and (text.islower() or text.isupper()))
         self._look = (text if self._cased else self.key)[:MAX_CHARS]
@@ -212,7 +214,7 @@ class Query:
                 cost = COSTS.start + COSTS.start_rest * log2(1 + len(meant) - len(typed)) + more
                 yield _Part(cost, max(letters, BEGINS_LETTERS), BEGINS)
                 break
-        at = text.find(self._as_word)
+        at = text.find(self.normal if self._unspaced else self._as_word)
         if at > 0:
             later = min(text.count(" ", 0, at), _LATER_MOST)
             rest = log2(1 + len(text) - len(self.normal))
@@ -234,7 +236,7 @@ class Query:
         if not query:
             return _left_out(text)
         if not words:
-            return sum(COSTS.added + COSTS.added_rest * log2(1 + len(word)) for word in query)
+            return sum(map(_added, query))
         if len(query) == len(words) == 1:
             return _word_edits(query[0], words[0])
         cost = min(most, _edits(" ".join(query), " ".join(words), most))
@@ -374,6 +376,8 @@ def _word_edits(typed: str, meant: str) -> float:
     """Return the cost of typing one word for another: its letters, its plural or its start."""
     if _is_plural(typed, meant) or _is_plural(meant, typed):
         return COSTS.plural
+    if typed.isdecimal() and meant.isdecimal() and typed.lstrip("0") == meant.lstrip("0"):
+        return COSTS.zeros
     cost = _edits(typed, meant)
     rest = len(meant) - len(typed)
     if rest > 0 and len(typed) >= _START_SHORTEST and meant.startswith(typed):
@@ -414,7 +418,13 @@ def _left_out(words: Sequence[str | None]) -> float:
 
 
 def _too_many(word: str) -> float:
-    return COSTS.word_too_many + COSTS.word_too_many_char * min(len(word), _TOO_MANY_MOST)
+    """Return the cost of a word that the text lacks; without a bound, or a long one would be like every text."""
+    letters = min(len(word), _TOO_MANY_FROM) + max(len(word) - _TOO_MANY_ON, 0)
+    return COSTS.word_too_many + COSTS.word_too_many_char * letters
+
+
+def _added(word: str) -> float:
+    return max(COSTS.added + COSTS.added_rest * log2(1 + len(word)), COSTS.added_char * len(word))
 
 
 def _marks(text: str) -> str:

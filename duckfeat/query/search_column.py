@@ -18,7 +18,7 @@ __all__ = ["SEPARATOR", "TextColumn"]
 SEPARATOR = "|"
 """Stands between the texts of a field that holds several."""
 
-_END, _SPACE, _ASCII = ord(ROW), ord(" "), 128
+_END, _ASCII = ord(ROW), 128
 
 
 class TextColumn:
@@ -118,11 +118,13 @@ class TextColumn:
             begin[begin] = self.data[firsts[begin] + place] == byte
         return begin
 
-    def with_word(self, start: int) -> Array:
-        """Return the numbers of the texts of which a word after the first begins with this byte, ascending."""
+    def having(self, piece: bytes) -> Array:
+        """Return the numbers of the texts that have some bytes in them, ascending."""
         import numpy as np
 
-        at = np.flatnonzero((self.data[1:] == start) & (self.data[:-1] == _SPACE))
+        at = np.flatnonzero(self.data[: len(self.data) - len(piece) + 1] == piece[0])
+        for place, byte in enumerate(piece[1:], 1):
+            at = at[self.data[at + place] == byte]
         return np.unique(np.searchsorted(self.starts, at, side="right") - 1)
 
     def listed(self) -> list[str]:

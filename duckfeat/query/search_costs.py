@@ -67,6 +67,8 @@ class Costs:
     """On top of `wrong`, where a digit stands for another: numbers tell things apart."""
     plural: float = 0.3
     """A word is in the plural, or in the singular where the text has the plural."""
+    zeros: float = 0.3
+    """A number is written with more or fewer zeros in front: run 3 for run 03."""
     joined: float = 0.4
     """Words are written as one, or one as several."""
     greek: float = 0.3
@@ -84,11 +86,13 @@ class Costs:
     word_too_many: float = 1.0
     """The text lacks a word of the query ..."""
     word_too_many_char: float = 0.5
-    """... and this for each of its letters (6 at most)."""
+    """... and this for each of its letters, but for the seventh and the eighth."""
     added: float = 1.8
     """The query has every word of the text, and another ..."""
     added_rest: float = 0.35
-    """... and this times log2(1 + the letters of the other)."""
+    """... and this times log2(1 + the letters of the other) ..."""
+    added_char: float = 0.4
+    """... and at least this for each of these letters."""
     word_replaced: float = 1.0
     """On top, where the text lacks words of the query and the query lacks words of the text."""
     start: float = 0.68
@@ -96,7 +100,7 @@ class Costs:
     start_rest: float = 0.3
     """... and this times log2(1 + letters that follow)."""
     within: float = 0.9
-    """The query starts a later word of the text ..."""
+    """The query starts a later word of the text, or stands in a word of a script without spaces ..."""
     within_rest: float = 0.35
     """... and this times log2(1 + other letters) ..."""
     within_later: float = 0.05

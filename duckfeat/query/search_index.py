@@ -27,6 +27,7 @@ from duckfeat.errors import InvalidArgument
 from duckfeat.query.search import CUTOFF, Query
 from duckfeat.query.search_column import TextColumn
 from duckfeat.query.search_segment import Progress, Rows, Segment
+from duckfeat.query.search_text import is_unspaced
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -259,7 +260,7 @@ def _beginning(readings: Sequence[str], forms: list[str], limit: int) -> list[in
         starts = [
             at for at, form in enumerate(forms) if form[:1] == joined[:1] and form.replace(" ", "").startswith(joined)
         ]
-        word = f" {typed}"
+        word = typed if is_unspaced(typed) else f" {typed}"
         words = [at for at, form in enumerate(forms) if word in form]
         for places in (starts, words):
             found += sorted(places, key=lambda at: len(forms[at]))[:limit]

@@ -11,7 +11,7 @@ from duckfeat.query.search_column import TextColumn
 from duckfeat.query.search_fold import folded
 from duckfeat.query.search_grams import PAIRS_MOST, PART_MOST, GramTable, KeyTable, Part, code_points
 from duckfeat.query.search_starts import START_MOST, StartTable
-from duckfeat.query.search_text import GREEK_PIECES, compact
+from duckfeat.query.search_text import GREEK_PIECES, compact, is_unspaced
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -181,7 +181,10 @@ class Segment:
             found = self._start_table().starting(normal, few, allowed)
         if few is not None and (len(found) >= few or len(normal) > _WORD_MOST):
             return found
-        words = self.normals.with_word(typed[0]) if len(normal) == 1 else self._grams.having(f" {normal}")
+        if is_unspaced(normal):
+            words = self.normals.having(typed)
+        else:
+            words = self.normals.having(b" " + typed) if len(normal) == 1 else self._grams.having(f" {normal}")
         words = words.astype(np.int64)
         if allowed is not None:
             words = words[allowed[words]]

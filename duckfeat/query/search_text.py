@@ -64,6 +64,12 @@ _GREEK_NAME = re.compile(rf"(?:{_LONG_NAMES})+(?![^\W\d_])|^(?:{_SHORT_NAMES})$"
 _ONE_NAME = re.compile(rf"{_LONG_NAMES}|{_SHORT_NAMES}")
 _LATIN = dict(GREEK.values())
 
+# Han, kana, bopomofo; Thai, Lao, Burmese, Khmer; Tibetan.
+_UNSPACED = re.compile(
+    r"[\u2e80-\u2fdf\u3005-\u30ff\u3100-\u312f\u31a0-\u31ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff"
+    r"\U00020000-\U0003ffff\u0e00-\u0eff\u0f00-\u109f\u1780-\u17ff]"
+)
+
 # The highest class that belongs to the letter itself (nukta 7, kana voicing 8, virama 9); above are accents.
 _LAST_LETTER_CLASS = 9
 _KEPT_CATEGORIES = frozenset("LNM")
@@ -103,6 +109,15 @@ def compact(words: Iterable[str]) -> str:
     ('tnfa', 'tnfa', 'biota')
     """
     return "".join(map(_without_greek, words))
+
+
+def is_unspaced(text: str) -> bool:
+    """Tell whether a text begins in a script that puts no spaces between words: Chinese, Japanese, Thai and the like.
+
+    >>> is_unspaced("太郎"), is_unspaced("김철"), is_unspaced("t cell")
+    (True, False, False)
+    """
+    return _UNSPACED.match(text) is not None
 
 
 def cut(texts: Sequence[str], most: int) -> Sequence[str]:

@@ -148,6 +148,37 @@ def test_the_shares_are_published() -> None:
     assert f"at least {search.BEGINS_LETTERS}" in text
 
 
+@pytest.mark.parametrize(
+    "text", ["IL-2", "a", "T cell", "neutrophil", "epithelial cell of lung", "CD8-positive T cell"]
+)
+@pytest.mark.parametrize("letters", [6, 7, 8, 9, 12, 20, 40, 300])
+@pytest.mark.parametrize("words", [1, 2, 3, 8, 30])
+def test_what_has_nothing_in_common_is_under_the_cutoff_however_long_it_is(text: str, letters: int, words: int) -> None:
+    assert score(" ".join(["q" * letters] * words), text) < CUTOFF
+    assert score("-".join(f"{'wxyz'[at % 4]}{'q' * (letters - 1)}" for at in range(words)), text) < CUTOFF
+
+
+def test_a_word_in_a_long_sentence_is_not_what_was_meant() -> None:
+    assert score("a very long description of something", "a") < CUTOFF
+    assert score(f"{'x' * 300} T cell", "T cell") < CUTOFF
+    assert score("human T cell", "T cell") > CUTOFF
+
+
+def test_words_of_scripts_without_spaces_are_found_anywhere() -> None:
+    assert score("太郎", "田中太郎") >= CUTOFF
+    assert score("京", "東京大学") >= CUTOFF
+    assert score("田中", "田中太郎") > score("太郎", "田中太郎")
+    assert score("ロン", "ニューロン") >= CUTOFF
+    assert score("rophil", "neutrophil progenitor cell") < CUTOFF
+
+
+def test_zeros_in_front_of_a_number_hardly_count() -> None:
+    meant = score("run_3/plate-7.parquet", "run_03/plate-7.parquet")
+    assert meant > score("run_3/plate-7.parquet", "run_13/plate-7.parquet")
+    assert meant > score("run_3/plate-7.parquet", "run_30/plate-7.parquet")
+    assert score("day 1", "day 01") > score("day 1", "day 11")
+
+
 def test_the_reference_example() -> None:
     near = score("ULabel7", "ULabel5")
     assert near == score("ULabel7", "ULabel6")

@@ -125,6 +125,17 @@ def test_all_that_begin_so_are_found_without_a_limit() -> None:
         assert begins <= {hit.text for hit in index.search(typed, limit=None)}
 
 
+def test_words_of_scripts_without_spaces_are_found_among_many() -> None:
+    index = spread(["田中太郎", "東京大学の教授と学生の名簿", "ニューロン"])
+    for typed, name in [
+        ("太", "田中太郎"),
+        ("太郎", "田中太郎"),
+        ("教授", "東京大学の教授と学生の名簿"),
+        ("ロン", "ニューロン"),
+    ]:
+        assert best(index, typed) == name
+
+
 def test_a_beginning_is_sought_among_the_allowed_only() -> None:
     index = spread(GENES)
     hits = index.search("t", within=[GENES.index("TNF"), GENES.index("CD4"), 200])
