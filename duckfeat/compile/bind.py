@@ -17,6 +17,7 @@ from duckfeat.compile.expressions import (
     SUBQUERY_LIMIT,
     Expression,
     Holders,
+    Kinship,
     Leaf,
     Negation,
     Origin,
@@ -250,10 +251,29 @@ def _condition(scope: Scope, node: Any) -> Expression:
     if isinstance(node, Predicate):
         return predicate_condition(scope, node)
     if isinstance(node, Among):
-        return Leaf(f"{scope.column('id')} IN ({node.query.ids_sql(scope.context)})", subqueries=1)
+        return Holders(scope.column("id"), _asked_origin(scope, node), nullable=scope.outer)
     if not isinstance(node, RelatedTo):
         raise InvalidArgument(f"{node!r} is not a condition that can be asked of {scope.table.name}", value=node)
     return Leaf(f"{scope.column('id')} IN ({_led_to(scope.context, node)})", subqueries=1)
+
+
+def _asked_origin(scope: Scope, node: Among) -> Origin:
+    """Return the rows of another question, called `n`; those of several questions are told apart by their numbers."""
+    key = ("question", id(node.query))
+    if key not in scope.related:
+        questions = scope.context.questions
+        with scope.context.deeper() as context:
+            sql = node.query.ids_sql(context)
+        questions.append(sql)
+        number = str(len(questions) - 1)
+
+        def together(numbers: Sequence[str]) -> Origin:
+            numbered = [f"SELECT id, {one} AS question FROM ({questions[int(one)]})" for one in numbers]
+            return Origin("n.id", lambda: f"({' UNION ALL '.join(numbered)}) AS n")
+
+        kinship = Kinship((scope.alias, "questions"), number, f"n.question = {number}", together)
+        scope.related[key] = (Origin("n.id", lambda: f"({sql}) AS n", kinship=kinship), scope)
+    return scope.related[key][0]
 
 
 def _led_to(context: Context, node: RelatedTo) -> str:

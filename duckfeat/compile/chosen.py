@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
+from duckfeat.compile.feature_joins import among
 from duckfeat.compile.scope import Context, Scope
 from duckfeat.compile.select import (
     Columns,
@@ -74,7 +75,6 @@ class _Chosen(Scope):
     def __init__(self, context: Context, table: Table) -> None:
         super().__init__(context, table, "chosen")
         self.asked: dict[str, None] = {"id": None}
-        self._features: list[str] = []
 
     def column(self, name: str) -> str:
         self.asked[name] = None
@@ -85,12 +85,11 @@ class _Chosen(Scope):
         return self.column(_SCORE)
 
     @property
-    def source(self) -> str:
-        return " ".join(["chosen", *self.joins])
+    def base(self) -> str:
+        return "chosen"
 
-    def notes(self, number: str) -> str:
-        self._features.append(number)
-        return f"(SELECT * FROM chosen_annotations WHERE feature_id = {number}) AS n"
+    def notes(self, numbers: Sequence[str]) -> str:
+        return f"(SELECT * FROM chosen_annotations WHERE feature_id {among(numbers)}) AS n"
 
     @property
     def ids(self) -> str:
@@ -98,10 +97,11 @@ class _Chosen(Scope):
 
     def annotations_sql(self) -> str:
         """Return the part of the statement that reads the annotations of the chosen rows with the features."""
-        if not self._features:
+        if not self.features:
             return ""
+        numbers = [column.number for column in self.features.values()]
         return (
             ", chosen_annotations AS MATERIALIZED (SELECT n.feature_id, n.entity_id, n.value_id "
             f"FROM current_{self.table.entity}_annotations AS n "
-            f"WHERE n.feature_id IN ({', '.join(self._features)}) AND n.entity_id IN {self.ids})"
+            f"WHERE n.feature_id {among(numbers)} AND n.entity_id IN {self.ids})"
         )

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from duckfeat.compile.feature_joins import FeatureColumn
 from duckfeat.compile.lookups import TRANSFORMS
 from duckfeat.compile.scope import Scope, pairs_sql
 from duckfeat.errors import FieldError
@@ -92,42 +93,32 @@ def _many(scope: Scope, relation: Relation, rest: Sequence[str], path: str) -> t
 
 
 def feature_output(scope: Scope, feature: FeatureInfo, name: str | None = None) -> Output:
-    """Return the column of a feature: typed by its dtype, a list when the feature takes several values.
-
-    One join per feature, which never multiplies rows.
-    """
-    context = scope.context
-    joined = context.alias("f")
-    number = context.params.add(feature.id)
+    """Return the column of a feature: typed by its dtype, a list when the feature takes several values."""
     content, value, instants = _value_sql(scope, feature)
-    parts = {"value": value} | ({"instant": instants} if instants else {})
-    if feature.multiple:
-        parts = {part: _items(sql, feature) for part, sql in parts.items()}
-    columns = ", ".join(f"{sql} AS {part}" for part, sql in parts.items())
-    group = " GROUP BY n.entity_id" if feature.multiple else ""
-    source = f"{scope.notes(number)} {_value_join(scope, feature, number)}"
-    select = f"SELECT n.entity_id, {columns} FROM {source}{group}"
-    scope.joins.append(f"LEFT JOIN ({select}) AS {joined} ON {joined}.entity_id = {scope.column('id')}")
-    shown = {part: f"coalesce({joined}.{part}, [])" if feature.multiple else f"{joined}.{part}" for part in parts}
+    if feature.id not in scope.features:
+        alias = scope.context.alias("f")
+        parts = {f"{alias}_value": value} | ({f"{alias}_instant": instants} if instants else {})
+        scope.features[feature.id] = FeatureColumn(
+            scope.context.params.add(feature.id),
+            alias,
+            category_table(scope, feature).source if feature.dtype.is_cat else "typed_values",
+            typed=not feature.dtype.is_cat,
+            parts=parts,
+            order=_list_order(feature) if feature.multiple else None,
+            sparse=feature.dtype.base.name == "datetime",
+        )
+    shown = [f"coalesce({part}, [])" if feature.multiple else part for part in scope.features[feature.id].parts]
     if feature.multiple:
         content = "json_list" if content == "json" else "list"
-    return Output(name or feature.name, shown["value"], content, shown.get("instant"))
+    return Output(name or feature.name, shown[0], content, shown[1] if instants else None)
 
 
-def _items(sql: str, feature: FeatureInfo) -> str:
-    """Return the list of an entity's values, in the order that `get_values` gives."""
-    key = "v.json_value" if feature.dtype.is_json else sql
-    if "float" in feature.dtype.base.kinds:
-        key = f"{sql} + 0"  # ordered by itself, DuckDB 1.5 gives -0.0 back as 0.0
-    given = f" FILTER ({sql} IS NOT NULL)" if feature.dtype.base.name == "datetime" else ""
-    return f"list({sql} ORDER BY {key} NULLS LAST, v.id){given}"
-
-
-def _value_join(scope: Scope, feature: FeatureInfo, number: str) -> str:
-    if feature.dtype.is_cat:
-        target = category_table(scope, feature)
-        return f"JOIN {target.source} AS v ON v.id = n.value_id"
-    return f"JOIN typed_values AS v ON v.id = n.value_id AND v.feature_id = {number}"
+def _list_order(feature: FeatureInfo) -> str:
+    """Return what an entity's values of a feature are ordered by, as a template of the value."""
+    if feature.dtype.is_json:
+        return "v.json_value"
+    # ordered by itself, DuckDB 1.5 gives -0.0 back as 0.0
+    return "{0} + 0" if "float" in feature.dtype.base.kinds else "{0}"
 
 
 def category_table(scope: Scope, feature: FeatureInfo) -> Table:

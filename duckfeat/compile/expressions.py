@@ -11,12 +11,13 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
+from duckfeat.compile.feature_joins import JOINS_LIMIT, block_size
 from duckfeat.compile.fragments import FALSE, TRUE, all_of, any_of, whole
 
 PLAIN_DEPTH = 40
 """Conditions nested no deeper are written as they stand; deeper ones as decisions, which stay shallow."""
 
-SUBQUERY_LIMIT = 100
+SUBQUERY_LIMIT = JOINS_LIMIT
 """How many subqueries one condition may have: DuckDB plans each inside the one before it. More become one join."""
 
 TERM_LIMIT = 100
@@ -33,6 +34,19 @@ class Leaf:
     subqueries: int = 0
 
 
+@dataclass(frozen=True, slots=True)
+class Kinship:
+    """What makes an origin one of a family that one scan reads: origins that differ in a number only.
+
+    `own` is the condition that a row is this origin's, `together` gives the origin of the rows of several numbers.
+    """
+
+    family: tuple[str, ...]
+    number: str
+    own: str
+    together: Callable[[Sequence[str]], Origin]
+
+
 @dataclass(frozen=True, eq=False, slots=True)
 class Origin:
     """Rows that belong to ids: the SQL of the id in them, their FROM clause, and which of them count.
@@ -46,6 +60,7 @@ class Origin:
     where: str = TRUE
     single: bool = False
     existing: bool = False
+    kinship: Kinship | None = None
 
     def select(self, *conditions: str) -> str:
         """Return the subquery of the ids that have a row which fulfils the conditions."""
@@ -214,26 +229,57 @@ def _all_whole(conditions: Sequence[str]) -> str:
     return joined if len(conditions) <= TERM_LIMIT else whole(joined)
 
 
+Asked = dict[tuple[str, Origin], list[str]]
+"""The conditions that are asked of origins, by the id that has the rows."""
+
+
 def folded(root: Expression, joins: list[str], alias: Callable[[], str]) -> Expression:
     """Return a condition without subqueries of its own: each origin is joined once and told all its conditions."""
-    groups: dict[tuple[str, Origin], dict[str, int]] = {}
+    asked: Asked = {}
     for node in ordered(root):
-        if isinstance(node, Holders):
-            conditions = groups.setdefault(node.key, {})
-            conditions.setdefault(node.condition, len(conditions))
-    names = {key: alias() for key in groups}
-    for key, conditions in groups.items():
-        id_, origin = key
-        joins.append(f"LEFT JOIN ({origin.grouped(list(conditions))}) AS {names[key]} ON {names[key]}.id = {id_}")
+        if isinstance(node, Holders) and node.condition not in asked.setdefault(node.key, []):
+            asked[node.key].append(node.condition)
+    told: dict[tuple[str, Origin, str], str] = {}
+    for block in _blocks(asked):
+        id_, joined = block[0][0], alias()
+        told |= {key: f"{joined}.h{at}" for at, key in enumerate(block)}
+        joins.append(f"LEFT JOIN ({_grouped(block)}) AS {joined} ON {joined}.id = {id_}")
     made: dict[int, Expression] = {}
     for node in ordered(root):
         if isinstance(node, Holders):
-            made[id(node)] = Leaf(f"coalesce({names[node.key]}.h{groups[node.key][node.condition]}, FALSE)")
+            made[id(node)] = Leaf(f"coalesce({told[(*node.key, node.condition)]}, FALSE)")
         elif isinstance(node, Junction):
             made[id(node)] = Junction(node.connector, tuple(made[id(part)] for part in node.parts))
         else:
             made[id(node)] = Negation(made[id(node.part)]) if isinstance(node, Negation) else node
     return made[id(root)]
+
+
+Block = list[tuple[str, Origin, str]]
+"""Conditions that one join tells: the id, the origin, the condition."""
+
+
+def _blocks(asked: Asked) -> list[Block]:
+    """Return what is asked in blocks: one for each origin, of very many origins one for several of a family."""
+    size = block_size(len(asked))
+    families: dict[Any, list[Block]] = {}
+    for (id_, origin), conditions in asked.items():
+        family = (id_, origin.kinship.family) if origin.kinship and size > 1 else (id_, origin)
+        families.setdefault(family, []).append([(id_, origin, condition) for condition in conditions])
+    return [
+        [one for block in blocks[at : at + size] for one in block]
+        for blocks in families.values()
+        for at in range(0, len(blocks), size)
+    ]
+
+
+def _grouped(block: Block) -> str:
+    origin = block[0][1]
+    kin = {one.kinship.number: one.kinship for _, one, _ in block if one.kinship}
+    if len(kin) < 2:
+        return origin.grouped([condition for _, _, condition in block])
+    guarded = [f"CASE WHEN {one.kinship.own} THEN {condition} END" for _, one, condition in block if one.kinship]
+    return next(iter(kin.values())).together(list(kin)).grouped(guarded)
 
 
 def ids_select(root: Expression, id_: str) -> tuple[str, bool] | None:
@@ -246,7 +292,7 @@ def ids_select(root: Expression, id_: str) -> tuple[str, bool] | None:
     if len(found) < len(parts):
         return None
     if isinstance(root, Junction) and root.connector == "OR":
-        return _union(found), False
+        return (_union(found), False) if len(found) <= SUBQUERY_LIMIT else None
     if len(found) > _NESTED_HOLDERS:
         return None
     return _nested(found), found[0].origin.single

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
 from typing import Any
 
 from duckfeat.compile.columns import category_table
-from duckfeat.compile.expressions import Expression, Holders, Negation, Origin, junction
+from duckfeat.compile.expressions import Expression, Holders, Kinship, Negation, Origin, junction
+from duckfeat.compile.feature_joins import among
 from duckfeat.compile.fragments import Parameters, all_of, any_of
 from duckfeat.compile.lookups import LOOKUPS, apply, available_for, is_step, items_of, unknown_step
 from duckfeat.compile.operands import Mismatch, kinds_of
@@ -72,44 +74,62 @@ def _has(scope: Scope, origin: Origin, condition: str, *, every: bool = False) -
 
 def _note_origin(scope: Scope, feature: FeatureInfo) -> Origin:
     """Return the current annotations `n` of an entity with a feature."""
-    return _origin(scope, feature, "")
+    return _origin(scope, feature, "notes", lambda _numbers: [])
 
 
 def _value_origin(scope: Scope, feature: FeatureInfo) -> Origin:
     """Return the current annotations with their typed values, called `v`."""
-    joined = f"JOIN typed_values AS {_VALUE} ON {_VALUE}.id = n.value_id AND {_VALUE}.feature_id = "
-    joined += scope.context.params.once(feature.id)
-    return _origin(scope, feature, joined)
 
+    def joined(numbers: Sequence[str]) -> list[str]:
+        same = f"{_VALUE}.feature_id {among(numbers)}"
+        if len(numbers) > 1:
+            same = f"{_VALUE}.feature_id = n.feature_id AND {same}"
+        return [f"JOIN typed_values AS {_VALUE} ON {_VALUE}.id = n.value_id AND {same}"]
 
-def _origin(scope: Scope, feature: FeatureInfo, joined: str) -> Origin:
-    key = ("annotations", feature.id, joined)
-    if key not in scope.related:
-        scope.related[key] = (_annotations(scope, feature, lambda: [joined] if joined else []), scope)
-    return scope.related[key][0]
-
-
-def _annotations(scope: Scope, feature: FeatureInfo, joined: Callable[[], Iterable[str]]) -> Origin:
-    word, number = scope.table.entity or "", scope.context.params.once(feature.id)
-    where = f"n.feature_id = {number} AND {current_annotations(word, f'a.feature_id = {number}')}"
-    return Origin(
-        "n.entity_id",
-        lambda: " ".join([f"{word}_annotations AS n", *joined()]),
-        where,
-        single=not feature.multiple,
-        existing=True,
-    )
+    return _origin(scope, feature, "values", joined)
 
 
 def _category_origin(scope: Scope, feature: FeatureInfo) -> tuple[Origin, Scope]:
     """Return the current annotations with the records of the registry they name, and the scope of those."""
-    key = ("category", feature.id)
+    table = category_table(scope, feature)
+    key = ("category", table.name)
     if key not in scope.related:
-        target = Scope(scope.context, category_table(scope, feature))
-        joined = f"JOIN {target.table.source} AS {target.alias} ON {target.alias}.id = n.value_id"
-        origin = _annotations(scope, feature, lambda: [joined, *target.joins])
-        scope.related[key] = (origin, target)
-    return scope.related[key]
+        target = Scope(scope.context, table)
+        scope.related[key] = (Origin("", lambda: ""), target)
+    target = scope.related[key][1]
+    joined = f"JOIN {table.source} AS {target.alias} ON {target.alias}.id = n.value_id"
+    return _origin(scope, feature, table.name, lambda _numbers: [joined, *target.joins]), target
+
+
+Joined = Callable[[Sequence[str]], Iterable[str]]
+"""Returns what is joined to the annotations with some features, by their placeholders."""
+
+
+def _origin(scope: Scope, feature: FeatureInfo, family: str, joined: Joined) -> Origin:
+    key = ("annotations", feature.id, family)
+    if key not in scope.related:
+        scope.related[key] = (_annotations(scope, feature, family, joined), scope)
+    return scope.related[key][0]
+
+
+def _annotations(scope: Scope, feature: FeatureInfo, family: str, joined: Joined) -> Origin:
+    number = scope.context.params.once(feature.id)
+
+    def together(numbers: Sequence[str]) -> Origin:
+        return _rows(scope.table.entity or "", numbers, joined)
+
+    kinship = Kinship((scope.alias, family), number, f"n.feature_id = {number}", together)
+    return replace(together([number]), single=not feature.multiple, existing=True, kinship=kinship)
+
+
+def _rows(word: str, numbers: Sequence[str], joined: Joined) -> Origin:
+    """Return the current annotations `n` of the entities with some features, and what is joined to them."""
+    asked = among(numbers)
+    return Origin(
+        "n.entity_id",
+        lambda: " ".join([f"{word}_annotations AS n", *joined(numbers)]),
+        f"n.feature_id {asked} AND {current_annotations(word, f'a.feature_id {asked}')}",
+    )
 
 
 def _typed_condition(params: Parameters, feature: FeatureInfo, value: str, steps: tuple[str, ...], operand: Any) -> str:

@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Any, Protocol
 
 from duckfeat.compile.expressions import Origin
+from duckfeat.compile.feature_joins import FeatureColumn, among, feature_joins
 from duckfeat.compile.fragments import Parameters
+from duckfeat.errors import InvalidArgument
 from duckfeat.model.aggregates import Aggregate
 from duckfeat.model.columns import Output
 from duckfeat.model.feature_info import FeatureInfo
 from duckfeat.model.fields import Relation
 from duckfeat.model.tables import ENTITIES, Catalog, Table
+
+DEPTH_LIMIT = 30
+"""How deep questions about the rows of other questions may be nested: each is planned inside the one around it."""
 
 
 class FeatureFinder(Protocol):
@@ -36,7 +42,7 @@ class Context:
     `check_mine` refuses a record of another store, whose id means something else in this one.
     `unremoved` is what was last seen: that no annotation was ever removed. `joins_narrow` tells that joins with few ids
     read only the blocks that have them. Both change which SQL is chosen, the one that is then fastest, never what the
-    SQL gives.
+    SQL gives. `questions` are those that conditions ask of, `depth` is how many contain the one being compiled.
     """
 
     catalog: Catalog
@@ -46,6 +52,17 @@ class Context:
     aliases: int = 0
     unremoved: bool = False
     joins_narrow: bool = False
+    questions: list[str] = field(default_factory=list)
+    depth: int = 0
+
+    @contextmanager
+    def deeper(self) -> Iterator[Context]:
+        """Compile a question inside another; raise `InvalidArgument` where they are nested too deep for a stack."""
+        if self.depth == DEPTH_LIMIT:
+            raise InvalidArgument(f"querysets are nested more than {DEPTH_LIMIT} deep", depth=DEPTH_LIMIT)
+        self.depth += 1
+        yield self
+        self.depth -= 1
 
     def alias(self, prefix: str = "t") -> str:
         """Return an alias that the statement does not use yet."""
@@ -76,6 +93,8 @@ class Scope:
         self.annotations = annotations
         self.annotated: dict[str, Output] = {}
         self.joins: list[str] = []
+        self.features: dict[int, FeatureColumn] = {}
+        """The columns of features by the features' ids, joined when the FROM clause is written: how depends on all."""
         self.related: dict[tuple[Any, ...], tuple[Origin, Scope]] = {}
         """Rows that belong to this table's ids, and the scope of what is found there, so that each is made once."""
         self._reached: dict[str, Scope] = {}
@@ -93,17 +112,17 @@ class Scope:
         """The SQL of the score of a row that a search found."""
         return "ranking.score"
 
-    def notes(self, number: str) -> str:
-        """Return the annotations with a feature (its id a parameter) that hold now, as `n` in a FROM clause."""
-        word = self.table.entity
+    def notes(self, numbers: Sequence[str]) -> str:
+        """Return the annotations with some features (their ids parameters) that hold now, as `n` in a FROM clause."""
+        word, asked = self.table.entity, among(numbers)
         if self.context.unremoved:
-            return f"(SELECT * FROM current_{word}_annotations WHERE feature_id = {number}) AS n"
+            return f"(SELECT * FROM current_{word}_annotations WHERE feature_id {asked}) AS n"
         return (
             f"(SELECT a.* FROM {word}_annotations AS a ANTI JOIN (SELECT a.rowid AS place FROM {word}_annotations AS a "
             f"JOIN {word}_removals AS r ON r.feature_id = a.feature_id AND r.entity_id = a.entity_id "
             "AND r.value_id = a.value_id AND a.change_id < r.change_id "
-            f"WHERE a.feature_id = {number} AND r.feature_id = {number}) AS gone ON gone.place = a.rowid "
-            f"WHERE a.feature_id = {number}) AS n"
+            f"WHERE a.feature_id {asked} AND r.feature_id {asked}) AS gone ON gone.place = a.rowid "
+            f"WHERE a.feature_id {asked}) AS n"
         )
 
     @property
@@ -113,8 +132,14 @@ class Scope:
 
     @property
     def source(self) -> str:
-        """The FROM clause: the table and every join made so far."""
-        return " ".join([f"{self.table.source} AS {self.alias}", *self.joins])
+        """The FROM clause: the table, every join made so far, and those of the features asked for so far."""
+        features = feature_joins(list(self.features.values()), self.notes, self.column("id")) if self.features else []
+        return " ".join([self.base, *self.joins, *features])
+
+    @property
+    def base(self) -> str:
+        """The table under its alias, as it begins a FROM clause."""
+        return f"{self.table.source} AS {self.alias}"
 
     def reach(self, relation: Relation) -> Scope:
         """Return the scope of the table a relation leads to, joined once however often it is asked for."""

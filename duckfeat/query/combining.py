@@ -1,9 +1,11 @@
-"""Questions made of two questions to one registry, and questions with computed columns."""
+"""Questions made of several questions to one registry, and questions with computed columns."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
+from functools import reduce
+from operator import or_
 
 from duckfeat.compile.select import Query
 from duckfeat.errors import InvalidArgument
@@ -12,28 +14,50 @@ from duckfeat.model.q import Among, Condition, Q
 from duckfeat.query.session import Session
 
 
-def both(left: Query, right: Query) -> Query:
-    """Return the question for the records that both questions give."""
-    if _plain(left) and _plain(right) and left.branches == right.branches:
-        return replace(left, conditions=(*left.conditions, *right.conditions), empty=left.empty or right.empty)
-    return _narrowed(left, Among(right))
+def both(query: Query, others: Iterable[Query]) -> Query:
+    """Return the question for the records that a question and all of some others give."""
+    made = query
+    for other in others:
+        if _plain(made) and _plain(other) and made.branches == other.branches:
+            conditions = (*made.conditions, *other.conditions)
+            made = replace(made, conditions=conditions, empty=made.empty or other.empty)
+        else:
+            made = _narrowed(made, Among(other))
+    return made
 
 
-def either(left: Query, right: Query) -> Query:
-    """Return the question for the records that one of two questions gives.
+def either(query: Query, others: Iterable[Query]) -> Query:
+    """Return the question for the records that one of several questions gives.
 
     What several `filter()` calls asked stays apart: each may be about another related row.
     """
-    if left.branches == right.branches and all(_plain(query) and _one_call(query) for query in (left, right)):
-        one, other = Q(*left.conditions), Q(*right.conditions)
-        return replace(left, conditions=(one | other,) if one.children and other.children else ())
-    wide = replace(_unsliced(left), conditions=(), branches=None, empty=False, ranking=None, within=())
-    return replace(wide, conditions=(Among(left) | Among(right),))
+    asked = [query, *others]
+    if len({one.branches for one in asked}) == 1 and all(_plain(one) and _one_call(one) for one in asked):
+        conditions = [_condition(one) for one in asked if one.conditions]
+        return replace(query, conditions=(reduce(or_, conditions),) if len(conditions) == len(asked) else ())
+    wide = replace(_unsliced(query), conditions=(), branches=None, empty=False, ranking=None, within=())
+    parts: list[Condition] = [Among(part) for one in asked for part in _united(one)]
+    return replace(wide, conditions=(reduce(or_, parts),))
 
 
-def without(left: Query, right: Query) -> Query:
-    """Return the question for the records that the first question gives and the second does not."""
-    return _narrowed(left, ~Among(right))
+def without(query: Query, others: Iterable[Query]) -> Query:
+    """Return the question for the records that a question gives and none of some others does."""
+    parts: list[Condition] = [Among(part) for other in others for part in _united(other)]
+    return _narrowed(query, ~reduce(or_, parts)) if parts else query
+
+
+def _united(query: Query) -> tuple[Query, ...]:
+    """Return the questions that a union was made of, so that unions of unions stay flat; of no union, itself."""
+    asked = query.conditions[0] if len(query.conditions) == 1 else None
+    if isinstance(asked, Q) and asked.connector == "OR" and not asked.negated:
+        parts = [part.query for part in asked.children if isinstance(part, Among)]
+        if len(parts) == len(asked.children) and _plain(query) and query.branches is None and not query.empty:
+            return tuple(parts)
+    return (query,)
+
+
+def _condition(query: Query) -> Condition:
+    return query.conditions[0] if len(query.conditions) == 1 else Q(*query.conditions)
 
 
 def _narrowed(query: Query, condition: Condition) -> Query:

@@ -6,7 +6,6 @@ import logging
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import replace
-from functools import reduce
 from itertools import islice
 from operator import index
 from os import PathLike
@@ -116,10 +115,10 @@ class QuerySet(Telling, Generic[R]):
         return self._with(replace(self._query, distinct=bool(self._fields)))
 
     def __or__(self, other: QuerySet[R]) -> QuerySet[R]:
-        return self._with(either(self._query, self._partner(other)))
+        return self._with(either(self._query, [self._partner(other)]))
 
     def __and__(self, other: QuerySet[R]) -> QuerySet[R]:
-        return self._with(both(self._query, self._partner(other)))
+        return self._with(both(self._query, [self._partner(other)]))
 
     def _partner(self, other: Any) -> Query:
         if not isinstance(other, QuerySet) or other._query.table.name != self._query.table.name:
@@ -130,15 +129,15 @@ class QuerySet(Telling, Generic[R]):
 
     def union(self, *others: QuerySet[R]) -> QuerySet[R]:
         """Return the records that are here or in one of the others, each once; slices are taken before."""
-        return self._with(reduce(either, map(self._partner, others), self._query))
+        return self._with(either(self._query, map(self._partner, others)))
 
     def intersection(self, *others: QuerySet[R]) -> QuerySet[R]:
         """Return the records that are here and in all of the others; slices are taken before."""
-        return self._with(reduce(both, map(self._partner, others), self._query))
+        return self._with(both(self._query, map(self._partner, others)))
 
     def difference(self, *others: QuerySet[R]) -> QuerySet[R]:
         """Return the records that are here and in none of the others; slices are taken before."""
-        return self._with(reduce(without, map(self._partner, others), self._query))
+        return self._with(without(self._query, map(self._partner, others)))
 
     # --- computing -------------------------------------------------------------------------------
 
