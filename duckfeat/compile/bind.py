@@ -28,7 +28,7 @@ from duckfeat.compile.expressions import (
 )
 from duckfeat.compile.feature_conditions import asks_missing, feature_condition, nested_condition, value_condition
 from duckfeat.compile.fragments import TRUE, any_of
-from duckfeat.compile.lookups import apply, available_for, is_step, items_of
+from duckfeat.compile.lookups import apply, apply_to_id, available_for, is_step, items_of
 from duckfeat.compile.scope import Context, Scope, pairs_sql, related_scope
 from duckfeat.compile.terms import closure
 from duckfeat.errors import FieldError, InvalidArgument, hint
@@ -327,6 +327,8 @@ def _field_condition(scope: Scope, field: Field[Any], steps: tuple[str, ...], op
         _check_not_named(field.name, scope.context.catalog[field.target], steps, operand, what)
         operand = _ids(scope.context, operand, field.target, what)
     params = scope.context.params
+    if field.column == "id":
+        return apply_to_id(params, scope.column("id"), steps, operand, what)
     return apply(params, scope.column(field.column), field.type, steps, operand, what)
 
 
@@ -335,7 +337,7 @@ def _id_condition(scope: Scope, relation: Relation | None, steps: tuple[str, ...
     if path:
         _check_not_named(path.removesuffix("__" + "__".join(steps)), scope.table, steps, operand, what)
     operand = _ids(scope.context, operand, scope.table.name, what)
-    return apply(scope.context.params, scope.column("id"), "int", steps, operand, what)
+    return apply_to_id(scope.context.params, scope.column("id"), steps, operand, what)
 
 
 def _check_not_named(name: str, target: Table, steps: tuple[str, ...], operand: Any, what: str) -> None:

@@ -97,11 +97,19 @@ def items_of(operand: Any) -> list[Any]:
 
 
 def _in(params: Parameters, lhs: str, type_: str, operand: Any) -> str:
+    return params.member(lhs, _converted(type_, operand), KINDS[type_].sql_type)
+
+
+def _in_ids(params: Parameters, lhs: str, type_: str, operand: Any) -> str:
+    return params.ids(lhs, _converted(type_, operand), compared=True)
+
+
+def _converted(type_: str, operand: Any) -> list[Any]:
     items = [convert(type_, item) for item in items_of(operand)]
-    if type_ in NUMBERS:
-        exact = [exact_number(type_, "exact", item) for item in items]
-        items = [found[1] for found in exact if not isinstance(found, bool)]
-    return params.member(lhs, items, KINDS[type_].sql_type)
+    if type_ not in NUMBERS:
+        return items
+    exact = [exact_number(type_, "exact", item) for item in items]
+    return [found[1] for found in exact if not isinstance(found, bool)]
 
 
 def _range(params: Parameters, lhs: str, type_: str, operand: Any) -> str:
@@ -219,8 +227,17 @@ def apply(params: Parameters, lhs: str, type_: str, steps: tuple[str, ...], oper
     return apply_one(params, lhs, type_, "exact", operand, what)
 
 
-def apply_one(params: Parameters, lhs: str, type_: str, name: str, operand: Any, what: str) -> str:
-    """Return the condition of one lookup on an SQL expression of a type."""
+def apply_to_id(params: Parameters, lhs: str, steps: tuple[str, ...], operand: Any, what: str) -> str:
+    """Return the condition of a lookup on the id of a table, in which ids ascend: few of them are found by blocks."""
+    if steps == ("in",):
+        return apply_one(params, lhs, "int", "in", operand, what, render=_in_ids)
+    return apply(params, lhs, "int", steps, operand, what)
+
+
+def apply_one(
+    params: Parameters, lhs: str, type_: str, name: str, operand: Any, what: str, render: Render | None = None
+) -> str:
+    """Return the condition of one lookup on an SQL expression of a type, as `render` makes it if that is given."""
     lookup = LOOKUPS[name]
     _check_type(lookup.types, type_, name, what)
     if operand is None:
@@ -228,7 +245,7 @@ def apply_one(params: Parameters, lhs: str, type_: str, name: str, operand: Any,
             return f"{lhs} IS NULL"
         raise InvalidArgument(f"{what}__{name}=None compares with nothing; ask {what}__isnull=True", lookup=name)
     try:
-        return lookup.render(params, lhs, type_, operand)
+        return (render or lookup.render)(params, lhs, type_, operand)
     except Mismatch as error:
         raise InvalidArgument(f"{what}__{name}: {error}", lookup=name, value=operand) from None
 

@@ -274,3 +274,15 @@ def test_hostile_input_gets_an_answer_or_an_error_of_ours(flights: Store) -> Non
         for operand in HOSTILE:
             for ask in (flights.Record.filter, flights.Record.exclude):
                 assert answered(ask, key, operand), (key, operand)
+
+
+def test_few_ids_are_told_by_comparisons(flights: Store) -> None:
+    ids = flights.Record.all().to_list("id")
+    found = flights.Record.filter(id__in=[*ids[:3], None, 10_000, ids[0]])
+    assert found.sql()[0].count("CASE WHEN t0.id < ") == 3
+    assert sorted(found.to_list("id")) == sorted(ids[:3])
+    assert flights.Record.exclude(id__in=ids[1:]).to_list("id") == ids[:1]
+    assert flights.Record.filter(Q(id__in=ids[:2]) | Q(id__in=[ids[3]])).count() == 3
+    assert flights.Record.filter(id__in=ids * 20).count() == len(ids)
+    assert not flights.Record.filter(id__in=[]).exists()
+    assert not flights.Record.filter(id__in=[None]).exists()
