@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     Array = NDArray[Any]
 
-__all__ = ["PAIRS_MOST", "PART_MOST", "GramTable", "KeyTable", "Part", "code_points"]
+__all__ = ["PAIRS_MOST", "PART_MOST", "GramTable", "KeyTable", "Part", "code_points", "letter_sets"]
 
 PAIRS_MOST = 12
 """Texts of this many characters at most are also found by their pairs of letters."""
@@ -43,6 +43,27 @@ _SPREAD, _FIRST, _SECOND, _THIRD = 0x9E3779B1, 0x85EBCA6B, 0xC2B2AE35, 0x27D4EB2
 _PAIR, _FINISH = 0x165667B1, 0x2C1B3C6D
 _WEIGHT_SCALE = 8
 _LOW_WORD = 0xFFFFFFFF
+# Letters and digits of ASCII have a bit each, the bytes of other letters share the rest; blanks and ends have none.
+_PLAIN = "abcdefghijklmnopqrstuvwxyz0123456789"
+_LETTER_BITS = [0] * 33 + [1 << (len(_PLAIN) + byte % (64 - len(_PLAIN))) for byte in range(33, 256)]
+for _bit, _letter in enumerate(_PLAIN):
+    _LETTER_BITS[ord(_letter)] = 1 << _bit
+
+
+def letter_sets(data: Array, starts: Array) -> Array:
+    """Return a set for each text, as bits: which letters it has. `data` is UTF-8, a text ends where the next starts.
+
+    >>> import numpy
+    >>> sets = letter_sets(numpy.frombuffer(b"crohn chron chronic ", numpy.uint8), [0, 6, 12, 20])
+    >>> [(one ^ other).item().bit_count() for one, other in zip(sets, sets[1:])]
+    [0, 1]
+    """
+    import numpy as np
+
+    if len(starts) == 1:
+        return np.empty(0, np.uint64)
+    sets: Array = np.bitwise_or.reduceat(np.array(_LETTER_BITS, np.uint64)[data], starts[:-1])
+    return sets
 
 
 def code_points(forms: Sequence[str]) -> Array:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from duckfeat.query.search import MAX_CHARS
 from duckfeat.query.search_column import TextColumn
 from duckfeat.query.search_fold import folded
-from duckfeat.query.search_grams import PAIRS_MOST, PART_MOST, GramTable, KeyTable, Part, code_points
+from duckfeat.query.search_grams import PAIRS_MOST, PART_MOST, GramTable, KeyTable, Part, code_points, letter_sets
 from duckfeat.query.search_starts import START_MOST, StartTable
 from duckfeat.query.search_text import GREEK_PIECES, compact, is_unspaced
 
@@ -33,6 +33,9 @@ _FEW_IDS = 16
 _LONGER_COST = 0.3
 # One in so many proposals may be there for its beginning alone.
 _BEGIN_SHARE = 4
+# One in so many may be there for its letters, whatever their order; a letter that only one of the two has counts as
+# much as so many bytes of difference in length.
+_ALIKE_SHARE, _LETTER_COST = 4, 3
 # The words of texts are looked through for beginnings up to this long; longer ones have letters enough to tell.
 _WORD_MOST = 3
 _PAIR = 2
@@ -56,17 +59,20 @@ class Segment:
         normals: list[TextColumn] = []
         grams: list[Part] = []
         keys: list[Array] = []
+        sets: list[Array] = []
         size = len(self.texts)
         for first in range(0, size, CHUNK):
             stop = min(first + CHUNK, size)
             forms = folded(self.texts.part(first, stop), MAX_CHARS)
             points = forms.points()
+            sets.append(letter_sets(forms.data, forms.starts))
             normals.append(forms)
             grams.append(GramTable.part(points, first))
             keys.append(KeyTable.pairs(points, np.arange(first, stop)))
             if progress is not None:
                 progress(stop, size)
         self.normals = TextColumn.joined(normals)
+        self._sets = np.concatenate([*sets, np.empty(0, np.uint64)])
         self._grams = GramTable(grams, size)
         self._keys = KeyTable([*keys, self._greek_keys()])
         self._order: Array | None = None
@@ -202,6 +208,7 @@ class Segment:
         weights, total = self._grams.weigh(normal, None if most else 2 * len(self) * len(normal), short=short)
         if allowed is not None:
             weights *= allowed
+        alike = np.empty(0, np.int64) if short or not most else self._alike(normal, weights, most // _ALIKE_SHARE)
         # An integer, so that the comparison is one of small integers.
         least = max(int(weights.max(initial=0) * (_FEW_SHARE if most else _ALL_SHARE)), 1)
         at = np.flatnonzero(weights >= least)
@@ -218,11 +225,36 @@ class Segment:
         if most and len(at) > most:
             best = rank >= np.partition(rank, -most)[-most]
             at, rank = at[best], rank[best]
-        return at[np.argsort(-rank, kind="stable")[:most]]
+        return np.concatenate([at[np.argsort(-rank, kind="stable")[:most]], alike])
+
+    def _alike(self, normal: str, weights: Array, most: int) -> Array:
+        """Return the texts with the letters of the query, of those that share some part of it: a word is mangled.
+
+        A word whose letters are all in other places has no gram of its own left, and the grams of the other words are
+        those of very many texts.
+        """
+        import numpy as np
+
+        at = np.flatnonzero(weights >= max(int(weights.max(initial=0) * _ALL_SHARE), 1))
+        typed = np.frombuffer(f"{normal}\n".encode("utf-8", "surrogatepass"), np.uint8)
+        unlike = np.bitwise_count(self._sets[at] ^ letter_sets(typed, np.array([0, len(typed)]))).astype(np.int32)
+        unlike *= _LETTER_COST
+        unlike += np.abs(self.normals.sizes(at).astype(np.int32) - np.int32(len(typed) - 1))
+        if len(at) > most:
+            nearest = unlike <= np.partition(unlike, most - 1)[most - 1]
+            at, unlike = at[nearest], unlike[nearest]
+        return at[np.argsort(unlike, kind="stable")[:most]]
 
     @property
     def nbytes(self) -> int:
         """Memory of the segment, in bytes."""
         starts = 0 if self._starts is None else self._starts.nbytes
-        tables = starts + self.texts.nbytes + self.normals.nbytes + self._grams.nbytes + self._keys.nbytes
+        tables = (
+            starts
+            + self.texts.nbytes
+            + self.normals.nbytes
+            + self._grams.nbytes
+            + self._keys.nbytes
+            + self._sets.nbytes
+        )
         return tables + int(self.ids.nbytes + self.fields.nbytes)

@@ -125,6 +125,14 @@ def test_all_that_begin_so_are_found_without_a_limit() -> None:
         assert begins <= {hit.text for hit in index.search(typed, limit=None)}
 
 
+def test_a_mangled_word_beside_one_that_very_many_texts_have_is_found() -> None:
+    draw = random.Random(3)  # noqa: S311 -- made-up names keep no secret
+    words = ["".join(draw.choices("chronilesta", k=draw.randint(3, 9))) for _ in range(3_000)]
+    names = [f"{word} disease" for word in words] + [f"chronic {word} disease" for word in words[:500]]
+    index = SearchIndex.build(range(len(names) + 1), [[*names, "Crohn disease"]])
+    assert "Crohn disease" in [hit.text for hit in index.search("chron disease", limit=5)]
+
+
 def test_words_of_scripts_without_spaces_are_found_among_many() -> None:
     index = spread(["田中太郎", "東京大学の教授と学生の名簿", "ニューロン"])
     for typed, name in [
