@@ -10,6 +10,7 @@ import argparse
 import sys
 from collections.abc import Callable, Sequence
 from datetime import timedelta
+from importlib.metadata import version
 
 from duckfeat.connecting import connect, move
 from duckfeat.engine.opening import address
@@ -56,6 +57,7 @@ def _days(number: float) -> timedelta:
 def parser() -> argparse.ArgumentParser:
     """Return the parser of the command line."""
     top = argparse.ArgumentParser(prog="duckfeat", description="What is done to a store of feature values as a whole.")
+    top.add_argument("--version", action="version", version=f"duckfeat {version('duckfeat')}")
     commands = top.add_subparsers(title="commands", required=True, metavar="COMMAND")
 
     def command(name: str, does: Command, summary: str) -> argparse.ArgumentParser:

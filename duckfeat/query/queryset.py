@@ -542,7 +542,7 @@ def _no_position(registry: str, position: int) -> IndexError:
 
 
 def _one(records: Sequence[R], registry: str, asked: str, found: QuerySet[R]) -> R:
-    what = f"{registry}.get({asked})"
+    what = f"{registry}.get({asked})" if asked else registry
     if not records:
         raise DoesNotExist(f"{what}: no such {registry}{_nearest(found)}", registry=registry, asked=asked)
     if len(records) > 1:

@@ -63,6 +63,20 @@ CASES = {
     "two records": Case(
         errors.MultipleResultsFound, LookupError, lambda s: s.Record.get(name__startswith="s"), "2 match", {"count": 2}
     ),
+    "none where one was asked for": Case(
+        errors.DoesNotExist,
+        LookupError,
+        lambda s: s.Record.filter(name="s11").one(),
+        r"^Record: no such Record \(did you mean 's1'\?\)",
+        {"registry": "Record"},
+    ),
+    "two where one was asked for": Case(
+        errors.MultipleResultsFound,
+        LookupError,
+        lambda s: s.Record.filter(name__startswith="s").one_or_none(),
+        "^Record: 2 match, one was asked for",
+        {"count": 2},
+    ),
     "no such field": Case(
         errors.FieldError,
         ValueError,

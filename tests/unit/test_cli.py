@@ -78,3 +78,9 @@ def test_it_runs_as_a_program(path: str) -> None:
     command = [sys.executable, "-m", "duckfeat.cli", "check", path]
     done = subprocess.run(command, capture_output=True, text=True, check=True)
     assert done.stdout.startswith("<check: ok")
+
+
+def test_it_tells_its_version(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit, match=r"^0$"):
+        main(["--version"])
+    assert capsys.readouterr().out == f"duckfeat {dft.__version__}\n"
