@@ -41,6 +41,7 @@ __all__ = ["Hit", "SearchIndex", "merged"]
 
 _CANDIDATES, _CANDIDATES_PER_HIT = 192, 6
 _SHORTLIST, _SHORTLIST_PER_HIT = 6, 0.5
+_LEAST = 20
 # Who asks for more results than this gets every candidate scored.
 _THINNED_MOST = 100
 # Quick scorers, and the score that each gives to its best. The last likes every part of a text.
@@ -49,6 +50,8 @@ _PREFILTERS = (
     (fuzz.token_sort_ratio, 100.0),
     (fuzz.token_set_ratio, 120.0),
 )
+# Words of a query that are sought one by one, and what a letter more costs of a score of 100.
+_WORDS_MOST, _MORE_COST = 6, 0.5
 # What was added is merged with the segments before it that are no more than so many times as large, so that there
 # are few; up to this size in all, so that no search waits long for it.
 _MERGED_SHARE, _MERGED_MOST = 8, 1 << 18
@@ -228,7 +231,8 @@ class SearchIndex:
             forms = segment.normals.take(numbers)
             found += [(segment, number, form) for number, form in zip(numbers.tolist(), forms, strict=True)]
         if limit is not None and limit <= _THINNED_MOST:
-            kept = _thinned(query.readings, [form for _, _, form in found], limit)
+            # Who asks for one gets the first of what who asks for twenty gets.
+            kept = _thinned(query.readings, [form for _, _, form in found], max(limit, _LEAST))
             found = [found[at] for at in kept]
         for segment, group in groupby(found, key=itemgetter(0)):
             yield from segment.take(group)
@@ -247,8 +251,22 @@ def _thinned(readings: Sequence[str], forms: list[str], limit: int) -> list[int]
             np.maximum(likely, scores / most, out=likely)
     ranked: list[int] = np.argsort(-likely, kind="stable").tolist()
     kept.update(ranked[: _SHORTLIST + limit])
+    for reading in filter(None, readings):
+        kept.update(_wordwise(reading, forms)[:each])
     kept.update(_beginning(readings, forms, limit))
     return [place for place in ranked if place in kept]
+
+
+def _wordwise(typed: str, forms: list[str]) -> list[int]:
+    """Return the places of the forms, those first that have most of each word of the query and little else."""
+    import numpy as np
+
+    words = typed.split()[:_WORDS_MOST]
+    likely = process.cdist(words, forms, scorer=fuzz.partial_ratio, dtype=np.float32)
+    letters = np.array([len(word) for word in words], np.float32)
+    more = np.array([len(form) for form in forms], np.float32) - len(typed)
+    ranked: list[int] = np.argsort(np.abs(more) * _MORE_COST - letters @ likely / letters.sum(), kind="stable").tolist()
+    return ranked
 
 
 def _beginning(readings: Sequence[str], forms: list[str], limit: int) -> list[int]:

@@ -133,6 +133,24 @@ def test_a_mangled_word_beside_one_that_very_many_texts_have_is_found() -> None:
     assert "Crohn disease" in [hit.text for hit in index.search("chron disease", limit=5)]
 
 
+@pytest.mark.parametrize("typed", ["mirgatory cell", "cardica cell", "celll", "B cll", "t", "", "+", "natural killr"])
+def test_who_asks_for_one_gets_the_first_of_twenty(typed: str) -> None:
+    cells = [f"{word} cell" for word in ("migratory dendritic", "cardiac muscle", "secretory", "migrant", "cortical")]
+    index = spread([*CELLS, *cells, *(f"{first}{second} cell" for first in "abcdefgh" for second in "rstuvwxyz")])
+    hits = index.search(typed)
+    for limit in (1, 2, 5):
+        assert index.search(typed, limit=limit) == hits[:limit]
+
+
+def test_a_word_left_out_and_another_mangled() -> None:
+    others = [f"{first}{second}{third} cell" for first in "mcr" for second in "aeiou" for third in "abcdefghijklmn"]
+    index = SearchIndex.build(
+        range(len(others) + 2), [[*others, "migratory dendritic cell", "cardiac mesenchymal cell"]]
+    )
+    assert best(index, "mirgatory cell") == "migratory dendritic cell"
+    assert best(index, "cardica cell") == "cardiac mesenchymal cell"
+
+
 def test_words_of_scripts_without_spaces_are_found_among_many() -> None:
     index = spread(["田中太郎", "東京大学の教授と学生の名簿", "ニューロン"])
     for typed, name in [
