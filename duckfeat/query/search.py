@@ -82,7 +82,7 @@ _WORDS = re.compile(r"[^\W_]+|\s+")
 _DIGITS = re.compile(r"\d+")
 _PLURALS = (("", "s"), ("s", "ses"), ("x", "xes"), ("ch", "ches"), ("sh", "shes"), ("y", "ies"))
 _PLURAL_SHORTEST = 3
-_START_SHORTEST = 2
+_START_SHORTEST, _JOINED_SHORTEST = 2, 3
 
 
 def score(query: str, text: str, *, case_sensitive: bool = False) -> float:
@@ -214,11 +214,14 @@ class Query:
                 cost = COSTS.start + COSTS.start_rest * log2(1 + len(meant) - len(typed)) + more
                 yield _Part(cost, max(letters, BEGINS_LETTERS), BEGINS)
                 break
-        at = text.find(self.normal if self._unspaced else self._as_word)
+        at, more = text.find(self.normal if self._unspaced else self._as_word), 0.0
+        if at < 0 and len(self.joined) >= _JOINED_SHORTEST and self.joined in joined:
+            at, more = _begins_word(text, self.joined), COSTS.joined
         if at > 0:
             later = min(text.count(" ", 0, at), _LATER_MOST)
-            rest = log2(1 + len(text) - len(self.normal))
-            yield _Part(COSTS.within + COSTS.within_rest * rest + COSTS.within_later * later, letters, CONTAINS)
+            rest = log2(1 + max(len(text) - len(self.normal), 0))
+            cost = COSTS.within + COSTS.within_rest * rest + COSTS.within_later * later + more
+            yield _Part(cost, letters, CONTAINS)
 
     def _piece_cost(self, text: str, most: float) -> float:
         """Return the cost of the query being a piece of a word of the text, or its start with an error."""
@@ -278,6 +281,16 @@ class Query:
                     cost = costs[meant] = _pair_cost(typed, meant)
                 if cost < _NEVER:
                     yield cost, i, j
+
+
+def _begins_word(text: str, joined: str) -> int:
+    """Return where the word stands with which some words of a text begin that read so without their spaces, or -1.
+
+    >>> _begins_word("run 03 plate 7 parquet", "plate7"), _begins_word("run 03 plate 7 parquet", "late7")
+    (7, -1)
+    """
+    starts = [0, *(at + 1 for at, char in enumerate(text) if char == " ")]
+    return next((at for at in starts if text[at:].replace(" ", "").startswith(joined)), -1)
 
 
 def _least_paired(typed: int, meant: int) -> float:

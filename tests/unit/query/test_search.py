@@ -172,6 +172,12 @@ def test_words_of_scripts_without_spaces_are_found_anywhere() -> None:
     assert score("rophil", "neutrophil progenitor cell") < CUTOFF
 
 
+def test_words_in_the_middle_of_a_name_may_be_joined() -> None:
+    assert score("plate7", "run_03/plate-7.parquet") >= CUTOFF
+    assert score("plate7", "run_03/plate-8.parquet") < CUTOFF
+    assert score("late7", "run_03/plate-7.parquet") < CUTOFF
+
+
 def test_zeros_in_front_of_a_number_hardly_count() -> None:
     meant = score("run_3/plate-7.parquet", "run_03/plate-7.parquet")
     assert meant > score("run_3/plate-7.parquet", "run_13/plate-7.parquet")
