@@ -9,11 +9,13 @@ from collections.abc import Callable, Iterator
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
+import polars as pl
 import pytest
 
 import duckfeat as dft
 from duckfeat.aggregates import max as greatest
 from duckfeat.compile.feature_joins import JOINS_LIMIT
+from duckfeat.compile.staging import COUNTED_TOGETHER
 from duckfeat.store import Store
 
 MOMENT = datetime(2024, 5, 1, 12)
@@ -179,3 +181,23 @@ def test_hundreds_of_features_need_no_big_stack(store: Store) -> None:
     for what, (_, expected) in ASKED.items():
         assert found[what] == expected, what
         assert all(sql.count(" JOIN (SELECT") <= 3 * JOINS_LIMIT for sql in seen[what]), what
+
+
+@pytest.mark.usefixtures("small_stack")
+def test_a_frame_of_hundreds_of_features_is_annotated_and_comes_back(store: Store) -> None:
+    columns = {name: [float(at), None, -0.0] if at % 3 else [f"t{at}", "", None] for at, name in enumerate(NAMES)}
+    given = pl.DataFrame({"name": ["a", "b", "c"], **columns})
+    seen: list[str] = []
+    found: list[pl.DataFrame] = []
+
+    def annotate() -> None:
+        with store.trace(lambda sql, _params: seen.append(sql)):
+            store.annotate(given, key="name", create="all")
+        found.append(store.Record.all().order_by("id").pl(features=True).select("name", *NAMES))
+
+    thread = threading.Thread(target=annotate)
+    thread.start()
+    thread.join()
+    assert repr(found[0].rows()) == repr(given.rows())
+    scans = [sql for sql in seen if "signbit" in sql and sql.startswith("SELECT * FROM (SELECT count(")]
+    assert [sql.count("(SELECT count(") for sql in scans] == [-(-FEATURES // COUNTED_TOGETHER)]
