@@ -8,16 +8,13 @@ from contextlib import suppress
 from dataclasses import replace
 from itertools import islice
 from operator import index
-from os import PathLike
-from pathlib import Path
-from typing import TYPE_CHECKING, Any, Generic, SupportsIndex, TypeVar, overload
+from typing import Any, Generic, SupportsIndex, TypeVar, overload
 
 from duckfeat.compile.columns import field_output, record_outputs
 from duckfeat.compile.computed import python_column
 from duckfeat.compile.scope import Scope
 from duckfeat.compile.select import Query, count, select
 from duckfeat.errors import DoesNotExist, InvalidArgument, MultipleResultsFound
-from duckfeat.frame import frames
 from duckfeat.model.aggregates import Aggregate
 from duckfeat.model.arguments import flag, shown, whole
 from duckfeat.model.attributes import Telling
@@ -29,25 +26,20 @@ from duckfeat.model.statement import Statement
 from duckfeat.model.uids import is_uid_like
 from duckfeat.query.combining import both, either, with_annotations, without
 from duckfeat.query.finding import find_lookup, search_query
+from duckfeat.query.forms import Frames
 from duckfeat.query.grouping import Grouped, aggregated
 from duckfeat.query.lookup import Keep, Lookup
 from duckfeat.query.reading import python_rows, streamed
 from duckfeat.query.session import Session
-from duckfeat.query.wide import Features, Include, Wide, sliced
-
-if TYPE_CHECKING:
-    import pandas as pd
-    import polars as pl
-    import pyarrow as pa
+from duckfeat.query.wide import sliced
 
 R = TypeVar("R")
 _BATCH = 10_000
-_ARROW_BATCH = 100_000
 _SHOWN = 20
 _log = logging.getLogger("duckfeat")
 
 
-class QuerySet(Telling, Generic[R]):
+class QuerySet(Frames, Telling, Generic[R]):
     """The records of a registry that fulfil some conditions; nothing runs until the answer is asked for.
 
     Every method that narrows or orders returns another QuerySet. Conditions are checked when they are given.
@@ -421,64 +413,6 @@ class QuerySet(Telling, Generic[R]):
     ) -> Lookup:
         """Return an object that completes the values of a field as attributes, and gives the records."""
         return find_lookup(self, self._query, field, return_field, keep)
-
-    # --- frames ----------------------------------------------------------------------------------
-
-    def arrow(self, include: Include = None, features: Features = False, limit: int | None = None) -> pa.Table:
-        """Return an Arrow table: the registry's fields, then `include`d related ones, then features.
-
-        One column per field and feature, typed by its declaration; every row unless `limit` is given.
-        """
-        return self._frame(include, features, limit)[0]
-
-    def arrow_batches(
-        self,
-        include: Include = None,
-        features: Features = False,
-        limit: int | None = None,
-        *,
-        batch_size: int = _ARROW_BATCH,
-    ) -> pa.RecordBatchReader:
-        """Return the rows that `arrow` gives as a stream of record batches: few of them are in memory at once.
-
-        Iterate over it, or hand it to whatever takes an Arrow stream. Batches have at most `batch_size` rows.
-        """
-        return self._wide(include, features, limit).reader(batch_size)
-
-    def to_parquet(
-        self,
-        path: str | PathLike[str],
-        include: Include = None,
-        features: Features = False,
-        limit: int | None = None,
-        *,
-        compression: str = "zstd",
-    ) -> Path:
-        """Write the rows that `arrow` gives to a Parquet file, straight from the engine, and return its path.
-
-        `compression` is zstd, snappy, gzip, lz4, brotli or uncompressed. A file that is there is replaced. Raises
-        `InvalidArgument` for what is no path of a file, `MissingFile` for a folder that does not exist.
-        """
-        return self._wide(include, features, limit).parquet(path, compression)
-
-    def pl(self, include: Include = None, features: Features = False, limit: int | None = None) -> pl.DataFrame:
-        """Return a Polars DataFrame with the columns that `arrow` gives."""
-        return frames.to_polars(self._frame(include, features, limit)[0])
-
-    def df(self, include: Include = None, features: Features = False, limit: int | None = None) -> pd.DataFrame:
-        """Return a pandas DataFrame with the columns that `arrow` gives and a plain index.
-
-        Raises `MissingExtra` where pandas is not installed.
-        """
-        return frames.to_pandas(*self._frame(include, features, limit))
-
-    to_dataframe = df
-
-    def _frame(self, include: Include, features: Features, limit: int | None) -> tuple[pa.Table, list[Any]]:
-        return self._wide(include, features, limit).table()
-
-    def _wide(self, include: Include, features: Features, limit: int | None) -> Wide:
-        return Wide(self._session, self._query, self._fields, include, features, limit)
 
     # --- writing ---------------------------------------------------------------------------------
 
