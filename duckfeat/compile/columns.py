@@ -33,7 +33,8 @@ def zoneless(output: Output) -> Output:
     """Return a column whose instants come without their zone, in UTC, beside moments that have none."""
     if output.instants is not None:
         one = output.content != "list"
-        instants = _zoneless(output.instants, one) if one else f"CAST({output.instants} AS TIMESTAMP[])"
+        type_ = "TIMESTAMP[][]" if output.nested else "TIMESTAMP[]"
+        instants = _zoneless(output.instants, one) if one else f"CAST({output.instants} AS {type_})"
         packed = f"struct_pack(naive := {output.sql}, instant := {instants})"
         return Output(output.name, packed, "moments")
     return Output(output.name, _zoneless(output.sql, output.content == "instant"), output.content)
@@ -110,7 +111,8 @@ def feature_output(scope: Scope, feature: FeatureInfo, name: str | None = None) 
     shown = [f"coalesce({part}, [])" if feature.multiple else part for part in scope.features[feature.id].parts]
     if feature.multiple:
         content = "json_list" if content == "json" else "list"
-    return Output(name or feature.name, shown[0], content, shown[1] if instants else None)
+    nested = feature.multiple and feature.dtype.item is not None
+    return Output(name or feature.name, shown[0], content, shown[1] if instants else None, nested)
 
 
 def _list_order(feature: FeatureInfo) -> str:

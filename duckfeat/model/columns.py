@@ -11,10 +11,11 @@ class Output:
 
     `content` is a kind (`str`, `int`, `instant`, ...), `json` for nested values as text, `list` for many-valued
     columns, `json_list` for both. `instants` is the SQL of the values with a time zone, of a column (or lists)
-    that may hold either sort of datetime.
+    that may hold either sort of datetime; `nested` tells that it holds lists of lists.
     """
 
     name: str
     sql: str
     content: str
     instants: str | None = None
+    nested: bool = False

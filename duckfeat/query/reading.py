@@ -63,9 +63,15 @@ def _read_value(session: Session, parts: Mapping[str, Any]) -> Any:
 
 
 def _read_moments(_session: Session, parts: Mapping[str, Any]) -> Any:
-    """Return what a feature of either sort of datetime holds: one moment, or a list of them, instants first."""
+    """Return what a feature of either sort of datetime holds: one moment, or a list of them, instants first.
+
+    Several values that are lists of moments are read one by one.
+    """
     naive, instant = parts["naive"], parts["instant"]
     if isinstance(naive, list) or isinstance(instant, list):
+        if any(isinstance(item, list) for item in [*(naive or []), *(instant or [])]):
+            pairs = zip(naive, instant, strict=True)
+            return [_read_moments(_session, {"naive": one, "instant": other}) for one, other in pairs]
         zoned = [None if moment is None else moment.replace(tzinfo=UTC) for moment in instant or []]
         return zoned + (naive or []) if zoned != (naive or []) else zoned
     return naive if instant is None else instant.replace(tzinfo=UTC)

@@ -154,6 +154,20 @@ def test_values_of_features_keep_their_types(store: Store) -> None:
     assert found.to_list() == list(found.iterator(1))
 
 
+def test_several_lists_of_moments_keep_their_zones(store: Store) -> None:
+    store.Feature(name="seen", dtype="list[datetime]", multiple=True).save()
+    naive = datetime(2024, 1, 1, 12)
+    given: list[Any] = [[naive, None], [], [naive.replace(tzinfo=UTC)], [naive.replace(tzinfo=UTC), None]]
+    for at in range(4):
+        record = store.Record(name=f"r{at}", features={"seen": given[at:]}).save()
+        assert store.Record.filter(id=record.id).to_list("seen") == [record.features.get_values()["seen"]]
+        assert sorted(map(repr, store.Record.get(record.id).features.get_values()["seen"])) == sorted(
+            map(repr, given[at:])
+        )
+    empty = store.Record(name="empty").save()
+    assert store.Record.filter(id=empty.id).to_list("seen") == [[]]
+
+
 @pytest.mark.parametrize("nested", [False, True])
 def test_thousands_of_terms(flights: Store, nested: bool) -> None:
     delay = flights.Feature.get(name="delay")
