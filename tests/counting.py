@@ -10,7 +10,7 @@ from duckfeat.store import Store
 
 _TABLES = """
 SELECT table_name FROM information_schema.tables
-WHERE table_catalog = current_database() AND table_type = 'BASE TABLE' ORDER BY 1
+WHERE table_catalog = 'store' AND table_type = 'BASE TABLE' ORDER BY 1
 """
 # The tables of a lake that rows have come to; a table that none has come to costs most to count.
 _LAKE_TABLES = """

@@ -20,8 +20,9 @@ from uuid import uuid4
 import duckdb
 
 from duckfeat.engine.base import Engine
+from duckfeat.engine.catalog import FILE, RECORDED, RECORDS
 from duckfeat.engine.failures import translated
-from duckfeat.engine.migrations import RECORDS
+from duckfeat.engine.migrations import applied_in
 from duckfeat.engine.paths import STORAGE_VERSION, literal, quoted
 from duckfeat.engine.recovery import exclusively
 from duckfeat.engine.resources import Migration, migrations
@@ -29,7 +30,6 @@ from duckfeat.errors import IntegrityError, InvalidArgument, MissingFile, NotASt
 
 MANIFEST, SCHEMA = "manifest.json", "schema.sql"
 _FORMAT = "duckfeat-export-1"
-_RECORDED = "schema_migrations"
 _TABLES = "SELECT table_name FROM duckdb_tables() WHERE database_name = $database AND NOT internal ORDER BY table_name"
 _COLUMNS = (
     "SELECT column_name FROM duckdb_columns() WHERE database_name = $database AND table_name = $table "
@@ -83,7 +83,7 @@ def write_export(engine: Engine, folder: str) -> dict[str, int]:
             counts[table] = int(rows.count("*").fetchall()[0][0])
             rows.write_parquet(str(partial / f"{table}.parquet"), compression="zstd")
         applied = connection.execute(
-            f"SELECT version, name, checksum FROM store.{_RECORDED} ORDER BY version"
+            f"SELECT version, name, checksum FROM store.{RECORDED} ORDER BY version"
         ).fetchall()
         connection.execute("ROLLBACK")
         listed = [dict(zip(("version", "name", "checksum"), row, strict=True)) for row in applied]
@@ -159,8 +159,12 @@ def read_backup(backup: str, path: str, *, overwrite: bool) -> None:
         raise MissingFile(f"there is no backup {backup}", path=backup)
     with _whole(Path(path), overwrite=overwrite) as partial, translated(backup), _new(partial) as connection:
         connection.execute(f"ATTACH {quoted(backup)} AS copied (TYPE duckdb, READ_ONLY)")
-        if _RECORDED not in tables(connection, "copied"):
-            raise NotAStore(f"{backup} is a DuckDB database but no duckfeat store", path=backup)
+
+        def ask(sql: str) -> list[tuple[Any, ...]]:
+            return connection.execute(sql).fetchall()
+
+        if not applied_in(FILE, backup, ask, "copied"):
+            raise NotAStore(f"{backup} is a DuckDB database but no duckfeat store: it is empty", path=backup)
         connection.execute("COPY FROM DATABASE copied TO store")
 
 
@@ -258,7 +262,7 @@ def fill(engine: Engine, path: str) -> None:
             connection.execute("DETACH filled")
 
 
-_SEEDED = frozenset({"branches", "spaces", "users", "sources", _RECORDED})
+_SEEDED = frozenset({"branches", "spaces", "users", "sources", RECORDED})
 """Tables that have rows in a store nobody has used yet."""
 
 

@@ -13,6 +13,7 @@ import time
 import weakref
 from abc import abstractmethod
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from contextlib import contextmanager
 from functools import lru_cache, partial
 from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
@@ -21,18 +22,19 @@ import duckdb
 
 from duckfeat.engine.base import Rows, Tracer
 from duckfeat.engine.binding import arrow_list, arrow_rows, bindable
+from duckfeat.engine.catalog import PATH, RECORDED, Kind
+from duckfeat.engine.configuring import config
 from duckfeat.engine.failures import no_unicode, translate, translated
 from duckfeat.engine.reading import Known, check_reading, check_select
-from duckfeat.engine.resources import checks, session, statement, writes
+from duckfeat.engine.resources import checks, session, statement, tables, views, writes
 from duckfeat.engine.transactions import Transactions
-from duckfeat.errors import InvalidArgument, ReadOnlyStore, StoreClosed, hint
+from duckfeat.errors import InvalidArgument, ReadOnlyStore, StoreClosed
 from duckfeat.model.arguments import check_callable, several, text
 from duckfeat.model.statement import BigList, Statement
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
-_SETTINGS = ("memory_limit", "temp_directory", "threads")
 _UNNEST_LIMIT = 200
 _MACROS = {"memory.main.casefold(": "casefold"}
 # So many texts of statements are kept parsed: parsing takes up to a quarter of what a small statement costs.
@@ -50,8 +52,8 @@ class DuckEngine(Transactions):
     options: ClassVar[tuple[str, ...]] = ("read_only",)
     """What an engine takes beside the settings of DuckDB."""
     joins_narrow = int(duckdb.__version__.partition(".")[0]) > 1
-    _listing = "SELECT table_name FROM duckdb_tables() WHERE database_name = 'store' AND NOT internal"
-    """The statement that lists the store's tables."""
+    kind: ClassVar[Kind]
+    """What tells which tables the store has, and which it should have."""
 
     def __init__(self, url: str, *, read_only: bool = False, **settings: Any) -> None:
         super().__init__()
@@ -63,12 +65,13 @@ class DuckEngine(Transactions):
         self._ids_outside = 0
         self._tracers: list[Tracer] = []
         self._macros: set[str] = set()
+        self.made = self.alone = False
         self._known: Known | None = None
         self._parsed = lru_cache(maxsize=_PARSED)(self._parse)
         self._closed = False
         with translated(url):
-            self._root = duckdb.connect(":memory:", config=_config(settings, self.options))
-            self._local.cursor = self._root
+            self._root = duckdb.connect(":memory:", config=config(settings, self.options))
+            self._local.cursor, self._local.views = self._root, set()
             try:
                 self._attach()
                 self._prepare()
@@ -113,11 +116,12 @@ class DuckEngine(Transactions):
         cursor: duckdb.DuckDBPyConnection | None = getattr(self._local, "cursor", None)
         if cursor is None:
             cursor = self._local.cursor = self._new_cursor()
+            self._local.views = set()
         return cursor
 
     def _new_cursor(self) -> duckdb.DuckDBPyConnection:
         cursor = self._root.cursor()
-        cursor.execute("USE store")
+        cursor.execute(PATH)
         return cursor
 
     def connection(self) -> duckdb.DuckDBPyConnection:
@@ -152,7 +156,7 @@ class DuckEngine(Transactions):
         self._check_usable()
 
         def execute() -> _Result:
-            self._add_macros(sql)
+            self._add(sql)
             with _offered(self._cursor, lists or {}):
                 return fetch(self._cursor)
 
@@ -184,13 +188,31 @@ class DuckEngine(Transactions):
         """Tell whether a failure is one that passes, and worth another try."""
         return attempt < _ATTEMPTS and any(part in str(error) for part in self._transient)
 
-    def _add_macros(self, sql: str) -> None:
-        """Create what the statement needs on a connection of its own: a transaction may write to one database only."""
+    def _add(self, sql: str, cursor: duckdb.DuckDBPyConnection | None = None) -> None:
+        """Create what a statement needs that is no part of the store: macros, and views of the connection's own.
+
+        Macros are created on a connection of their own: a transaction may write to one database only.
+        """
         for marker, name in _MACROS.items():
             if name not in self._macros and marker in sql:
                 with self._root.cursor() as aside:
                     aside.execute(session(name))
                 self._macros.add(name)
+
+        self._add_views({name for name in views() if name in sql}, cursor)
+
+    def _add_views(self, names: AbstractSet[str], cursor: duckdb.DuckDBPyConnection | None = None) -> None:
+        """Give a connection, this thread's unless told, views of the migrations' text, whatever those of the store are.
+
+        Functions in a view of the store would be looked up in the store first.
+        """
+        if not names:
+            return
+        target = cursor or self._cursor
+        added: set[str] = self._local.views if cursor is None else set()
+        for name in sorted(names - added):
+            target.execute(f"CREATE OR REPLACE TEMP VIEW {name} AS {views()[name]}")
+            added.add(name)
 
     def select(self, query: str, params: Any = None, *, trusted: bool = False) -> pa.Table:
         """Run one SELECT that somebody wrote by hand and return its result.
@@ -203,20 +225,17 @@ class DuckEngine(Transactions):
             check_select(query)
             if not trusted:
                 with self.aside() as aside:
-                    self._known = self._known or Known.of(aside)
+                    self._known = self._known or Known.of(aside, tables() | {RECORDED}, views())
                     check_reading(aside, query, self._known)
         given = dict(params) if isinstance(params, Mapping) else several([] if params is None else params, "parameters")
         traced = given if isinstance(given, dict) else {}
 
         def read(cursor: duckdb.DuckDBPyConnection) -> pa.Table:
+            self._add_views(set(views()))  # a name may be written in many ways
             with self._only_reading(cursor):
                 return cursor.sql(query, params=given or None).to_arrow_table()
 
         return self._execute(query, traced, read)
-
-    def tables(self) -> list[str]:
-        """Return the names of the store's tables."""
-        return [name for (name,) in self.rows(Statement(self._listing, {}))]
 
     def failing(self) -> dict[str, pa.Table]:
         """Run the integrity checks, all on one snapshot, and return the rows that break them, by check.
@@ -229,6 +248,7 @@ class DuckEngine(Transactions):
         self._check_usable()
 
         def read() -> dict[str, pa.Table]:
+            self._add_views(set(views()))
             with self._only_reading(self._cursor) as cursor:
                 if not self.in_transaction:
                     self._gather(cursor)
@@ -290,12 +310,11 @@ class DuckEngine(Transactions):
 
     def _stream(self, statement: Statement, batch_size: int) -> Iterator[Any]:
         """Yield the schema of a result, then its batches, on a connection that is closed behind them."""
-        with self._held(), translated(self.url):
-            self._add_macros(statement.sql)
-            with self._new_cursor() as cursor, _offered(cursor, statement.lists):
-                reader = cursor.sql(statement.sql, params=bindable(statement.params)).to_arrow_reader(batch_size)
-                yield reader.schema
-                yield from reader
+        with self._held(), translated(self.url), self._new_cursor() as cursor, _offered(cursor, statement.lists):
+            self._add(statement.sql, cursor)
+            reader = cursor.sql(statement.sql, params=bindable(statement.params)).to_arrow_reader(batch_size)
+            yield reader.schema
+            yield from reader
 
     def to_parquet(self, statement: Statement, path: str, compression: str) -> None:
         """Run a statement and write its result to a Parquet file, without it passing through Python."""
@@ -370,6 +389,16 @@ class DuckEngine(Transactions):
 
     # --- transactions ----------------------------------------------------------------------------
 
+    @contextmanager
+    def defining(self) -> Iterator[None]:
+        """Have what the block creates come into the store, for migrations."""
+        cursor = self._cursor
+        self._local.views = set(views())  # a text that makes one needs none
+        cursor.execute("USE store")
+        yield
+        cursor.execute(PATH)
+        self._local.views = set()
+
     def _begin(self) -> None:
         with translated(self.url):
             self._cursor.execute("BEGIN")
@@ -387,6 +416,7 @@ class DuckEngine(Transactions):
 
     def _roll_back(self) -> None:
         self._last_ids.clear()
+        self._local.views = set()  # those of the transaction's own went with it
         try:
             self._cursor.execute("ROLLBACK")
         except duckdb.TransactionException:
@@ -466,22 +496,3 @@ def _forgotten(cursor: duckdb.DuckDBPyConnection, name: str) -> bool:
     except duckdb.TransactionException:
         return False
     return True
-
-
-def _config(settings: Mapping[str, Any], options: Sequence[str]) -> dict[str, Any]:
-    unknown = sorted(set(settings) - set(_SETTINGS))
-    if unknown:
-        available = [*options, *_SETTINGS]
-        raise InvalidArgument(
-            f"unknown setting {unknown[0]!r}{hint(unknown[0], available)}", name=unknown[0], available=available
-        )
-    for name, value in settings.items():
-        if isinstance(value, str) and not value.isprintable():
-            raise InvalidArgument(f"{name} cannot be {value!r}", value=value)
-    config: dict[str, Any] = {
-        "preserve_insertion_order": "true",  # without, parts of an ordered Arrow result come in any order
-        "allow_community_extensions": "false",
-        "autoinstall_known_extensions": "false",
-        "python_enable_replacements": "false",
-    }
-    return config | {name: str(value) for name, value in settings.items() if value is not None}

@@ -19,15 +19,16 @@ import duckdb
 
 from duckfeat.engine import backups, rewriting
 from duckfeat.engine.base import Engine
+from duckfeat.engine.catalog import FILE, PATH, check_triggers
 from duckfeat.engine.duck import DuckEngine
 from duckfeat.engine.failures import is_locked, locked, translated
 from duckfeat.engine.lease import Lease, State, place, state
-from duckfeat.engine.migrations import migrate
+from duckfeat.engine.migrations import applied_in, migrate
 from duckfeat.engine.owner import forget_owner, note_owner
 from duckfeat.engine.paths import STORAGE_VERSION, named, quoted
 from duckfeat.engine.recovery import attaching, check_beginning, check_orphan, log_of, replay_failed
 from duckfeat.engine.resources import migrations
-from duckfeat.errors import DamagedStore, InvalidArgument, MissingFile, StoreClosed, StoreLocked
+from duckfeat.errors import DamagedStore, DuckfeatError, InvalidArgument, MissingFile, StoreClosed, StoreLocked
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -44,6 +45,7 @@ class EmbeddedEngine(DuckEngine):
     """A store in a DuckDB file or in memory."""
 
     options = ("read_only", "lock_timeout", "idle_release")
+    kind = FILE
 
     def __init__(
         self,
@@ -58,6 +60,7 @@ class EmbeddedEngine(DuckEngine):
         idle = None if idle_release is None else _seconds("idle_release", idle_release)
         self._in_file = path != ":memory:"
         self._left: State | None = None
+        self._writable = False
         self._refusal: duckdb.Error | None = None
         self._lease = Lease(path, self._take, self._release, idle)
         try:
@@ -75,10 +78,17 @@ class EmbeddedEngine(DuckEngine):
         with self._held():
             if not self._in_file:
                 self._root.execute("ATTACH ':memory:' AS store")
-            self._root.execute("USE store")
+                self.made = self.alone = self._writable = True
+            self._root.execute(PATH)
 
     def _prepare(self) -> None:
         migrate(self)
+
+    def _begin(self) -> None:
+        if not self._writable:
+            check_triggers(self.url, lambda sql: self._cursor.execute(sql).fetchall())
+            self._writable = True
+        super()._begin()
 
     def _held(self) -> AbstractContextManager[object]:
         return self._lease if self._in_file else nullcontext()
@@ -134,19 +144,20 @@ class EmbeddedEngine(DuckEngine):
                 )
                 aside.execute("DETACH made")
             named(partial, Path(self.url))
+            self.made = self._writable = True
         finally:
             partial.unlink(missing_ok=True)
 
     def _check_schema(self) -> None:
-        """Refuse a file that was replaced, or migrated by another duckfeat, while it was not in use."""
+        """Refuse a file that was replaced, or changed by another program, while it was not in use."""
         with self._root.cursor() as aside:
             try:
-                found = aside.execute("SELECT count(*), max(version) FROM store.schema_migrations").fetchall()[0]
-            except duckdb.CatalogException:
-                found = (0, None)
-            if found != (len(migrations()), migrations()[-1].version):
+                same = len(applied_in(FILE, self.url, lambda sql: aside.execute(sql).fetchall())) == len(migrations())
+            except DuckfeatError:
+                same = False
+            if not same:
                 aside.execute("DETACH store")
-                message = f"{self.url} was replaced or migrated by another program: connect to it again"
+                message = f"{self.url} was replaced or changed by another program: connect to it again"
                 raise StoreClosed(message, path=self.url)
 
     def _release(self) -> None:

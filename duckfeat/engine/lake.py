@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 import duckdb
 
 from duckfeat.engine import extensions
+from duckfeat.engine.catalog import LAKE, PATH
 from duckfeat.engine.duck import DuckEngine
 from duckfeat.engine.failures import translated
 from duckfeat.engine.lake_places import (
@@ -42,10 +43,13 @@ INLINE = 200
 _GRACE = timedelta(hours=1)
 _SMALL = 10_000
 """So many rows of a table at most are copied into memory when it is read often."""
-_VERSIONS = "SELECT snapshot_id AS version, snapshot_time AS created_at FROM store.snapshots() ORDER BY version"
+_VERSIONS = (
+    "SELECT snapshot_id AS version, snapshot_time AS created_at FROM ducklake_snapshots('store') ORDER BY version"
+)
 _BYTES = "SELECT sum(file_size_bytes + delete_file_size_bytes)::BIGINT FROM ducklake_table_info('store')"
-_SNAPSHOT = "SELECT id FROM store.current_snapshot()"
-_COMMITTED = "SELECT id FROM store.last_committed_snapshot()"
+_NAMES = "SELECT table_name FROM ducklake_table_info('store')"  # duckdb_tables() asks for each table's statistics
+_SNAPSHOT = "SELECT id FROM ducklake_current_snapshot('store')"
+_COMMITTED = "SELECT id FROM ducklake_last_committed_snapshot('store')"
 # The tables that have rows, or had some once, and at most how many: DuckLake numbers every row that comes.
 _ROWS = """
 SELECT t.table_name, max(s.next_row_id)
@@ -64,7 +68,7 @@ class LakeEngine(DuckEngine):
 
     options = ("read_only", "data_path", "s3", "password", "lock_timeout")
     _transient = ("database is locked", "database table is locked", "server closed the connection", "SSL SYSCALL")
-    _listing = "SELECT table_name FROM ducklake_table_info('store')"  # duckdb_tables() asks for each table's statistics
+    kind = LAKE
 
     def __init__(
         self,
@@ -109,7 +113,7 @@ class LakeEngine(DuckEngine):
         if files.startswith("s3://"):
             self._keep_keys(files)
         root.execute("SET GLOBAL TimeZone = 'UTC'")
-        root.execute("USE store")
+        root.execute(PATH)
 
     def _attached(self, *, create: bool) -> bool:
         """Attach the lake and tell whether it is there, or was made."""
@@ -147,7 +151,7 @@ class LakeEngine(DuckEngine):
         try:
             self._turns.take(self._lock_timeout)
             if not self._attached(create=False):
-                self._attached(create=True)
+                self.made = self._attached(create=True)
         finally:
             self._turns.give()
 
@@ -210,7 +214,7 @@ class LakeEngine(DuckEngine):
         """
         cursor.execute(_SNAPSHOT).fetchall()  # first: what is written after this snapshot may be counted, not missed
         rows: dict[str, int] = dict(cursor.execute(_ROWS).fetchall())
-        for (table,) in cursor.execute(self._listing).fetchall():
+        for (table,) in cursor.execute(_NAMES).fetchall():
             if rows.get(table, 0) <= _SMALL:
                 none = "" if table in rows else " LIMIT 0"
                 cursor.execute(f'CREATE TEMP TABLE "{table}" AS FROM store."{table}"{none}')

@@ -2,28 +2,37 @@
 
 from __future__ import annotations
 
-from typing import Protocol
+from collections.abc import Sequence
+from contextlib import AbstractContextManager
+from typing import ClassVar, Protocol
 
-from duckfeat.engine.base import Engine
-from duckfeat.engine.resources import Migration, migrations
-from duckfeat.errors import NotAStore, QueryError, ReadOnlyStore, SchemaVersionError
-from duckfeat.model.statement import Statement
-
-RECORDS = """
-CREATE TABLE schema_migrations (
-    version BIGINT NOT NULL,
-    name VARCHAR NOT NULL,
-    checksum VARCHAR NOT NULL,
-    applied_at TIMESTAMP WITH TIME ZONE NOT NULL
+from duckfeat.engine.base import Engine, Rows
+from duckfeat.engine.catalog import (
+    RECORDED,
+    RECORDS,
+    Ask,
+    Kind,
+    check_macros,
+    check_recorded,
+    check_tables,
 )
-"""
+from duckfeat.engine.resources import Migration, migrations
+from duckfeat.errors import ReadOnlyStore, SchemaVersionError
+from duckfeat.model.statement import Statement
 
 
 class Migrated(Engine, Protocol):
     """What a migration needs of an engine: to tell what there is, and to keep what was there before."""
 
-    def tables(self) -> list[str]:
-        """Return the names of the store's tables."""
+    kind: ClassVar[Kind]
+    made: bool
+    """Whether this engine has made the database, so that nobody else has put anything into it."""
+
+    alone: bool
+    """Whether no other process can open the database."""
+
+    def defining(self) -> AbstractContextManager[None]:
+        """Have what the block creates come into the store."""
 
     def back_up(self, version: int) -> None:
         """Keep a copy of the store with this version of the schema, if the engine does not keep the past anyway."""
@@ -36,12 +45,12 @@ def migrate(engine: Migrated) -> None:
     `NotAStore` for a database that holds something else. Before an existing store is changed, a copy of it is
     left beside it.
     """
-    try:
-        applied = _recorded(engine)  # most stores have it, and listing the tables takes longer than all the rest
-    except QueryError:
-        applied = _applied(engine)
+
+    def ask(sql: str) -> Rows:
+        return engine.rows(Statement(sql, {}))
+
+    applied = set() if engine.made else applied_in(engine.kind, engine.url, ask)
     pending = [migration for migration in migrations() if migration.version not in applied]
-    _compare(engine.url, applied)
     if not pending:
         return
     if engine.read_only:
@@ -52,31 +61,37 @@ def migrate(engine: Migrated) -> None:
     if applied:
         engine.back_up(max(applied))
     with engine.transaction():
-        # Another process may have applied some while this one waited for its turn.
-        applied = _applied(engine)
-        if not applied:
-            engine.write(RECORDS)
-        for migration in pending:
-            if migration.version not in applied:
-                _apply(engine, migration)
+        # Another process may have migrated meanwhile.
+        applied = set() if engine.alone else _applied(engine.kind, engine.url, ask)
+        if not engine.made:
+            check_macros(engine.url, ask)
+        _apply(engine, [migration for migration in pending if migration.version not in applied], new=not applied)
 
 
-def _applied(engine: Migrated) -> dict[int, tuple[str, str]]:
-    tables = engine.tables()
-    if "schema_migrations" not in tables:
-        if tables:
-            raise NotAStore(
-                f"{engine.url} is a DuckDB database but no duckfeat store: it holds {', '.join(sorted(tables)[:5])}",
-                path=engine.url,
-                tables=sorted(tables),
-            )
-        return {}
-    return _recorded(engine)
+def applied_in(kind: Kind, url: str, ask: Ask, database: str = "store") -> set[int]:
+    """Return the versions of the migrations that a database has had, whose tables are as those make them.
+
+    Raises `NotAStore` and `SchemaVersionError` as `migrate` does.
+    """
+    if kind.digest_of(ask, database) == kind.digest:
+        return set(_recorded(url, ask, database))
+    return _applied(kind, url, ask, database)
 
 
-def _recorded(engine: Migrated) -> dict[int, tuple[str, str]]:
-    rows = engine.rows(Statement("SELECT version, name, checksum FROM schema_migrations", {}))
-    return {version: (name, checksum) for version, name, checksum in rows}
+def _applied(kind: Kind, url: str, ask: Ask, database: str = "store") -> set[int]:
+    found = kind.of(ask, database)
+    if not found:
+        return set()
+    check_recorded(kind, found, url)
+    applied = _recorded(url, ask, database)
+    check_tables(kind, found, [migration for migration in migrations() if migration.version in applied], url)
+    return applied
+
+
+def _recorded(url: str, ask: Ask, database: str) -> set[int]:
+    rows = ask(f"SELECT version, name, checksum FROM {database}.main.{RECORDED}")
+    _compare(url, {version: (name, checksum) for version, name, checksum in rows})
+    return {version for version, _, _ in rows}
 
 
 def _compare(url: str, applied: dict[int, tuple[str, str]]) -> None:
@@ -97,9 +112,13 @@ def _compare(url: str, applied: dict[int, tuple[str, str]]) -> None:
             )
 
 
-def _apply(engine: Engine, migration: Migration) -> None:
-    engine.write(migration.sql)
-    engine.write(
-        "INSERT INTO schema_migrations VALUES ($version, $name, $checksum, now())",
-        {"version": migration.version, "name": migration.name, "checksum": migration.checksum},
-    )
+def _apply(engine: Migrated, pending: Sequence[Migration], *, new: bool) -> None:
+    with engine.defining():
+        if new:
+            engine.write(RECORDS)
+        for migration in pending:
+            engine.write(migration.sql)
+            engine.write(
+                f"INSERT INTO {RECORDED} VALUES ($version, $name, $checksum, now())",
+                {"version": migration.version, "name": migration.name, "checksum": migration.checksum},
+            )

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -58,18 +58,18 @@ _ACTING = frozenset(
 )
 _SCHEMAS = frozenset({"", "main", "information_schema", "pg_catalog"})
 _CATALOGS = frozenset({"", "store", "system", "temp"})
+_OWN = frozenset({"", "system"})
 _PLAIN = re.compile(r'\w+|"(?:databases|tables|variables)"')
 _OPT_IN = "; sql(..., trusted=True) lets a query that you wrote yourself do it"
 
 _BUILT_IN = """
-SELECT lower(function_name) FROM duckdb_functions()
+SELECT DISTINCT lower(function_name) FROM duckdb_functions()
 WHERE database_name = 'system' AND function_type IN ('scalar', 'aggregate', 'macro')
-EXCEPT
-SELECT lower(function_name) FROM duckdb_functions() WHERE database_name <> 'system'
 """
 _TYPES = "SELECT lower(type_name) FROM duckdb_types() WHERE database_name = 'system'"
-# Those of views as well. On a lake, duckdb_tables() asks for the statistics of every table.
-_TABLES = "SELECT DISTINCT lower(table_name) FROM duckdb_columns()"
+# Of the views only DuckDB's own: the store may have some that somebody else has put there.
+_VIEWS = "SELECT lower(view_name) FROM duckdb_views() WHERE database_name = 'system'"
+_STORED_VIEWS = "SELECT lower(view_name) FROM duckdb_views() WHERE database_name = 'store' AND NOT internal"
 # Functions by syntax, which the catalog does not list: window functions.
 _SYNTAX = frozenset(
     [
@@ -96,12 +96,17 @@ class Known:
 
     functions: frozenset[str]
     types: frozenset[str]
-    tables: frozenset[str]
+    stored: frozenset[str]
+    views: frozenset[str]
+    foreign: frozenset[str]
 
     @classmethod
-    def of(cls, connection: duckdb.DuckDBPyConnection) -> Known:
-        """Read the names; listing all functions takes some 20 ms, so keep what comes back."""
-        return cls(*(_names(connection, sql) for sql in (_BUILT_IN, _TYPES, _TABLES)))
+    def of(cls, connection: duckdb.DuckDBPyConnection, tables: Iterable[str], views: Iterable[str]) -> Known:
+        """Read the names beside those of the store's tables and views; it takes some 20 ms, so keep what comes back."""
+        functions, types, system, stored = (
+            _names(connection, sql) for sql in (_BUILT_IN, _TYPES, _VIEWS, _STORED_VIEWS)
+        )
+        return cls(functions, types, frozenset(tables), frozenset(views) | system, stored - frozenset(views))
 
 
 def check_select(query: str) -> None:
@@ -186,8 +191,11 @@ def _table(node: Mapping[str, Any], known: Known) -> str | None:
         node.get(part) or "" for part in ("catalog_name", "schema_name", "table_name")
     ]
     *places, name = [str(part).lower() for part in path]
+    if name in known.foreign:
+        return f"{name!r} is a view that another program has put into the store"
     qualified = any(places)
-    if name in known.tables and all(place in _SCHEMAS | _CATALOGS for place in places):
+    named = known.stored if "store" in places else known.stored | known.views
+    if name in named and all(place in _SCHEMAS | _CATALOGS for place in places):
         return None
     if qualified or not _PLAIN.fullmatch(name):
         return f"{'.'.join(str(part) for part in path if part)!r} is no table of the store"
@@ -201,7 +209,7 @@ def _type(node: Mapping[str, Any], known: Known) -> str | None:
 
 def _foreign(node: Mapping[str, Any]) -> bool:
     """Tell whether a function is named by a schema or catalog other than DuckDB's own."""
-    return (node.get("schema") or "").lower() not in _SCHEMAS or (node.get("catalog") or "").lower() not in _CATALOGS
+    return (node.get("schema") or "").lower() not in _SCHEMAS or (node.get("catalog") or "").lower() not in _OWN
 
 
 def _is(key: str, *values: str) -> Callable[[Mapping[str, Any]], bool]:

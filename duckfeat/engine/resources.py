@@ -15,6 +15,8 @@ from duckfeat.errors import InvalidArgument
 _PACKAGE = Path(__file__).resolve().parent.parent
 _INSTALLED, _CHECKOUT = _PACKAGE / "sql", _PACKAGE.parent / "sql"
 _NAME = re.compile(r"^-- name: (?P<name>[a-z_]+)\s*$", re.MULTILINE)
+_TABLE = re.compile(r"^CREATE TABLE (?P<name>\w+)", re.MULTILINE)
+_VIEW = re.compile(r"^CREATE (?:OR REPLACE )?VIEW (?P<name>\w+) AS\s+(?P<query>[^;]+);", re.MULTILINE)
 _WRITING = re.compile(r"^(?:INSERT|UPDATE|DELETE)\b", re.MULTILINE)
 _ENTITY = re.compile(r"artifact|run|record")
 
@@ -50,6 +52,23 @@ def migrations() -> tuple[Migration, ...]:
         number, _, name = path.stem.partition("_")
         found.append(Migration(int(number), name, _text(path)))
     return tuple(found)
+
+
+@cache
+def tables() -> frozenset[str]:
+    """Return the names of the tables that the migrations make."""
+    return frozenset(table["name"] for migration in migrations() for table in _TABLE.finditer(migration.sql))
+
+
+@cache
+def views() -> Mapping[str, str]:
+    """Return the queries of the views that the migrations leave, by name.
+
+    >>> views()["current_links"].splitlines()[1]
+    'FROM links AS a'
+    """
+    found = (view for migration in migrations() for view in _VIEW.finditer(migration.sql))
+    return MappingProxyType({view["name"]: view["query"] for view in found})
 
 
 @cache

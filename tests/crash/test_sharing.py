@@ -216,7 +216,7 @@ def test_what_happened_to_an_idle_file_is_told(path: Path, tmp_path: Path) -> No
         with duckdb.connect(str(tmp_path / "other.duckdb")) as other:
             other.execute("CREATE TABLE t AS SELECT 1")
         (tmp_path / "other.duckdb").replace(path)
-        with pytest.raises(StoreClosed, match="replaced or migrated"):
+        with pytest.raises(StoreClosed, match="replaced or changed"):
             store.ULabel.count()
         (tmp_path / "moved.duckdb").replace(path)
 

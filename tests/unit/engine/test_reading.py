@@ -151,9 +151,10 @@ def test_a_macro_in_the_file_is_no_function_of_its_own(tmp_path: Path) -> None:
         other.execute("CREATE MACRO abs(x) AS (SELECT content FROM read_text(x))")
         other.execute("CREATE MACRO harmless(x) AS x")
     with dft.connect(path) as store:
-        for query in ("SELECT harmless(1)", f"SELECT abs('{path}')", "SELECT store.main.harmless(1)"):
+        for query in ("SELECT harmless(1)", f"SELECT store.main.abs('{path}')", "SELECT store.main.harmless(1)"):
             with pytest.raises(InvalidArgument):
                 store.sql(query)
+        assert store.sql("SELECT abs(-1)").item() == 1
 
 
 @pytest.mark.parametrize("query", ["SELECT 1 AS a, 2 AS a", "SELECT INTERVAL 1 DAY AS a"])

@@ -312,9 +312,9 @@ def test_another_process_gets_the_file_and_keeps_what_it_writes(path: Path) -> N
         while other.poll() is None:
             inode = path.stat().st_ino
             with store.transaction():  # something to win
-                store._session.engine.write("CREATE TABLE made AS SELECT hash(range) AS h FROM range(300000)")
+                store._session.engine.write("CREATE TABLE store.made AS SELECT hash(range) AS h FROM range(300000)")
             with store.transaction():
-                store._session.engine.write("DROP TABLE made")
+                store._session.engine.write("DROP TABLE store.made")
             store.compact(expire_history=NOW)
             rounds += path.stat().st_ino != inode
             time.sleep(0.05)

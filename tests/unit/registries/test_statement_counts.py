@@ -292,7 +292,7 @@ def test_one_record(warm: Store, prepare: Prepare, number: int) -> None:
 
 
 def test_connecting(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A store that exists is asked what migrations it has, and which users."""
+    """A store that exists is asked what tables and migrations it has, and which users."""
     dft.connect(tmp_path / "features.duckdb").close()
     seen: list[str] = []
     execute = DuckEngine._execute
@@ -303,5 +303,5 @@ def test_connecting(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
     monkeypatch.setattr(DuckEngine, "_execute", note)
     dft.connect(tmp_path / "features.duckdb").close()
-    assert ["schema_migrations" in seen[0], "users" in seen[1]] == [True, True]
-    assert len(seen) == 2
+    assert ["pragma_table_info" in seen[0], "schema_migrations" in seen[1], "users" in seen[2]] == [True, True, True]
+    assert len(seen) == 3
