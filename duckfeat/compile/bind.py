@@ -26,7 +26,13 @@ from duckfeat.compile.expressions import (
     subqueries,
     write,
 )
-from duckfeat.compile.feature_conditions import asks_missing, feature_condition, nested_condition, value_condition
+from duckfeat.compile.feature_conditions import (
+    asks_missing,
+    feature_condition,
+    last_lookup,
+    nested_condition,
+    value_condition,
+)
 from duckfeat.compile.fragments import TRUE, any_of
 from duckfeat.compile.lookups import apply, apply_to_id, available_for, is_step, items_of
 from duckfeat.compile.scope import Context, Scope, pairs_sql, related_scope
@@ -222,8 +228,7 @@ def _nothing_fulfils(parts: Sequence[Part]) -> bool:
     fulfilled: dict[int, bool] = {}
     for node in reversed(_nodes(*parts)):
         if isinstance(node, tuple):
-            steps = tuple(step for step in node[0].split("__")[-1:] if is_step(step))
-            fulfilled[id(node)] = asks_missing(steps, node[1]) is True
+            fulfilled[id(node)] = asks_missing(last_lookup(node[0].split("__")), node[1]) is True
         elif isinstance(node, Q):
             decide = all if node.connector == "AND" else any
             fulfilled[id(node)] = decide(fulfilled[id(child)] for child in node.children)

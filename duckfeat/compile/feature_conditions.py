@@ -10,7 +10,7 @@ from duckfeat.compile.columns import category_table
 from duckfeat.compile.expressions import Expression, Holders, Kinship, Negation, Origin, junction
 from duckfeat.compile.feature_joins import among
 from duckfeat.compile.fragments import Parameters, all_of, any_of
-from duckfeat.compile.lookups import LOOKUPS, apply, available_for, is_step, items_of, unknown_step
+from duckfeat.compile.lookups import LOOKUPS, apply, available_for, is_step, items_of, unknown_step, without_parts
 from duckfeat.compile.operands import Mismatch, kinds_of
 from duckfeat.compile.scope import Scope, current_annotations
 from duckfeat.errors import FieldError, InvalidArgument
@@ -38,11 +38,17 @@ def feature_condition(
         return _missing(scope, feature, missing=missing)
     if feature.dtype.is_cat:
         origin, target = _category_origin(scope, feature)
-        return _has(scope, origin, category(target, steps, operand), every=every)
+        found = _has(scope, origin, category(target, steps, operand), every=every)
+        # Of a record that is not there every field is missing.
+        nothing = not every and asks_missing(last_lookup(steps), operand)
+        return junction("OR", [found, _missing(scope, feature, missing=True)]) if nothing else found
     if feature.dtype.is_json and steps and not is_step(steps[0]):
         path, rest = split_path(steps)
         return nested_condition(scope, feature, path, rest, operand, every=every)
     condition = _typed_condition(scope.context.params, feature, _VALUE, steps, operand)
+    missing = asks_missing(without_parts(steps), operand)
+    if missing is not None:
+        return _missing(scope, feature, missing=missing)
     return _has(scope, _value_origin(scope, feature), condition, every=every)
 
 
@@ -53,6 +59,15 @@ def asks_missing(steps: tuple[str, ...], operand: Any) -> bool | None:
             raise InvalidArgument(f"isnull takes True or False, not {operand!r}", value=operand)
         return operand
     return True if operand is None and steps in ((), ("exact",)) else None
+
+
+def last_lookup(steps: Sequence[str]) -> tuple[str, ...]:
+    """Return the lookup that a path ends with; without one it means equality.
+
+    >>> last_lookup(("created_at", "year", "isnull")), last_lookup(("created_at", "year"))
+    (('isnull',), ())
+    """
+    return tuple(step for step in steps[-1:] if step in LOOKUPS)
 
 
 _VALUE = "v"
@@ -182,7 +197,9 @@ def kind_conditions(
     kinds = _kinds_for(columns, steps, operand)
     if not kinds:
         raise FieldError(f"{what}: {'__'.join(steps)} does not go with {operand!r}", value=operand)
-    return any_of([apply(params, columns[kind], kind, steps, operand, what) for kind in kinds])
+    # What is missing is so in all of the columns.
+    join = all_of if asks_missing(without_parts(steps), operand) else any_of
+    return join([apply(params, columns[kind], kind, steps, operand, what) for kind in kinds])
 
 
 def _kinds_for(columns: dict[str, str], steps: tuple[str, ...], operand: Any) -> list[str]:

@@ -8,7 +8,7 @@ date part is adding one to `TRANSFORMS`.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any
@@ -206,6 +206,15 @@ TRANSFORMS: Mapping[str, Transform] = MappingProxyType(
 def is_step(name: str) -> bool:
     """Tell whether `name` is a lookup or a transform."""
     return name in LOOKUPS or name in TRANSFORMS
+
+
+def without_parts(steps: Sequence[str]) -> tuple[str, ...]:
+    """Return steps without the parts of dates: these are missing where the date is, and nowhere else.
+
+    >>> without_parts(("date", "year", "isnull"))
+    ('isnull',)
+    """
+    return tuple(step for step in steps if step not in TRANSFORMS)
 
 
 def apply(params: Parameters, lhs: str, type_: str, steps: tuple[str, ...], operand: Any, what: str) -> str:

@@ -57,6 +57,21 @@ def test_moments_meet_their_own_sort(things: Store) -> None:
         dft.Record.filter(seen__isnull=1)
 
 
+def test_a_part_of_what_is_missing_is_missing(things: Store) -> None:
+    assert found(seen__year__isnull=True) == found(seen__date__month=None) == ["c"]
+    assert found(seen__year__isnull=False) == ["a", "b"]
+    values = things.FeatureValue
+    assert values.filter(value__year__isnull=False).count() == 2
+    assert values.filter(value__year__isnull=True).count() == values.count() - 2
+    label = dft.ULabel(name="lung").save()
+    dft.Feature(name="tissue", dtype="cat[ULabel]").save()
+    dft.Record(name="d", features={"tissue": label}).save()
+    assert found(tissue__description=None) == found(tissue__description__isnull=True) == ["a", "b", "c", "d"]
+    assert found(tissue__name=None) == found(tissue__created_at__year__isnull=True) == ["a", "b", "c"]
+    with pytest.raises(FieldError, match="cannot have 'year'"):
+        dft.Record.filter(size__year__isnull=True)
+
+
 def test_values_meet_operands_of_their_kind(things: Store) -> None:
     values = things.FeatureValue
     assert [value.value for value in values.filter(value=1)] == [1]
