@@ -362,9 +362,13 @@ def _is_text(operand: Any) -> bool:
 
 
 def _ids(context: Context, operand: Any, target: str, what: str) -> Any:
-    """Return records as their ids; ids and missing stay as they are."""
+    """Return records, or a list of them, as their ids; ids and missing stay as they are."""
     if isinstance(operand, list | tuple | set | frozenset):
-        return [_ids(context, item, target, what) for item in operand]
+        return [_id_of(context, item, target, what) for item in operand]
+    return _id_of(context, operand, target, what)
+
+
+def _id_of(context: Context, operand: Any, target: str, what: str) -> Any:
     registry = getattr(type(operand), "__registry__", None)
     if registry is None:
         return operand

@@ -29,7 +29,7 @@ from duckfeat.engine.reading import Known, check_reading, check_select
 from duckfeat.engine.resources import checks, session, statement, tables, views, writes
 from duckfeat.engine.transactions import Transactions
 from duckfeat.errors import InvalidArgument, ReadOnlyStore, StoreClosed
-from duckfeat.model.arguments import check_callable, several, text
+from duckfeat.model.arguments import check_callable, nests_beyond, several, shown, text
 from duckfeat.model.statement import BigList, Statement
 
 if TYPE_CHECKING:
@@ -227,6 +227,8 @@ class DuckEngine(Transactions):
                 with self.aside() as aside:
                     self._known = self._known or Known.of(aside, tables() | {RECORDED}, views())
                     check_reading(aside, query, self._known)
+        if nests_beyond(params):
+            raise InvalidArgument(f"the parameters are nested too deeply, or hold themselves: {shown(params)}")
         given = dict(params) if isinstance(params, Mapping) else several([] if params is None else params, "parameters")
         traced = given if isinstance(given, dict) else {}
 

@@ -29,6 +29,7 @@ from duckfeat.engine.paths import STORAGE_VERSION, named, quoted
 from duckfeat.engine.recovery import attaching, check_beginning, check_orphan, log_of, replay_failed
 from duckfeat.engine.resources import migrations
 from duckfeat.errors import DamagedStore, DuckfeatError, InvalidArgument, MissingFile, StoreClosed, StoreLocked
+from duckfeat.model.arguments import seconds
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -56,8 +57,8 @@ class EmbeddedEngine(DuckEngine):
         idle_release: float | None = IDLE_RELEASE,
         **settings: Any,
     ) -> None:
-        self._timeout = _seconds("lock_timeout", LOCK_TIMEOUT if lock_timeout is None else lock_timeout)
-        idle = None if idle_release is None else _seconds("idle_release", idle_release)
+        self._timeout = seconds(LOCK_TIMEOUT if lock_timeout is None else lock_timeout, "lock_timeout")
+        idle = None if idle_release is None else seconds(idle_release, "idle_release")
         self._in_file = path != ":memory:"
         self._left: State | None = None
         self._writable = False
@@ -269,12 +270,6 @@ class EmbeddedEngine(DuckEngine):
             with self._writer:
                 self._lease.end()
         super().close()
-
-
-def _seconds(name: str, value: Any) -> float:
-    if isinstance(value, bool) or not isinstance(value, int | float) or not value >= 0:
-        raise InvalidArgument(f"{name} is a number of seconds, not {value!r}", value=value)
-    return float(value)
 
 
 def _no_past(url: str, **facts: Any) -> InvalidArgument:

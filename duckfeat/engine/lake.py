@@ -32,6 +32,7 @@ from duckfeat.engine.lake_places import (
 from duckfeat.engine.migrations import migrate
 from duckfeat.engine.turns import FileTurns, PostgresTurns, Turns
 from duckfeat.errors import InvalidArgument, MissingFile, ReadOnlyStore
+from duckfeat.model.arguments import seconds
 from duckfeat.model.statement import Statement
 
 if TYPE_CHECKING:
@@ -88,7 +89,7 @@ class LakeEngine(DuckEngine):
         self._s3 = s3
         self._at = at
         self._settings = settings
-        self._lock_timeout = float(lock_timeout)
+        self._lock_timeout = seconds(lock_timeout, "lock_timeout")
         self._snapshot = -1
         self._look_lock = threading.Lock()
         super().__init__(place.url, read_only=read_only or at is not None, **settings)

@@ -12,10 +12,9 @@ from duckfeat.engine.lake import LakeEngine
 from duckfeat.engine.lake_places import PREFIX, lake_place
 from duckfeat.engine.places import warn_of_place
 from duckfeat.errors import InvalidArgument, MissingFile
+from duckfeat.model.arguments import flag, is_path_text, is_text
 
 MEMORY = ":memory:"
-# The longest that the file systems in use take, in bytes.
-_PATH_LENGTH, _NAME_LENGTH = 4096, 255
 
 
 def address(url: str | PathLike[str]) -> str:
@@ -28,7 +27,7 @@ def address(url: str | PathLike[str]) -> str:
         place = fspath(url)
     except TypeError:
         place = ""
-    if type(place) is not str or not place or not _possible(place):
+    if type(place) is not str or not place or not (is_path_text(place) or _is_lake(place)):
         raise InvalidArgument(f"a store is a path, a url or ':memory:', not {url!r}", url=url)
     if place.startswith(PREFIX):
         return lake_place(place).url
@@ -38,14 +37,9 @@ def address(url: str | PathLike[str]) -> str:
         raise InvalidArgument(f"{place!r} is no path: {error}", url=place) from None
 
 
-def _possible(place: str) -> bool:
-    """Tell whether a file may be called so: no NUL, valid Unicode, no name longer than file systems take."""
-    try:
-        names = place.encode().split(b"/")
-    except UnicodeEncodeError:
-        return False
-    short = len(place) < _PATH_LENGTH and all(len(name) <= _NAME_LENGTH for name in names)
-    return "\0" not in place and (short or place.startswith(PREFIX))
+def _is_lake(place: str) -> bool:
+    """Tell whether a text may be the url of a lake, of any length."""
+    return place.startswith(PREFIX) and is_text(place) and "\0" not in place
 
 
 def open_engine(url: str | PathLike[str], *, read_only: bool = False, **settings: Any) -> Engine:
@@ -53,7 +47,7 @@ def open_engine(url: str | PathLike[str], *, read_only: bool = False, **settings
 
     Raises `MissingFile` for a folder that does not exist, or a file to read that does not.
     """
-    place = address(url)
+    place, read_only = address(url), flag(read_only, "read_only")
     if place.startswith(PREFIX):
         return LakeEngine(str(fspath(url)), read_only=read_only, **settings)
     if place == MEMORY:

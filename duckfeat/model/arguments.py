@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import operator
 from collections.abc import Collection, Iterable, Mapping
+from contextlib import suppress
 from datetime import timedelta
 from typing import Any
 
@@ -66,6 +67,19 @@ def shown(given: Any) -> str:
     return f"{line[:77]}..." if more or len(line) > 80 else line
 
 
+def seconds(given: Any, what: str) -> float:
+    """Return a number of seconds, which may be without end.
+
+    >>> seconds("soon", "lock_timeout")
+    Traceback (most recent call last):
+    duckfeat.errors.InvalidArgument: lock_timeout is a number of seconds, not 'soon'
+    """
+    with suppress(OverflowError):
+        if isinstance(given, int | float) and not isinstance(given, bool) and given >= 0:
+            return float(given)
+    raise InvalidArgument(f"{what} is a number of seconds, not {shown(given)}", value=given)
+
+
 def one_of(given: Any, options: Collection[Any], what: str) -> Any:
     """Return what is one of a few options.
 
@@ -111,13 +125,44 @@ def is_hashable(given: Any) -> bool:
     return True
 
 
+_CONTAINERS = (list, tuple, set, frozenset, Mapping)
+
+
+def nests_beyond(given: Any, most: int = 100) -> bool:
+    """Tell whether lists and dicts stand in each other more than `most` deep, as in one that holds itself.
+
+    >>> loop = []
+    >>> loop.append(loop)
+    >>> nests_beyond(loop), nests_beyond([[1], {"a": [2]}])
+    (True, False)
+    """
+    level: list[Any] = [[given]]
+    for _ in range(most + 1):
+        inside = (item for one in level for item in (one.values() if isinstance(one, Mapping) else one))
+        level = list({id(item): item for item in inside if isinstance(item, _CONTAINERS)}.values())
+        if not level:
+            return False
+    return True
+
+
+# The longest that the file systems in use take.
+_PATH_LENGTH, _NAME_LENGTH = 4096, 255
+
+
 def is_path_text(given: str) -> bool:
-    """Tell whether a text may be a path: it is valid Unicode without NUL."""
+    """Tell whether a file may be called so: valid Unicode, no NUL, no name longer than file systems take."""
+    if not is_text(given) or "\0" in given:
+        return False
+    return len(given) < _PATH_LENGTH and all(len(name) <= _NAME_LENGTH for name in given.encode().split(b"/"))
+
+
+def is_text(given: str) -> bool:
+    """Tell whether a text can be written: it has no half of a surrogate pair alone."""
     try:
         given.encode()
     except UnicodeEncodeError:
         return False
-    return "\0" not in given
+    return True
 
 
 def text(given: Any, what: str) -> str:
@@ -127,9 +172,6 @@ def text(given: Any, what: str) -> str:
     Traceback (most recent call last):
     duckfeat.errors.InvalidArgument: a name is a text, not 7
     """
-    try:
-        if isinstance(given, str) and given.encode():
-            return given
-    except UnicodeEncodeError:
-        pass
+    if isinstance(given, str) and given and is_text(given):
+        return given
     raise InvalidArgument(f"{what} is a text, not {shown(given)}", value=given)

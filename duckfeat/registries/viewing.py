@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from duckfeat.errors import InvalidArgument
+from duckfeat.model.arguments import nests_beyond
 from duckfeat.model.dtypes import is_missing
 from duckfeat.query.session import Session
 
@@ -112,7 +113,8 @@ def _as_polars(df: Any) -> pl.DataFrame:
         return df
     if hasattr(df, "iloc") and hasattr(df, "columns"):
         return _of_pandas(df)
-    if not isinstance(df, str | bytes):
+    # Polars crashes the process on a list that holds itself.
+    if not isinstance(df, str | bytes) and not nests_beyond(df):
         with suppress(TypeError, ValueError, OverflowError, polars.exceptions.PolarsError):
             return polars.DataFrame(df)
     given = repr(df).partition("\n")[0][:80]

@@ -356,12 +356,12 @@ def test_counts_and_existence(both: Store, asking: Asking) -> None:
         ], (registry, steps)
 
 
-# Features order the records that have them, not those that lead to such.
+# A feature orders the records that have it: not those that lead to such, and not by what it leads to.
 ORDERS = {
     name: [
         path
         for path, sort in fields.items()
-        if sort not in {"record", "category"} and path not in {"run__weight", "run__sampled_on"}
+        if sort not in {"record", "category"} and not re.match("run__(weight|sampled_on)|label__", path)
     ]
     for name, fields in FORWARD.items()
 }
