@@ -15,7 +15,7 @@ from abc import abstractmethod
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from contextlib import contextmanager
-from functools import lru_cache, partial
+from functools import partial
 from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 
 import duckdb
@@ -25,6 +25,7 @@ from duckfeat.engine.binding import arrow_list, arrow_rows, bindable
 from duckfeat.engine.catalog import PATH, RECORDED, Kind
 from duckfeat.engine.configuring import config
 from duckfeat.engine.failures import no_unicode, translate, translated
+from duckfeat.engine.parsing import executed, parsed
 from duckfeat.engine.reading import Known, check_reading, check_select
 from duckfeat.engine.resources import checks, session, statement, tables, views, writes
 from duckfeat.engine.transactions import Transactions
@@ -37,8 +38,6 @@ if TYPE_CHECKING:
 
 _UNNEST_LIMIT = 200
 _MACROS = {"memory.main.casefold(": "casefold"}
-# So many texts of statements are kept parsed: parsing takes up to a quarter of what a small statement costs.
-_PARSED = 256
 # A statement is tried so often in all, with a pause of so many seconds, doubled from try to try, between.
 _ATTEMPTS, _PAUSE = 8, 0.005
 _Result = TypeVar("_Result")
@@ -67,7 +66,6 @@ class DuckEngine(Transactions):
         self._macros: set[str] = set()
         self.made = self.alone = False
         self._known: Known | None = None
-        self._parsed = lru_cache(maxsize=_PARSED)(self._parse)
         self._closed = False
         with translated(url):
             self._root = duckdb.connect(":memory:", config=config(settings, self.options))
@@ -162,11 +160,6 @@ class DuckEngine(Transactions):
 
         return self._tried(execute)
 
-    def _parse(self, sql: str) -> Any:
-        """Return a text as what DuckDB runs without parsing it: a statement, or the text itself if it is several."""
-        found = self._cursor.extract_statements(sql)
-        return found[0] if len(found) == 1 else sql
-
     def _tried(self, call: Callable[[], _Result]) -> _Result:
         """Return what `call` returns; outside a transaction it is called again after a failure that passes."""
         attempt = 0
@@ -254,9 +247,10 @@ class DuckEngine(Transactions):
             with self._only_reading(self._cursor) as cursor:
                 if not self.in_transaction:
                     self._gather(cursor)
-                return {name: cursor.sql(sql).to_arrow_table() for name, sql in checks().items()}
+                failed = [name for name, sql in checks().items() if executed(cursor, sql, {}).fetchone()]
+                return {name: cursor.sql(checks()[name]).to_arrow_table() for name in failed}
 
-        return {name: rows for name, rows in self._tried(read).items() if rows.num_rows}
+        return self._tried(read)
 
     @contextmanager
     def _only_reading(self, cursor: duckdb.DuckDBPyConnection) -> Iterator[duckdb.DuckDBPyConnection]:
@@ -281,7 +275,7 @@ class DuckEngine(Transactions):
         """Run a statement and return its rows as tuples."""
         sql, params = statement.sql, bindable(statement.params)
         return self._execute(
-            sql, statement.params, lambda cursor: cursor.execute(self._parsed(sql), params).fetchall(), statement.lists
+            sql, statement.params, lambda cursor: executed(cursor, sql, params).fetchall(), statement.lists
         )
 
     def arrow(self, statement: Statement) -> pa.Table:
@@ -290,7 +284,7 @@ class DuckEngine(Transactions):
         return self._execute(
             sql,
             statement.params,
-            lambda cursor: cursor.sql(self._parsed(sql), params=params).to_arrow_table(),
+            lambda cursor: cursor.sql(parsed(cursor, sql)[-1], params=params).to_arrow_table(),
             statement.lists,
         )
 
@@ -334,7 +328,7 @@ class DuckEngine(Transactions):
         if writes(sql):
             self._note_write()
         bound = bindable(params)
-        return self._execute(sql, params, lambda cursor: cursor.execute(self._parsed(sql), bound).fetchall())
+        return self._execute(sql, params, lambda cursor: executed(cursor, sql, bound).fetchall())
 
     def write(self, sql: str, params: Mapping[str, Any] | None = None) -> int:
         """Run a writing statement inside a transaction and return the number of rows it changed."""
@@ -342,7 +336,7 @@ class DuckEngine(Transactions):
             raise InvalidArgument("a write needs a transaction")
         self._note_write()
         bound = bindable(params or {})
-        found = self._execute(sql, params or {}, lambda cursor: cursor.execute(self._parsed(sql), bound).fetchall())
+        found = self._execute(sql, params or {}, lambda cursor: executed(cursor, sql, bound).fetchall())
         return int(found[0][0]) if found and isinstance(found[0][0], int) else 0
 
     def insert(self, table: str, columns: Mapping[str, str], rows: Sequence[Sequence[Any]]) -> None:
