@@ -9,8 +9,9 @@ SHELL := /bin/bash
 MAKEFLAGS += --no-print-directory
 
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
-# What `make test` and `make test-fast` hand to pytest, e.g. PYTEST_ARGS="-n0 -x tests/unit".
-PYTEST_ARGS ?= -n auto
+# What `make test` and `make test-fast` hand to pytest, e.g. PYTEST_ARGS="-n0 -x tests/unit". Tests of one file stay in
+# one worker, which makes their servers and stores once, until another worker has nothing left to do.
+PYTEST_ARGS ?= -n auto --dist worksteal
 FAST_PATHS ?= tests/unit tests/docs duckfeat
 
 VENV := .venv
