@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,7 @@ import pytest
 
 import duckfeat as dft
 from duckfeat.engine import catalog
+from duckfeat.engine.embedded import EmbeddedEngine
 from duckfeat.engine.resources import migrations, views
 from duckfeat.errors import InvalidArgument, NotAStore
 from duckfeat.store import Store
@@ -167,7 +169,9 @@ def test_an_old_store_or_an_empty_database_with_macros_is_refused(tmp_path: Path
         assert store.check().ok
 
 
-def test_a_table_more_is_left_alone(file: Path) -> None:
+@pytest.mark.parametrize("digest", [catalog.FILE.digest, "that of another version"])
+def test_a_table_more_is_left_alone(file: Path, digest: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(EmbeddedEngine, "kind", replace(catalog.FILE, digest=digest))
     changed(file, "CREATE TABLE more (a INTEGER)", "CREATE SCHEMA s", "CREATE TABLE s.users (a INTEGER)")
     with dft.connect(file) as store:
         store.User(handle="other").save()
