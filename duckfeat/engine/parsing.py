@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 from collections.abc import Mapping
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
@@ -12,6 +13,8 @@ if TYPE_CHECKING:
 # So many texts are kept parsed, those that were asked last; what they are parsed to belongs to no connection.
 _LIMIT = 512
 _kept: dict[str, tuple[Any, ...]] = {}
+# DuckDB complains of statements that outlive the interpreter. Registered at import, this comes after every close().
+atexit.register(_kept.clear)
 
 
 def parsed(cursor: duckdb.DuckDBPyConnection, sql: str) -> tuple[Any, ...]:
