@@ -99,7 +99,7 @@ docs: $(VENV)/.stamp ## Build the documentation into site/, any warning being an
 wheel: $(VENV)/.stamp ## Build the wheel into dist/
 	$(RUN) hatchling build --target wheel
 
-# What `make bench` hands to benchmarks/bench.py, e.g. BENCH_ARGS="100000 --turns 5 --readme".
+# What `make bench` and `make bench-peers` hand to their scripts, e.g. BENCH_ARGS="100000 --turns 5 --readme".
 BENCH_ARGS ?=
 
 .PHONY: bench
@@ -112,7 +112,7 @@ bench-large: ## The same, growing to 100 million annotations, with the peak of m
 
 .PHONY: bench-peers
 bench-peers: $(VENV_BENCH)/.stamp $(VENV_PEERS)/.stamp ## Measure beside LaminDB and MLflow: a table and JSON
-	@$(VENV_BENCH)/bin/python benchmarks/peers.py $(CURDIR)/$(VENV_PEERS)/bin/python
+	@$(VENV_BENCH)/bin/python benchmarks/peers.py $(CURDIR)/$(VENV_PEERS)/bin/python $(BENCH_ARGS)
 
 .PHONY: bench-search
 bench-search: $(VENV)/.stamp ## Measure how good and how fast search and lookup are

@@ -1,6 +1,6 @@
 """Measure duckfeat, LaminDB and MLflow at the same work, one after the other, each through its public interface.
 
-    python benchmarks/peers.py PYTHON       # the interpreter of the environment that has LaminDB and MLflow
+    python benchmarks/peers.py PYTHON [--without mlflow]    # the interpreter of the environment that has the peers
 
 They share no environment, for they need different releases of pyarrow. Prints one table of medians with ratios and
 writes it with machine, versions and date as JSON into `benchmarks/results/`. Both peers work on SQLite, without an
@@ -50,26 +50,32 @@ def table(made: list[dict[str, Any]]) -> str:
     lines = []
     for row in made:
         missed = [side for side, found in row.get("found", {}).items() if not found]
-        cells = [figure(row[side], row["unit"]) + ", not found" * (side in missed) for side in SIDES]
-        ratios = [figure(row[side] / row["duckfeat"], "x") if row[side] else "" for side in SIDES if side != "duckfeat"]
+        sides = [side for side in SIDES if side in row]
+        cells = [figure(row[side], row["unit"]) + ", not found" * (side in missed) for side in sides]
+        ratios = [figure(row[side] / row["duckfeat"], "x") if row[side] else "" for side in sides if side != "duckfeat"]
         lines.append((row["work"], *cells, *ratios))
-    return in_markdown(("work", *SIDES.values(), "LaminDB / duckfeat", "MLflow / duckfeat"), lines)
+    names = [SIDES[side] for side in SIDES if side in made[0]]
+    return in_markdown(("work", *names, *(f"{name} / duckfeat" for name in names if name != "duckfeat")), lines)
 
 
 def main() -> None:
     """Read the command line, measure, print and write."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("python", metavar="PYTHON")
-    python = {"duckfeat": sys.executable, "lamindb": parser.parse_args().python}
+    peers = [side for side in SIDES if side != "duckfeat"]
+    parser.add_argument("--without", choices=peers, action="append", default=[], help="leave a peer out")
+    given = parser.parse_args()
+    python = {"duckfeat": sys.executable, "lamindb": given.python}
     os.environ["MLFLOW_DISABLE_TELEMETRY"] = "true"
+    asked = {side: name for side, name in SIDES.items() if side not in given.without}
     sides = {}
-    for side, name in SIDES.items():
+    for side, name in asked.items():
         print(f"{name}:", flush=True)
         where = python.get(side, python["lamindb"])
         sides[side] = measure("cases/test_records.py", f"--side={side}", python=where)
     made = rows(sides)
     about = dict(sides["duckfeat"].about)
-    for side, name in SIDES.items():
+    for side, name in asked.items():
         about["versions"] = about["versions"] | {name: sides[side].about["versions"][side]}
     report = {"about": about, "table": table(made), "rows": made}
     RESULTS.mkdir(exist_ok=True)
