@@ -172,7 +172,13 @@ def test_an_old_store_or_an_empty_database_with_macros_is_refused(tmp_path: Path
 @pytest.mark.parametrize("digest", [catalog.FILE.digest, "that of another version"])
 def test_a_table_more_is_left_alone(file: Path, digest: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(EmbeddedEngine, "kind", replace(catalog.FILE, digest=digest))
-    changed(file, "CREATE TABLE more (a INTEGER)", "CREATE SCHEMA s", "CREATE TABLE s.users (a INTEGER)")
+    changed(
+        file,
+        "CREATE TABLE more (a INTEGER)",
+        'CREATE TABLE "trigger more" (a INTEGER)',
+        "CREATE SCHEMA s",
+        "CREATE TABLE s.users (a INTEGER)",
+    )
     with dft.connect(file) as store:
         store.User(handle="other").save()
         assert store.check().ok
