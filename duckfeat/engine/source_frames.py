@@ -83,23 +83,19 @@ def _converted(data: Any) -> pa.Table:
     try:
         return pyarrow.Table.from_pandas(data, preserve_index=False).replace_schema_metadata(None)
     except (pyarrow.ArrowException, TypeError, ValueError, OverflowError) as error:
+        if len(data.columns) == 1:
+            raise _no_arrow(data.columns[0], str(data.dtypes.iloc[0])) from error
         for name in data.columns:
-            _check_converts(name, data[name])
+            _converted(data[[name]])
         raise InvalidArgument(f"the frame has no form in Arrow: {error}", reason=str(error)) from error
 
 
-def _check_converts(name: str, column: Any) -> None:
-    import pyarrow
-
-    try:
-        pyarrow.Table.from_pandas(column.to_frame(), preserve_index=False)
-    except (pyarrow.ArrowException, TypeError, ValueError, OverflowError) as error:
-        type_ = str(column.dtype)
-        raise ValidationError(
-            f"column {name!r} has pandas' type {type_}, which Arrow has no form for: convert the column first",
-            feature=name,
-            type=type_,
-        ) from error
+def _no_arrow(name: str, type_: str) -> ValidationError:
+    return ValidationError(
+        f"column {name!r} has pandas' type {type_}, which Arrow has no form for: convert the column first",
+        feature=name,
+        type=type_,
+    )
 
 
 def _without_nan(table: pa.Table) -> pa.Table:
@@ -121,7 +117,7 @@ def _nested_or_mixed(column: Any) -> bool:
 
     try:
         type_ = pyarrow.Array.from_pandas(column).type
-    except (pyarrow.ArrowInvalid, pyarrow.ArrowTypeError, pyarrow.ArrowNotImplementedError, OverflowError):
+    except (pyarrow.ArrowException, OverflowError):
         return True
     return "struct" in str(type_)
 
