@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -37,3 +38,11 @@ def store() -> Iterator[Store]:
 def file_store(tmp_path: Path) -> Iterator[Store]:
     """A new store in a file, the default one; its integrity checks must hold when the test ends."""
     yield from _closing(dft.connect(tmp_path / "features.duckdb"))
+
+
+@pytest.fixture
+def small_stack() -> Iterator[None]:
+    """Give threads 512 KB, the least that systems have as their default."""
+    before = threading.stack_size(512 * 1024)
+    yield
+    threading.stack_size(before)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any
 
@@ -187,14 +187,6 @@ TERMS: dict[str, Callable[[Any, Any, int], Any]] = {
     "none": lambda condition, term, _number: condition & ~term,
     "nested": lambda condition, term, number: ~(condition | term) if number % 2 else condition | term,
 }
-
-
-@pytest.fixture
-def small_stack() -> Iterator[None]:
-    """Give threads 512 KB, the least that systems have as their default."""
-    before = threading.stack_size(512 * 1024)
-    yield
-    threading.stack_size(before)
 
 
 @pytest.mark.usefixtures("small_stack")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import operator
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -17,14 +17,6 @@ from duckfeat.store import Store
 
 LABELS = 60
 OTHERS = 200
-
-
-@pytest.fixture
-def small_stack() -> Iterator[None]:
-    """Give threads 512 KB, the least that systems have as their default."""
-    before = threading.stack_size(512 * 1024)
-    yield
-    threading.stack_size(before)
 
 
 @pytest.fixture

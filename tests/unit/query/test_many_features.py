@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import operator
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
@@ -111,14 +111,6 @@ def test_conditions_on_many_features_are_those_on_each(join: Any, turned: bool) 
 
 
 FEATURES = 300
-
-
-@pytest.fixture
-def small_stack() -> Iterator[None]:
-    """Give threads 512 KB, the least that systems have as their default."""
-    before = threading.stack_size(512 * 1024)
-    yield
-    threading.stack_size(before)
 
 
 @pytest.fixture
