@@ -153,8 +153,8 @@ _ABOVE = """\
 with no validation, provenance or facade. A ratio is duckfeat's figure divided by the one it is compared with; LaminDB's
 are those of the second table. The target is for the ratio, or for the figure where there is none."""
 _ABOVE_PEERS = """\
-`make bench-peers` has duckfeat, LaminDB and MLflow do the same work one after the other, each through its public
-interface, both peers on SQLite. Medians; a record is a run in MLflow; what a peer has no way of doing is left empty."""
+`make bench-peers` has {names} do the same work one after the other, each through its public interface and,
+but for duckfeat, on SQLite. Medians; what there is no way of doing is left empty."""
 _SECTION = re.compile(r"<!-- bench -->.*?<!-- /bench -->", re.DOTALL)
 
 
@@ -170,7 +170,7 @@ def write_readme(report: dict[str, Any]) -> None:
     if peers.FILE.exists():
         written = json.loads(peers.FILE.read_text())
         parts += [
-            _ABOVE_PEERS,
+            _ABOVE_PEERS.format(names=" and ".join(peers.names(written["rows"]))),
             written["table"],
             in_words(written["about"]),
         ]

@@ -4,7 +4,7 @@
 
 They share no environment, for they need different releases of pyarrow. Prints one table of medians with ratios and
 writes it with machine, versions and date as JSON into `benchmarks/results/`. Both peers work on SQLite, without an
-account or a server; what a peer has no way of doing stays empty.
+account or a server; a record is a run in MLflow; what a peer has no way of doing stays empty.
 """
 
 from __future__ import annotations
@@ -45,6 +45,11 @@ def rows(sides: dict[str, Measured]) -> list[dict[str, Any]]:
     return [*made, {"work": "bytes on disk for a value, its record included", "unit": "B"} | sizes]
 
 
+def names(made: list[dict[str, Any]]) -> list[str]:
+    """Return what was measured, by name."""
+    return [name for side, name in SIDES.items() if side in made[0]]
+
+
 def table(made: list[dict[str, Any]]) -> str:
     """Return the rows as a table in Markdown."""
     lines = []
@@ -54,8 +59,8 @@ def table(made: list[dict[str, Any]]) -> str:
         cells = [figure(row[side], row["unit"]) + ", not found" * (side in missed) for side in sides]
         ratios = [figure(row[side] / row["duckfeat"], "x") if row[side] else "" for side in sides if side != "duckfeat"]
         lines.append((row["work"], *cells, *ratios))
-    names = [SIDES[side] for side in SIDES if side in made[0]]
-    return in_markdown(("work", *names, *(f"{name} / duckfeat" for name in names if name != "duckfeat")), lines)
+    measured = names(made)
+    return in_markdown(("work", *measured, *(f"{name} / duckfeat" for name in measured[1:])), lines)
 
 
 def main() -> None:
