@@ -25,7 +25,8 @@ from duckfeat.engine.binding import arrow_list, arrow_rows, bindable
 from duckfeat.engine.catalog import PATH, RECORDED, Kind
 from duckfeat.engine.configuring import config
 from duckfeat.engine.failures import no_unicode, translate, translated
-from duckfeat.engine.parsing import executed, parsed
+from duckfeat.engine.parsing import asked, executed
+from duckfeat.engine.paths import quoted
 from duckfeat.engine.reading import Known, check_reading, check_select
 from duckfeat.engine.resources import checks, session, statement, tables, views, writes
 from duckfeat.engine.transactions import Transactions
@@ -228,7 +229,7 @@ class DuckEngine(Transactions):
         def read(cursor: duckdb.DuckDBPyConnection) -> pa.Table:
             self._add_views(set(views()))  # a name may be written in many ways
             with self._only_reading(cursor):
-                return cursor.sql(query, params=given or None).to_arrow_table()
+                return asked(cursor, query, given).to_arrow_table()
 
         return self._execute(query, traced, read)
 
@@ -284,7 +285,7 @@ class DuckEngine(Transactions):
         return self._execute(
             sql,
             statement.params,
-            lambda cursor: cursor.sql(parsed(cursor, sql)[-1], params=params).to_arrow_table(),
+            lambda cursor: asked(cursor, sql, params).to_arrow_table(),
             statement.lists,
         )
 
@@ -308,19 +309,18 @@ class DuckEngine(Transactions):
         """Yield the schema of a result, then its batches, on a connection that is closed behind them."""
         with self._held(), translated(self.url), self._new_cursor() as cursor, _offered(cursor, statement.lists):
             self._add(statement.sql, cursor)
-            reader = cursor.sql(statement.sql, params=bindable(statement.params)).to_arrow_reader(batch_size)
+            reader: Any = asked(cursor, statement.sql, bindable(statement.params)).to_arrow_reader(batch_size)
             yield reader.schema
-            yield from reader
+            try:
+                yield from reader
+            except OSError as error:  # what Arrow makes of an error of DuckDB's in the middle of a stream
+                raise translate(error, self.url) from error
 
     def to_parquet(self, statement: Statement, path: str, compression: str) -> None:
         """Run a statement and write its result to a Parquet file, without it passing through Python."""
-        sql, params = statement.sql, bindable(statement.params)
-        self._execute(
-            sql,
-            statement.params,
-            lambda cursor: cursor.sql(sql, params=params).write_parquet(path, compression=compression),
-            statement.lists,
-        )
+        params = bindable(statement.params)
+        sql = f"COPY ({statement.sql}) TO {quoted(path)} (FORMAT parquet, COMPRESSION {compression})"
+        self._execute(sql, statement.params, lambda cursor: cursor.execute(sql, params), statement.lists)
 
     def run(self, name: str, entity: str | None, /, **params: Any) -> Rows:
         """Run a named statement of `sql/queries` and return its rows."""

@@ -1,16 +1,18 @@
-"""Texts of statements are parsed once in a process: that takes up to a quarter of what a small statement costs."""
+"""Statements handed to DuckDB: their texts are parsed once in a process, their results never fetched whole unasked."""
 
 from __future__ import annotations
 
 import atexit
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-if TYPE_CHECKING:
-    import duckdb
+import duckdb
 
-# So many texts are kept parsed, those that were asked last; what they are parsed to belongs to no connection.
+# A relation with parameters is fetched whole by DuckDB 1.5, row by row; the result of a cursor by DuckDB 2.0.
+_FETCHES_RELATIONS = int(duckdb.__version__.partition(".")[0]) < 2
+# Parsing takes up to a quarter of what a small statement costs. So many texts are kept parsed, those that were asked
+# last; what they are parsed to belongs to no connection.
 _LIMIT = 512
 _kept: dict[str, tuple[Any, ...]] = {}
 # DuckDB complains of statements that outlive the interpreter. Registered at import, this comes after every close().
@@ -36,3 +38,13 @@ def executed(cursor: duckdb.DuckDBPyConnection, sql: str, params: Mapping[str, A
     for statement in before:
         cursor.execute(statement)
     return cursor.execute(last, params)
+
+
+def asked(
+    cursor: duckdb.DuckDBPyConnection, sql: str, params: Mapping[str, Any] | Sequence[Any]
+) -> duckdb.DuckDBPyConnection | duckdb.DuckDBPyRelation:
+    """Return what gives the result of one query as Arrow, whole or as a stream, without keeping it as rows before."""
+    query = parsed(cursor, sql)[-1]
+    if params and _FETCHES_RELATIONS:
+        return cursor.execute(query, params)
+    return cursor.sql(query, params=params or None)

@@ -372,10 +372,13 @@ def _described(
     known: Mapping[int, SqlType],
     params: Mapping[str, Any] | None = None,
 ) -> tuple[Column, ...]:
-    """Return the columns a query gives, under `names` where the engine would change them, with `known` types."""
+    """Return the columns a query gives, under `names` where the engine would change them, with `known` types.
+
+    It is asked for no rows: DuckDB 1.5 would read them all where there are parameters.
+    """
     connection = cast("_Connected", engine).connection()
     with translated(engine.url):
-        relation = connection.sql(sql, params=dict(params or {}) or None)
+        relation = connection.sql(f"{sql} LIMIT 0", params=dict(params or {}) or None)
         types = [known.get(position) or sql_type(type_) for position, type_ in enumerate(relation.types)]
         names = names or list(relation.columns)
     return tuple(Column(*facts) for facts in zip(names, _ids(len(names)), types, strict=True))

@@ -1,0 +1,48 @@
+"""Statements handed to DuckDB: results come piece by piece, with parameters and without."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from duckfeat.engine.embedded import EmbeddedEngine
+from duckfeat.errors import QueryError
+from duckfeat.model.statement import Statement
+
+FAILS_LATE = (
+    "SELECT CASE WHEN range > 3_000_000 THEN error('too far') ELSE range::VARCHAR END AS number FROM range(4_000_000)"
+)
+WITH_AND_WITHOUT = pytest.mark.parametrize(
+    "statement", [Statement(FAILS_LATE, {}), Statement(f"{FAILS_LATE} WHERE range >= $first", {"first": 0})]
+)
+
+
+@pytest.fixture
+def engine() -> Iterator[EmbeddedEngine]:
+    engine = EmbeddedEngine(":memory:")
+    yield engine
+    engine.close()
+
+
+@WITH_AND_WITHOUT
+def test_a_stream_begins_before_its_last_row_is_made(engine: EmbeddedEngine, statement: Statement) -> None:
+    stream = engine.batches(statement, 1000)
+    assert stream.read_next_batch()["number"][0].as_py() == "0"
+    with pytest.raises(QueryError, match="too far"):
+        for _ in stream:
+            pass
+
+
+@WITH_AND_WITHOUT
+def test_a_table_that_fails_late_raises_an_error_of_ours(
+    engine: EmbeddedEngine, statement: Statement, tmp_path: Path
+) -> None:
+    with pytest.raises(QueryError, match="too far"):
+        engine.arrow(statement)
+    with pytest.raises(QueryError, match="too far"):
+        engine.to_parquet(statement, str(tmp_path / "late.parquet"), "zstd")
+    with pytest.raises(QueryError, match="too far"):
+        engine.select(statement.sql, statement.params)
+    assert engine.rows(Statement("SELECT 1", {})) == [(1,)]
