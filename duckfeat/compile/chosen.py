@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-from duckfeat.compile.feature_joins import among
+from duckfeat.compile.feature_joins import among, block_size
 from duckfeat.compile.scope import Context, Scope
 from duckfeat.compile.select import (
     Columns,
@@ -96,12 +96,24 @@ class _Chosen(Scope):
         return "(SELECT id FROM chosen)"
 
     def annotations_sql(self) -> str:
-        """Return the part of the statement that reads the annotations of the chosen rows with the features."""
+        """Return the parts of the statement that read the annotations of the chosen rows with the features.
+
+        Each feature has a scan of its own, which skips what is of others; what was removed is left out last, of the
+        few that are left: so no estimate of the engine's can make it join the annotations of all rows.
+        """
         if not self.features:
             return ""
-        numbers = [column.number for column in self.features.values()]
+        word, numbers = self.table.entity, [column.number for column in self.features.values()]
+        size = block_size(len(numbers))
+        scans = " UNION ALL ".join(
+            f"SELECT feature_id, entity_id, value_id, change_id FROM {word}_annotations "
+            f"WHERE feature_id {among(numbers[at : at + size])}"
+            for at in range(0, len(numbers), size)
+        )
         return (
-            ", chosen_annotations AS MATERIALIZED (SELECT n.feature_id, n.entity_id, n.value_id "
-            f"FROM current_{self.table.entity}_annotations AS n "
-            f"WHERE n.feature_id {among(numbers)} AND n.entity_id IN {self.ids})"
+            f", annotations_ever AS MATERIALIZED (SELECT * FROM ({scans}) AS n WHERE n.entity_id IN {self.ids}), "
+            "chosen_annotations AS MATERIALIZED ("
+            "SELECT n.feature_id, n.entity_id, n.value_id FROM annotations_ever AS n "
+            f"ANTI JOIN {word}_removals AS r ON r.feature_id = n.feature_id AND r.entity_id = n.entity_id "
+            "AND r.value_id = n.value_id AND n.change_id < r.change_id)"
         )
