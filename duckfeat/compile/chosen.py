@@ -88,8 +88,8 @@ class _Chosen(Scope):
     def base(self) -> str:
         return "chosen"
 
-    def notes(self, numbers: Sequence[str]) -> str:
-        return f"(SELECT * FROM chosen_annotations WHERE feature_id {among(numbers)}) AS n"
+    def notes(self, numbers: Sequence[str]) -> tuple[str, str]:
+        return "chosen_annotations AS n", f"n.feature_id {among(numbers)}"
 
     @property
     def ids(self) -> str:

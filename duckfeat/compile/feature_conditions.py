@@ -139,12 +139,8 @@ def _annotations(scope: Scope, feature: FeatureInfo, family: str, joined: Joined
 
 def _rows(word: str, numbers: Sequence[str], joined: Joined) -> Origin:
     """Return the current annotations `n` of the entities with some features, and what is joined to them."""
-    asked = among(numbers)
-    return Origin(
-        "n.entity_id",
-        lambda: " ".join([f"{word}_annotations AS n", *joined(numbers)]),
-        f"n.feature_id {asked} AND {current_annotations(word, f'a.feature_id {asked}')}",
-    )
+    source, held = current_annotations(word, numbers)
+    return Origin("n.entity_id", lambda: " ".join([source, *joined(numbers)]), held)
 
 
 def _typed_condition(params: Parameters, feature: FeatureInfo, value: str, steps: tuple[str, ...], operand: Any) -> str:

@@ -59,8 +59,8 @@ class FeatureColumn:
         return ", ".join(f"{sql} AS {name}" for name, sql in columns.items())
 
 
-Notes = Callable[[Sequence[str]], str]
-"""Returns the annotations `n` that hold now with one of some features, as an item of a FROM clause."""
+Notes = Callable[[Sequence[str]], tuple[str, str]]
+"""Returns where the annotations `n` with one of some features are, and the condition that they hold now."""
 
 
 def feature_joins(columns: Sequence[FeatureColumn], notes: Notes, id_: str) -> list[str]:
@@ -90,10 +90,11 @@ def _joined(block: Sequence[FeatureColumn], notes: Notes, id_: str) -> str:
     of_feature = f" AND v.feature_id {among(numbers)}" if first.typed else ""
     if first.typed and crowd:
         of_feature = f" AND v.feature_id = n.feature_id{of_feature}"
+    source, held = notes(numbers)
     group = " GROUP BY n.entity_id" if crowd or first.order else ""
     select = (
-        f"SELECT n.entity_id, {selected} FROM {notes(numbers)} "
-        f"JOIN {first.table} AS v ON v.id = n.value_id{of_feature}{group}"
+        f"SELECT n.entity_id, {selected} FROM {source} "
+        f"JOIN {first.table} AS v ON v.id = n.value_id{of_feature} WHERE {held}{group}"
     )
     return f"LEFT JOIN ({select}) AS {first.alias} ON {first.alias}.entity_id = {id_}"
 

@@ -40,9 +40,9 @@ class Context:
     """What one statement is compiled with: the catalog, the features, its parameters, its aliases so far.
 
     `check_mine` refuses a record of another store, whose id means something else in this one.
-    `unremoved` is what was last seen: that no annotation was ever removed. `joins_narrow` tells that joins with few ids
-    read only the blocks that have them. Both change which SQL is chosen, the one that is then fastest, never what the
-    SQL gives. `questions` are those that conditions ask of, `depth` is how many contain the one being compiled.
+    `joins_narrow` tells that joins with few ids read only the blocks that have them: it changes which SQL is chosen,
+    the one that is then fastest, never what the SQL gives. `questions` are those that conditions ask of, `depth` is
+    how many contain the one being compiled.
     """
 
     catalog: Catalog
@@ -50,7 +50,6 @@ class Context:
     check_mine: Callable[[Any], None]
     params: Parameters = field(default_factory=Parameters)
     aliases: int = 0
-    unremoved: bool = False
     joins_narrow: bool = False
     questions: list[str] = field(default_factory=list)
     depth: int = 0
@@ -112,18 +111,9 @@ class Scope:
         """The SQL of the score of a row that a search found."""
         return "ranking.score"
 
-    def notes(self, numbers: Sequence[str]) -> str:
-        """Return the annotations with some features (their ids parameters) that hold now, as `n` in a FROM clause."""
-        word, asked = self.table.entity, among(numbers)
-        if self.context.unremoved:
-            return f"(SELECT * FROM current_{word}_annotations WHERE feature_id {asked}) AS n"
-        return (
-            f"(SELECT a.* FROM {word}_annotations AS a ANTI JOIN (SELECT a.rowid AS place FROM {word}_annotations AS a "
-            f"JOIN {word}_removals AS r ON r.feature_id = a.feature_id AND r.entity_id = a.entity_id "
-            "AND r.value_id = a.value_id AND a.change_id < r.change_id "
-            f"WHERE a.feature_id {asked} AND r.feature_id {asked}) AS gone ON gone.place = a.rowid "
-            f"WHERE a.feature_id {asked}) AS n"
-        )
+    def notes(self, numbers: Sequence[str]) -> tuple[str, str]:
+        """Return where the annotations `n` with some features (their ids parameters) are, and that they hold now."""
+        return current_annotations(self.table.entity or "", numbers)
 
     @property
     def ids(self) -> str:
@@ -179,16 +169,19 @@ def related_scope(context: Context, relation: Relation) -> tuple[Scope, str, str
     return inner, f"{pairs}.a", source
 
 
-def current_annotations(word: str, where: str) -> str:
-    """Return the condition that rows `n` of an entity's annotations hold now, among those that fulfil `where`.
+def current_annotations(word: str, numbers: Sequence[str]) -> tuple[str, str]:
+    """Return where an entity's annotations `n` with some features are, and the condition that they hold now.
 
     It is the one that the view `current_..._annotations` states, asked from the removals' side: they are few, and
-    everything else about the annotations is filtered first.
+    everything else about the annotations is filtered first. As it stands behind all joins, the engine plans these by
+    how many annotations there are.
     """
-    return (
-        f"n.rowid NOT IN (SELECT a.rowid FROM {word}_annotations AS a JOIN {word}_removals AS r "
+    asked = among(numbers)
+    return f"{word}_annotations AS n", (
+        f"n.feature_id {asked} AND n.rowid NOT IN "
+        f"(SELECT a.rowid FROM {word}_annotations AS a JOIN {word}_removals AS r "
         "ON r.feature_id = a.feature_id AND r.entity_id = a.entity_id AND r.value_id = a.value_id "
-        f"AND a.change_id < r.change_id WHERE {where})"
+        f"AND a.change_id < r.change_id WHERE a.feature_id {asked})"
     )
 
 

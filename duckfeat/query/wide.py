@@ -9,10 +9,10 @@ from os import PathLike, fspath
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from duckfeat.compile.chosen import is_narrowed, select_wide
+from duckfeat.compile.chosen import select_wide
 from duckfeat.compile.columns import feature_output, field_output, own_outputs
 from duckfeat.compile.computed import annotation, column_of
-from duckfeat.compile.scope import Context, Scope
+from duckfeat.compile.scope import Scope
 from duckfeat.compile.select import Columns, Query, count, ids_sql, named_sql, select
 from duckfeat.errors import FieldError, InvalidArgument, MissingFile, hint
 from duckfeat.frame import frames
@@ -107,13 +107,7 @@ class Wide:
     def _statement(self, columns: Columns, **options: Any) -> tuple[Statement, list[Output]]:
         if self._fields or not (self._infos or self._included):
             return select(self._session.context(), self._query, columns, **options)
-        return select_wide(self._context(), self._query, columns, **options)
-
-    def _context(self) -> Context:
-        context = self._session.context()
-        if self._infos and not is_narrowed(self._query):
-            context.unremoved = not self._session.engine.run("annotations.removed", self._query.table.entity)[0][0]
-        return context
+        return select_wide(self._session.context(), self._query, columns, **options)
 
     def _columns(self, scope: Scope) -> list[Output]:
         names = frozenset(info.name for info in self._infos)
@@ -129,7 +123,7 @@ class Wide:
         if not undecided:
             return []
         part = Wide(self._session, self._query, ("id",), None, undecided)
-        statement, outputs = select_wide(part._context(), self._query, part._columns)
+        statement, outputs = select_wide(self._session.context(), self._query, part._columns)
         return frames.hold_instants(self._session.engine.batches(statement, _BATCH), outputs)
 
     # --- limits ----------------------------------------------------------------------------------

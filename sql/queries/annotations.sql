@@ -10,10 +10,6 @@ SELECT feature_id, entity_id, value_id
 FROM current_entity_annotations
 WHERE entity_id = $id;
 
--- name: removed
--- How many annotations were ever removed.
-SELECT count(*) FROM entity_removals;
-
 -- name: history
 SELECT
     a.feature_id,
