@@ -40,6 +40,7 @@ LOCK_TIMEOUT = 10.0
 """How many seconds a store that another process has is waited for, unless told."""
 IDLE_RELEASE = 2.0
 """After how many seconds without use a file is given back, unless told."""
+_NO_CHANGE = "BEGIN; CREATE SCHEMA store.passing; DROP SCHEMA store.passing; COMMIT"
 
 
 class EmbeddedEngine(DuckEngine):
@@ -166,7 +167,7 @@ class EmbeddedEngine(DuckEngine):
         with self._root.cursor() as aside:
             try:
                 if not self.read_only and log_of(self.url).exists():
-                    aside.execute("CHECKPOINT store")
+                    self._write_log(aside)
                 self._left = self._marked()
             except duckdb.Error as error:
                 self._left = ()
@@ -259,7 +260,17 @@ class EmbeddedEngine(DuckEngine):
     def checkpoint(self) -> None:
         """Write what is in the log into the store's file."""
         with self._writer, self._held(), translated(self.url):
-            self._cursor.execute("CHECKPOINT store")
+            self._write_log(self._cursor)
+
+    def _write_log(self, cursor: duckdb.DuckDBPyConnection) -> None:
+        """Write what is in the log into the file, and have DuckDB drop what a killed process wrote half of.
+
+        It does that at the next write only, and keeps a log of nothing else until then.
+        """
+        cursor.execute("CHECKPOINT store")
+        if log_of(self.url).exists():
+            cursor.execute(_NO_CHANGE)
+            cursor.execute("CHECKPOINT store")
 
     def close(self) -> None:
         """Give the store back; whatever was committed stays. A transaction of another thread is waited for.

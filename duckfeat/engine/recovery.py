@@ -23,7 +23,8 @@ LOCKS = importlib.util.find_spec("fcntl") is not None
 
 _BEGINNING = b"\x64\x00\x62"
 """How every log begins: field 100 of its first entry, the version."""
-_REPLAY = "Failure while replaying WAL"
+_REPLAY = re.compile("Failure while replaying WAL|WAL .*does not match")
+"""What DuckDB says of a log it cannot replay, or that is of another file or of an older state of this one."""
 _POSITION = re.compile(r"entry at byte position (\d+)")
 
 
@@ -59,7 +60,7 @@ def check_beginning(path: str, *, read_only: bool) -> None:
 
 def replay_failed(path: str, error: Exception, *, read_only: bool) -> DamagedStore | None:
     """Return the error for a store whose log did not replay, once the log is set aside; None for another failure."""
-    if _REPLAY not in str(error) or not log_of(path).is_file():
+    if not _REPLAY.search(str(error)) or not log_of(path).is_file():
         return None
     reason = str(error).splitlines()[0].partition(": ")[2]
     found = _POSITION.search(str(error))

@@ -173,6 +173,7 @@ def test_who_waits_can_be_interrupted(lake: Lake) -> None:
         holder = threading.Thread(target=hold, args=[store])
         holder.start()
         assert begun.wait(60)
+        before = signal.signal(signal.SIGINT, signal.default_int_handler)  # a process in the background ignores it
         interrupt = threading.Timer(0.5, signal.raise_signal, [signal.SIGINT])
         interrupt.start()
         try:
@@ -183,6 +184,7 @@ def test_who_waits_can_be_interrupted(lake: Lake) -> None:
             go_on.set()
             holder.join()
             interrupt.join()
+            signal.signal(signal.SIGINT, before)
         assert other.ULabel.all().to_list("name") == ["a"]
         for each, name in ((store, "c"), (other, "d")):
             each.ULabel(name=name).save()

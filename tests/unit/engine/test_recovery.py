@@ -61,6 +61,33 @@ def test_a_log_is_replayed(killed: Path, tmp_path: Path) -> None:
     assert labels(path) == ["in the file", *LOGGED]
 
 
+def test_a_transaction_that_was_not_written_to_its_end_leaves_nothing(killed: Path, tmp_path: Path) -> None:
+    path, log = copied(killed, tmp_path)
+    whole = log.read_bytes()
+    half = whole[: len(whole) // 3 - 8]  # of the first of three transactions alike
+    log.write_bytes(half)
+    assert labels(path) == ["in the file"]
+    assert not log.exists()
+    path, log = copied(killed, tmp_path)
+    log.write_bytes(half)
+    with dft.connect(path) as store:
+        store.compact()
+        assert not log.exists()
+        assert store.ULabel.all().to_list("name") == ["in the file"]
+
+
+def test_a_log_of_an_older_state_of_the_store_is_set_aside(killed: Path, tmp_path: Path) -> None:
+    path, log = copied(killed, tmp_path)
+    before = log.read_bytes()
+    with dft.connect(path) as store:
+        store.ULabel(name="later").save()
+    log.write_bytes(before)
+    with pytest.raises(DamagedStore, match="older version") as caught:
+        dft.connect(path)
+    assert Path(caught.value.facts["log"]).read_bytes() == before
+    assert labels(path) == ["in the file", *LOGGED, "later"]
+
+
 def _flip(log: bytes) -> bytes:
     middle = len(log) // 2
     return log[:middle] + bytes(255 - byte for byte in log[middle : middle + 8]) + log[middle + 8 :]
