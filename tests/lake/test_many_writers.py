@@ -174,7 +174,7 @@ def test_who_waits_can_be_interrupted(lake: Lake) -> None:
         holder.start()
         assert begun.wait(60)
         before = signal.signal(signal.SIGINT, signal.default_int_handler)  # a process in the background ignores it
-        interrupt = threading.Timer(0.5, signal.raise_signal, [signal.SIGINT])
+        interrupt = threading.Timer(0.5, signal.pthread_kill, [threading.main_thread().ident, signal.SIGINT])
         interrupt.start()
         try:
             with pytest.raises(KeyboardInterrupt):
