@@ -121,7 +121,7 @@ def running_s3() -> Iterator[S3]:
                 {"key_id": keys["accessKey"], "secret": keys["secretKey"], "endpoint": endpoint, "region": "us-east-1"},
             )
         finally:
-            process.terminate()
+            process.kill()  # asked to end, it waits for 15 s; what it holds goes with it
             process.wait(timeout=20)
 
 
