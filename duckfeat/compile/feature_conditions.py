@@ -131,15 +131,15 @@ def _annotations(scope: Scope, feature: FeatureInfo, family: str, joined: Joined
     number = scope.context.params.once(feature.id)
 
     def together(numbers: Sequence[str]) -> Origin:
-        return _rows(scope.table.entity or "", numbers, joined)
+        return _rows(scope, numbers, joined)
 
     kinship = Kinship((scope.alias, family), number, f"n.feature_id = {number}", together)
     return replace(together([number]), single=not feature.multiple, existing=True, kinship=kinship)
 
 
-def _rows(word: str, numbers: Sequence[str], joined: Joined) -> Origin:
+def _rows(scope: Scope, numbers: Sequence[str], joined: Joined) -> Origin:
     """Return the current annotations `n` of the entities with some features, and what is joined to them."""
-    source, held = current_annotations(word, numbers)
+    source, held = current_annotations(scope.context, scope.table.entity or "", numbers)
     return Origin("n.entity_id", lambda: " ".join([source, *joined(numbers)]), held)
 
 

@@ -21,6 +21,11 @@ from duckfeat.model.tables import ENTITIES, Catalog, Table
 DEPTH_LIMIT = 30
 """How deep questions about the rows of other questions may be nested: each is planned inside the one around it."""
 
+_REMOVED = (
+    "r.feature_id = {0}.feature_id AND r.entity_id = {0}.entity_id AND r.value_id = {0}.value_id "
+    "AND {0}.change_id < r.change_id"
+)
+
 
 class FeatureFinder(Protocol):
     """Finds registered features for the compiler."""
@@ -41,7 +46,8 @@ class Context:
 
     `check_mine` refuses a record of another store, whose id means something else in this one.
     `joins_narrow` tells that joins with few ids read only the blocks that have them: it changes which SQL is chosen,
-    the one that is then fastest, never what the SQL gives. `questions` are those that conditions ask of, `depth` is
+    the one that is then fastest, never what the SQL gives. So does `naming_costs`: each time that a statement names a
+    table, the engine has to find out anew where its rows are. `questions` are those that conditions ask of, `depth` is
     how many contain the one being compiled.
     """
 
@@ -51,6 +57,7 @@ class Context:
     params: Parameters = field(default_factory=Parameters)
     aliases: int = 0
     joins_narrow: bool = False
+    naming_costs: bool = False
     questions: list[str] = field(default_factory=list)
     depth: int = 0
 
@@ -113,7 +120,7 @@ class Scope:
 
     def notes(self, numbers: Sequence[str]) -> tuple[str, str]:
         """Return where the annotations `n` with some features (their ids parameters) are, and that they hold now."""
-        return current_annotations(self.table.entity or "", numbers)
+        return current_annotations(self.context, self.table.entity or "", numbers)
 
     @property
     def ids(self) -> str:
@@ -169,20 +176,22 @@ def related_scope(context: Context, relation: Relation) -> tuple[Scope, str, str
     return inner, f"{pairs}.a", source
 
 
-def current_annotations(word: str, numbers: Sequence[str]) -> tuple[str, str]:
+def current_annotations(context: Context, word: str, numbers: Sequence[str]) -> tuple[str, str]:
     """Return where an entity's annotations `n` with some features are, and the condition that they hold now.
 
-    It is the one that the view `current_..._annotations` states, asked from the removals' side: they are few, and
-    everything else about the annotations is filtered first. As it stands behind all joins, the engine plans these by
-    how many annotations there are.
+    It is the one that the view `current_..._annotations` states. Where naming a table costs nothing it is asked from
+    the removals' side: they are few, and everything else about the annotations is filtered first. As it stands behind
+    all joins, the engine plans these by how many annotations there are.
     """
     asked = among(numbers)
-    return f"{word}_annotations AS n", (
-        f"n.feature_id {asked} AND n.rowid NOT IN "
-        f"(SELECT a.rowid FROM {word}_annotations AS a JOIN {word}_removals AS r "
-        "ON r.feature_id = a.feature_id AND r.entity_id = a.entity_id AND r.value_id = a.value_id "
-        f"AND a.change_id < r.change_id WHERE a.feature_id {asked})"
-    )
+    if context.naming_costs:
+        held = f"NOT EXISTS (SELECT 1 FROM {word}_removals AS r WHERE {_REMOVED.format('n')})"
+    else:
+        held = (
+            f"n.rowid NOT IN (SELECT a.rowid FROM {word}_annotations AS a JOIN {word}_removals AS r "
+            f"ON {_REMOVED.format('a')} WHERE a.feature_id {asked})"
+        )
+    return f"{word}_annotations AS n", f"n.feature_id {asked} AND {held}"
 
 
 def pairs_sql(context: Context, relation: Relation, *, distinct: bool = False) -> str:

@@ -52,6 +52,7 @@ class DuckEngine(Transactions):
     options: ClassVar[tuple[str, ...]] = ("read_only",)
     """What an engine takes beside the settings of DuckDB."""
     joins_narrow = int(duckdb.__version__.partition(".")[0]) > 1
+    naming_costs = False
     kind: ClassVar[Kind]
     """What tells which tables the store has, and which it should have."""
 

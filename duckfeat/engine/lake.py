@@ -58,6 +58,18 @@ FROM __ducklake_metadata_store.ducklake_table AS t
 JOIN __ducklake_metadata_store.ducklake_table_stats AS s USING (table_id)
 GROUP BY t.table_name HAVING max(s.next_row_id) > 0
 """
+# What DuckLake notes of a table with its first rows. Until then it looks for it ten times whenever one is named.
+_UNCOUNTED = """
+FROM __ducklake_metadata_store.ducklake_{what} WHERE end_snapshot IS NULL
+    AND table_id NOT IN (SELECT table_id FROM __ducklake_metadata_store.ducklake_table_stats)
+"""
+_COUNT_NONE = f"""
+INSERT INTO __ducklake_metadata_store.ducklake_table_column_stats (table_id, column_id, contains_null, contains_nan)
+SELECT table_id, column_id, false, if(starts_with(column_type, 'float'), false, NULL)
+{_UNCOUNTED.format(what="column")};
+INSERT INTO __ducklake_metadata_store.ducklake_table_stats (table_id, record_count, next_row_id, file_size_bytes)
+SELECT table_id, 0, 0, 0 {_UNCOUNTED.format(what="table")};
+"""
 
 
 class LakeEngine(DuckEngine):
@@ -69,6 +81,7 @@ class LakeEngine(DuckEngine):
 
     options = ("read_only", "data_path", "s3", "password", "lock_timeout")
     _transient = ("database is locked", "database table is locked", "server closed the connection", "SSL SYSCALL")
+    naming_costs = True
     kind = LAKE
 
     def __init__(
@@ -173,6 +186,16 @@ class LakeEngine(DuckEngine):
             message = f"{self.url} had another schema at {self._at}: read it with the duckfeat of that time"
             raise InvalidArgument(message, path=self.url, at=self._at) from error
         self._look()
+        if not self.read_only:
+            self._count_none()
+
+    def _count_none(self) -> None:
+        """Have the catalog say of tables that never had a row that they have none; nobody writes meanwhile."""
+        with self._root.cursor() as aside, translated(self.url):
+            if not aside.execute(f"SELECT 1 {_UNCOUNTED.format(what='table')} LIMIT 1").fetchall():
+                return
+            with self._turn():
+                aside.execute(f"BEGIN; {_COUNT_NONE} COMMIT")
 
     def back_up(self, version: int) -> None:
         """Do nothing: the snapshots before a migration stay, and `at` reads them."""

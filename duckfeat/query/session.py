@@ -182,7 +182,14 @@ class Session:
     def context(self) -> Context:
         """Return what a new statement is compiled with: features as they are now, whoever wrote them."""
         self.engine.refresh()
-        return Context(self.catalog, self.features, self.check_mine, joins_narrow=self.engine.joins_narrow)
+        engine = self.engine
+        return Context(
+            self.catalog,
+            self.features,
+            self.check_mine,
+            joins_narrow=engine.joins_narrow,
+            naming_costs=engine.naming_costs,
+        )
 
     def owns(self, record: Any) -> bool:
         """Tell whether a record is of this store, be it the same file opened again, or of none yet."""
