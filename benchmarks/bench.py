@@ -169,8 +169,9 @@ def write_readme(report: dict[str, Any]) -> None:
     ]
     if peers.FILE.exists():
         written = json.loads(peers.FILE.read_text())
+        names = peers.names(written["rows"])
         parts += [
-            _ABOVE_PEERS.format(names=" and ".join(peers.names(written["rows"]))),
+            _ABOVE_PEERS.format(names=" and ".join(", ".join(names).rsplit(", ", 1))),
             written["table"],
             in_words(written["about"]),
         ]

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import statistics
 import subprocess
 import sys
 import tempfile
@@ -44,14 +45,14 @@ def frame(entities: int, first: int = 0, seed: int = 0) -> pl.DataFrame:
     return pl.DataFrame(columns)
 
 
-def best(call: Callable[[], object], times: int = 3) -> float:
-    """Return the shortest of some runs, in seconds."""
+def median(call: Callable[[], object], times: int) -> float:
+    """Return the median of some runs, in seconds."""
     taken = []
     for _ in range(times):
         started = time.perf_counter()
         call()
         taken.append(time.perf_counter() - started)
-    return min(taken)
+    return statistics.median(taken)
 
 
 def measure(store: dft.Store, data: pl.DataFrame) -> dict[str, float]:
@@ -59,12 +60,13 @@ def measure(store: dft.Store, data: pl.DataFrame) -> dict[str, float]:
     started = time.perf_counter()
     store.annotate(data, key="name", create="all")
     found = {"load": time.perf_counter() - started}
-    found["filter"] = best(lambda: store.Record.filter(int0__lt=10).count())
-    found["wide"] = best(lambda: store.Record.all().arrow(features=True), 1)
+    found["filter"] = median(lambda: store.Record.filter(int0__lt=10).count(), 25)
+    found["wide"] = median(lambda: store.Record.all().arrow(features=True), 3)
     started = time.perf_counter()
     store.compact()
     found["compact"] = time.perf_counter() - started
-    found["filter after"] = best(lambda: store.Record.filter(int0__lt=10).count())
+    found["filter after"] = median(lambda: store.Record.filter(int0__lt=10).count(), 25)
+    found["wide after"] = median(lambda: store.Record.all().arrow(features=True), 3)
     return found
 
 

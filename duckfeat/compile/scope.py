@@ -25,6 +25,9 @@ _REMOVED = (
     "r.feature_id = {0}.feature_id AND r.entity_id = {0}.entity_id AND r.value_id = {0}.value_id "
     "AND {0}.change_id < r.change_id"
 )
+_UNLINKED = (
+    "r.relation = {0}.relation AND r.from_id = {0}.from_id AND r.to_id = {0}.to_id AND {0}.change_id < r.change_id"
+)
 
 
 class FeatureFinder(Protocol):
@@ -185,13 +188,12 @@ def current_annotations(context: Context, word: str, numbers: Sequence[str]) -> 
     """
     asked = among(numbers)
     if context.naming_costs:
-        held = f"NOT EXISTS (SELECT 1 FROM {word}_removals AS r WHERE {_REMOVED.format('n')})"
-    else:
-        held = (
-            f"n.rowid NOT IN (SELECT a.rowid FROM {word}_annotations AS a JOIN {word}_removals AS r "
-            f"ON {_REMOVED.format('a')} WHERE a.feature_id {asked})"
-        )
-    return f"{word}_annotations AS n", f"n.feature_id {asked} AND {held}"
+        source = f"{word}_annotations AS n ANTI JOIN {word}_removals AS r ON {_REMOVED.format('n')}"
+        return source, f"n.feature_id {asked}"
+    return f"{word}_annotations AS n", (
+        f"n.feature_id {asked} AND n.rowid NOT IN (SELECT a.rowid FROM {word}_annotations AS a "
+        f"JOIN {word}_removals AS r ON {_REMOVED.format('a')} WHERE a.feature_id {asked})"
+    )
 
 
 def pairs_sql(context: Context, relation: Relation, *, distinct: bool = False) -> str:
@@ -206,14 +208,14 @@ def pairs_sql(context: Context, relation: Relation, *, distinct: bool = False) -
         return f"SELECT {relation.column} AS a, id AS b FROM {rows} WHERE {relation.column} IS NOT NULL"
     near, far = ("from_id", "to_id") if relation.forward else ("to_id", "from_id")
     link = context.params.once(relation.link)
-    parts = [
-        (
-            f"SELECT l.{near} AS a, l.{far} AS b FROM links AS l WHERE l.relation = {link} AND l.rowid NOT IN "
-            "(SELECT k.rowid FROM links AS k JOIN link_removals AS r ON r.relation = k.relation "
-            "AND r.from_id = k.from_id AND r.to_id = k.to_id AND k.change_id < r.change_id "
-            f"WHERE k.relation = {link})"
+    if context.naming_costs:
+        held = f"ANTI JOIN link_removals AS r ON {_UNLINKED.format('l')} WHERE l.relation = {link}"
+    else:
+        held = (
+            f"WHERE l.relation = {link} AND l.rowid NOT IN (SELECT k.rowid FROM links AS k "
+            f"JOIN link_removals AS r ON {_UNLINKED.format('k')} WHERE k.relation = {link})"
         )
-    ]
+    parts = [f"SELECT l.{near} AS a, l.{far} AS b FROM links AS l {held}"]
     if relation.source != relation.target:
         parts += _category_pairs(context, relation.source, relation.target, "entity_id", "value_id")
         parts += _category_pairs(context, relation.target, relation.source, "value_id", "entity_id")

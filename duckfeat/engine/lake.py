@@ -50,6 +50,7 @@ _VERSIONS = (
 _BYTES = "SELECT sum(file_size_bytes + delete_file_size_bytes)::BIGINT FROM ducklake_table_info('store')"
 _NAMES = "SELECT table_name FROM ducklake_table_info('store')"  # duckdb_tables() asks for each table's statistics
 _SNAPSHOT = "SELECT id FROM ducklake_current_snapshot('store')"
+_NEWEST = "SELECT max(snapshot_id) FROM __ducklake_metadata_store.ducklake_snapshot"  # in half the time of that
 _COMMITTED = "SELECT id FROM ducklake_last_committed_snapshot('store')"
 # The tables that have rows, or had some once, and at most how many: DuckLake numbers every row that comes.
 _ROWS = """
@@ -221,7 +222,7 @@ class LakeEngine(DuckEngine):
     def _look(self) -> None:
         if self._at is not None:
             return
-        current = self._tried(lambda: self._asked(_SNAPSHOT))
+        current = self._tried(lambda: self._asked(_NEWEST))
         with self._look_lock:
             if current > self._snapshot:
                 self._snapshot = current
@@ -234,7 +235,7 @@ class LakeEngine(DuckEngine):
     def _gather(self, cursor: duckdb.DuckDBPyConnection) -> None:
         """Have small tables in memory, in tables of the connection's own, which go with the transaction.
 
-        A table of a lake asks its catalog five to seven times whenever a statement names it, an empty one most often.
+        A table of a lake asks its catalog several times whenever a statement names it.
         """
         cursor.execute(_SNAPSHOT).fetchall()  # first: what is written after this snapshot may be counted, not missed
         rows: dict[str, int] = dict(cursor.execute(_ROWS).fetchall())
