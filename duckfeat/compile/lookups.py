@@ -22,8 +22,9 @@ NUMBERS = frozenset({"int", "float"})
 TEXT = frozenset({"str"})
 MOMENTS = frozenset({"datetime", "instant"})
 DAYS = frozenset({"date"}) | MOMENTS
+CLOCKS = MOMENTS | {"time"}
 NESTED = frozenset({"dict", "list"})
-ORDERED = NUMBERS | TEXT | DAYS
+ORDERED = NUMBERS | TEXT | DAYS | CLOCKS
 ANY = ORDERED | NESTED | {"bool"}
 
 Render = Callable[[Parameters, str, str, Any], str]
@@ -55,6 +56,7 @@ class Transform:
         return self.sql.format(f"timezone('UTC', {lhs})" if type_ == "instant" else lhs)
 
 
+_SQL_TYPES = {name: kind.sql_type for name, kind in KINDS.items()} | {"time": "TIME"}
 _SIGNS = {"exact": "=", "gt": ">", "gte": ">=", "lt": "<", "lte": "<="}
 
 
@@ -97,7 +99,7 @@ def items_of(operand: Any) -> list[Any]:
 
 
 def _in(params: Parameters, lhs: str, type_: str, operand: Any) -> str:
-    return params.member(lhs, _converted(type_, operand), KINDS[type_].sql_type)
+    return params.member(lhs, _converted(type_, operand), _SQL_TYPES[type_])
 
 
 def _in_ids(params: Parameters, lhs: str, type_: str, operand: Any) -> str:
@@ -195,9 +197,10 @@ TRANSFORMS: Mapping[str, Transform] = MappingProxyType(
             Transform("week_day", DAYS, "int", "the weekday, Sunday = 1 to Saturday = 7", "(dayofweek({}) + 1)"),
             Transform("iso_week_day", DAYS, "int", "the weekday, Monday = 1 to Sunday = 7", "isodow({})"),
             Transform("date", MOMENTS, "date", "the day", "({})::DATE"),
-            Transform("hour", MOMENTS, "int", "the hour", "hour({})"),
-            Transform("minute", MOMENTS, "int", "the minute", "minute({})"),
-            Transform("second", MOMENTS, "int", "the second", "second({})"),
+            Transform("time", MOMENTS, "time", "the time of day", "({})::TIME"),
+            Transform("hour", CLOCKS, "int", "the hour", "hour({})"),
+            Transform("minute", CLOCKS, "int", "the minute", "minute({})"),
+            Transform("second", CLOCKS, "int", "the second", "second({})"),
         )
     }
 )

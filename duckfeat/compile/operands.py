@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, time
 from types import MappingProxyType
 from typing import Any
 
@@ -55,6 +55,13 @@ def _day(operand: Any) -> Any:
     if isinstance(operand, date):
         return operand
     return _parsed(date.fromisoformat, operand, "a date")
+
+
+def _clock(operand: Any) -> Any:
+    clock = operand if isinstance(operand, time) else _parsed(time.fromisoformat, operand, "a time of day")
+    if clock.tzinfo is not None:
+        raise _refuse("a time of day without time zone", operand)
+    return clock
 
 
 def _moment(operand: Any) -> datetime:
@@ -113,6 +120,7 @@ CONVERT: Mapping[str, Callable[[Any], Any]] = MappingProxyType(
         "date": _day,
         "datetime": _naive,
         "instant": _instant,
+        "time": _clock,
         "dict": _nested((Mapping,), "a dict"),
         "list": _nested((list, tuple), "a list"),
     }

@@ -17,6 +17,7 @@ _ARROW_TYPES = {
     "VARCHAR": "string",
     "BOOLEAN": "bool",
     "DATE": "date32",
+    "TIME": "time64[us]",
     "TIMESTAMP": "timestamp_us",
     "TIMESTAMP WITH TIME ZONE": "timestamp_utc",
 }

@@ -17,7 +17,7 @@ from duckfeat.errors import InvalidArgument
 
 NUMBERS = frozenset({"int", "float"})
 MOMENTS = frozenset({"date", "datetime", "instant"})
-ORDERED = NUMBERS | MOMENTS | {"str", "bool"}
+ORDERED = NUMBERS | MOMENTS | {"time", "str", "bool"}
 ANY = ORDERED | {"dict", "list", "json"}
 
 

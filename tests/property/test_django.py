@@ -8,7 +8,7 @@ from __future__ import annotations
 import operator
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from datetime import timedelta, timezone
+from datetime import time, timedelta, timezone
 from itertools import product
 from typing import Any
 
@@ -151,6 +151,7 @@ PARTS = {
     "iso_week_day": [1, 2, 3, 4, 5, 6, 7],
 }
 TIMES = {"hour": [0, 8, 10, 12, 23], "minute": [0, 15, 30, 59], "second": [0, 45, 59]}
+CLOCKS = [time(), time(8), time(10, 30), time(12, 0, 0, 1), time(23, 59, 59, 500000), time.max, "08:00"]
 EAST = timezone(timedelta(hours=5, minutes=30))
 # An instant is the same in every time zone; the first and the last one are in UTC alone.
 ZONED = [*INSTANTS, *(moment.astimezone(EAST) for moment in INSTANTS[1:-1]), "2024-02-29T23:59:59.500000+00:00"]
@@ -197,6 +198,8 @@ def choices(sort: str) -> dict[str, list[Any]]:
     if sort in {"instant", "moment"}:
         found |= {f"date__{lookup}".rstrip("_"): operands(lookup, VALUES["day"]) for lookup in ORDERED}
         found |= {f"date__{part}": PARTS[part] for part in PARTS}
+        found |= {f"time__{lookup}".rstrip("_"): operands(lookup, CLOCKS) for lookup in ORDERED}
+        found |= {f"time__{part}": TIMES[part] for part in TIMES}
     return found
 
 

@@ -47,6 +47,7 @@ PARTS = {
     "week_day": "(dayofweek({}) + 1) = $p0",
     "iso_week_day": "isodow({}) = $p0",
     "date": "({})::DATE = $p0",
+    "time": "({})::TIME = $p0",
     "hour": "hour({}) = $p0",
     "minute": "minute({}) = $p0",
     "second": "second({}) = $p0",
@@ -69,7 +70,7 @@ def test_lookup(name: str) -> None:
 @pytest.mark.parametrize("name", PARTS)
 @pytest.mark.parametrize(("type_", "column"), [("datetime", "x"), ("instant", "timezone('UTC', x)")])
 def test_part(name: str, type_: str, column: str) -> None:
-    operand: Any = MOMENT.date() if name == "date" else 3
+    operand: Any = {"date": MOMENT.date(), "time": MOMENT.time()}.get(name, 3)
     assert apply(Parameters(), "x", type_, (name,), operand, "T.x") == PARTS[name].format(column)
 
 
