@@ -265,14 +265,30 @@ class LakeEngine(DuckEngine):
         `grace` (an hour unless told). The bytes are those of the files of the newest snapshot.
         """
         self._check_compacting()
-        statements = upkeep_sql(expire=expire, grace=_GRACE if grace is None else grace)
+        flush, *others = upkeep_sql(expire=expire, grace=_GRACE if grace is None else grace)
         with self._writer:
             before = self._size()
             drop()
             with self._held(), self._turn(), translated(self.url):
-                for sql in statements:
+                with self._one_thread():
+                    self._cursor.execute(flush).fetchall()
+                for sql in others:
                     self._cursor.execute(sql).fetchall()
             return before, self._size()
+
+    @contextmanager
+    def _one_thread(self) -> Iterator[None]:
+        """Let DuckDB work in one thread, whatever `threads` it was given.
+
+        DuckLake flushes its tables side by side, and their threads add to one list without a lock (seen in 1.5.5):
+        the process was aborted now and then, with its heap corrupted.
+        """
+        threads = self._asked("SELECT current_setting('threads')")
+        self._cursor.execute("SET threads = 1")
+        try:
+            yield
+        finally:
+            self._cursor.execute(f"SET threads = {threads}")
 
     def _size(self) -> int:
         return int(self.rows(Statement(_BYTES, {}))[0][0])

@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from typing import TYPE_CHECKING
 
 import polars as pl
 
+from duckfeat.engine import lake_places
 from tests.servers import Lake
+
+if TYPE_CHECKING:
+    import pytest
 
 NOW = timedelta(0)
 ROWS, ROUNDS = 300, 30
@@ -37,3 +42,20 @@ def test_older_versions_keep_history_until_they_expire(lake: Lake) -> None:
         change = again.sql("SELECT max(id) FROM changes").item()
         again.Record.get(name="r7").features.update_values({"dose": -1.0})
         assert again.sql("SELECT max(id) FROM changes").item() == change + 1
+
+
+def test_inlined_rows_are_flushed_in_one_thread(lake: Lake, monkeypatch: pytest.MonkeyPatch) -> None:
+    def checked(*, expire: timedelta | None, grace: timedelta) -> list[str]:
+        flush, *others = upkeep_sql(expire=expire, grace=grace)
+        alone = "CASE WHEN current_setting('threads') = 1 THEN count(*) ELSE error('flushed side by side') END"
+        assert "flush" in flush
+        return [flush.replace("count(*)", alone), *others]
+
+    upkeep_sql = lake_places.upkeep_sql
+    monkeypatch.setattr("duckfeat.engine.lake.upkeep_sql", checked)
+    with lake.connect(threads=3) as store:
+        store.Feature(name="dose", dtype=float).save()
+        store.Record(name="r1").save().features.set_values({"dose": 1.5})
+        store.compact()
+        assert store.sql("SELECT current_setting('threads')").item() == 3
+        assert store.Record.get(name="r1").features["dose"] == 1.5

@@ -206,6 +206,10 @@ def aware(value: Any) -> Any:
 
 
 def fill_django(rows: Rows) -> None:
+    """Fill a new database of Django's; whatever an earlier module of this process left in memory is gone."""
+    if connection.connection is not None:
+        connection.connection.close()
+    connection.connection = None
     with connection.schema_editor() as editor:
         for model in MODELS.values():
             editor.create_model(model)
