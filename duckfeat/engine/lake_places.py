@@ -195,7 +195,7 @@ def _snapshot(at: int | datetime | None) -> dict[str, str | None]:
 
 
 def upkeep_sql(*, expire: timedelta | None, grace: timedelta) -> list[str]:
-    """Return the statements that make a lake small and quick to read again, in their order.
+    """Return the statements that make a lake small and quick to read again, in their order: the first flushes rows.
 
     Snapshots older than `expire` are forgotten (None: all stay), files that no snapshot needs go after `grace`. Files
     of which nearly all was deleted are written anew if no older snapshot stays.
