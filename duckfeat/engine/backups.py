@@ -8,8 +8,6 @@ migrated as an old store is.
 from __future__ import annotations
 
 import json
-import os
-import shutil
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
 from datetime import UTC, datetime
@@ -21,7 +19,9 @@ import duckdb
 
 from duckfeat.engine.base import Engine
 from duckfeat.engine.catalog import FILE, RECORDED, RECORDS
+from duckfeat.engine.configuring import FIXED
 from duckfeat.engine.failures import translated
+from duckfeat.engine.files import synced, whole
 from duckfeat.engine.migrations import applied_in
 from duckfeat.engine.paths import STORAGE_VERSION, literal, quoted
 from duckfeat.engine.recovery import exclusively
@@ -120,31 +120,15 @@ def _whole(target: Path, *, overwrite: bool) -> Iterator[Path]:
     if (target.exists() or log.exists()) and not overwrite:
         taken = target if target.exists() else log
         raise InvalidArgument(f"{taken} exists; nothing was overwritten", path=str(taken))
-    partial = target.with_name(f"{target.name}.{os.getpid()}.partial")
-    remove(partial)
-    try:
-        yield partial
+
+    def take_place(partial: Path, target: Path) -> None:
         synced(partial)
         with exclusively(str(target)):
             log.unlink(missing_ok=True)
             partial.replace(target)
-    finally:
-        remove(partial)
 
-
-def remove(path: Path) -> None:
-    """Remove a file with its log, or a folder; what is not there is passed over."""
-    if path.is_dir():
-        shutil.rmtree(path)
-    path.unlink(missing_ok=True)
-    Path(f"{path}.wal").unlink(missing_ok=True)
-
-
-def synced(path: Path) -> None:
-    """Have the disk take what was written before it gets its name."""
-    for file in sorted(path.iterdir()) if path.is_dir() else [path]:
-        with file.open("rb") as opened:
-            os.fsync(opened.fileno())
+    with whole(target, take_place) as partial:
+        yield partial
 
 
 # --- back ----------------------------------------------------------------------------------------
@@ -241,7 +225,7 @@ def _load(connection: duckdb.DuckDBPyConnection, folder: Path, table: str, count
 @contextmanager
 def _new(path: Path) -> Iterator[duckdb.DuckDBPyConnection]:
     """Open a DuckDB with a new, empty database file as `store`."""
-    with duckdb.connect(":memory:", config={"autoinstall_known_extensions": "false"}) as connection:
+    with duckdb.connect(":memory:", config={**FIXED}) as connection:
         connection.execute("SET GLOBAL TimeZone = 'UTC'")
         connection.execute(f"ATTACH {quoted(str(path))} AS store (TYPE duckdb, STORAGE_VERSION '{STORAGE_VERSION}')")
         yield connection

@@ -19,6 +19,7 @@ from typing import Any
 import duckdb
 
 from duckfeat.engine.resources import Migration, tables
+from duckfeat.engine.version import MAJOR
 from duckfeat.errors import NotAStore, QueryError
 
 PATH = "SET search_path = 'system.main,store.main'"
@@ -38,7 +39,7 @@ Definitions = Mapping[str, str]
 """The definition of each table, by its name; those of another schema than `main` have it in their names."""
 Ask = Callable[[str], Iterable[tuple[Any, ...]]]
 
-_HAS_TRIGGERS = int(duckdb.__version__.partition(".")[0]) > 1
+_HAS_TRIGGERS = MAJOR > 1
 _TABLES = """
 SELECT if(schema_name = 'main', '', schema_name || '.') || table_name,
     replace(sql, ' DEFAULT(NULL)', '') || if(index_count > 0, ' and an index', '')

@@ -5,9 +5,20 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from duckfeat.engine.version import MAJOR
 from duckfeat.errors import InvalidArgument, hint
 
 _SETTINGS = ("memory_limit", "temp_directory", "threads")
+FIXED: Mapping[str, str] = {
+    "preserve_insertion_order": "true",  # without, parts of an ordered Arrow result come in any order
+    "allow_community_extensions": "false",
+    "autoinstall_known_extensions": "false",
+    "python_enable_replacements": "false",
+    # DuckDB 2.0 reads and writes Parquet in threads of their own, and a query that fails meanwhile may never return
+    # (https://github.com/duckdb/duckdb/issues/23885). On files of this machine they gain nothing.
+    **({"async_threads": "0"} if MAJOR > 1 else {}),
+}
+"""What is the same for every engine."""
 
 
 def config(settings: Mapping[str, Any], options: Sequence[str]) -> dict[str, Any]:
@@ -24,10 +35,4 @@ def config(settings: Mapping[str, Any], options: Sequence[str]) -> dict[str, Any
     for name, value in settings.items():
         if isinstance(value, str) and not value.isprintable():
             raise InvalidArgument(f"{name} cannot be {value!r}", value=value)
-    fixed: dict[str, Any] = {
-        "preserve_insertion_order": "true",  # without, parts of an ordered Arrow result come in any order
-        "allow_community_extensions": "false",
-        "autoinstall_known_extensions": "false",
-        "python_enable_replacements": "false",
-    }
-    return fixed | {name: str(value) for name, value in settings.items() if value is not None}
+    return {**FIXED} | {name: str(value) for name, value in settings.items() if value is not None}

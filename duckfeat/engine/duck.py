@@ -16,6 +16,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from contextlib import contextmanager
 from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 
 import duckdb
@@ -24,12 +25,14 @@ from duckfeat.engine.base import Rows, Tracer
 from duckfeat.engine.binding import arrow_list, arrow_rows, bindable
 from duckfeat.engine.catalog import PATH, RECORDED, Kind
 from duckfeat.engine.configuring import config
-from duckfeat.engine.failures import no_unicode, translate, translated
+from duckfeat.engine.failures import translate, translated, understood
+from duckfeat.engine.files import whole
 from duckfeat.engine.parsing import asked, executed
 from duckfeat.engine.paths import quoted
 from duckfeat.engine.reading import Known, check_reading, check_select
 from duckfeat.engine.resources import checks, session, statement, tables, views, writes
 from duckfeat.engine.transactions import Transactions
+from duckfeat.engine.version import MAJOR
 from duckfeat.errors import InvalidArgument, ReadOnlyStore, StoreClosed
 from duckfeat.model.arguments import check_callable, nests_beyond, several, shown, text
 from duckfeat.model.statement import BigList, Statement
@@ -51,7 +54,7 @@ class DuckEngine(Transactions):
     """Parts of DuckDB's messages for failures that pass: the statement is run again outside a transaction."""
     options: ClassVar[tuple[str, ...]] = ("read_only",)
     """What an engine takes beside the settings of DuckDB."""
-    joins_narrow = int(duckdb.__version__.partition(".")[0]) > 1
+    joins_narrow = MAJOR > 1
     naming_costs = False
     kind: ClassVar[Kind]
     """What tells which tables the store has, and which it should have."""
@@ -166,17 +169,13 @@ class DuckEngine(Transactions):
         """Return what `call` returns; outside a transaction it is called again after a failure that passes."""
         attempt = 0
         while True:
-            with self._held(), self._doubted():
+            with self._held(), self._doubted(), understood():
                 attempt += 1
                 try:
                     return call()
                 except duckdb.Error as error:
                     if self.in_transaction or not self._passes(error, attempt):
                         raise translate(error, self.url) from error
-                except (RuntimeError, UnicodeEncodeError) as error:
-                    if not no_unicode(error):
-                        raise
-                    raise InvalidArgument("a parameter is no valid Unicode", reason=str(error)) from error
             time.sleep(_PAUSE * 2**attempt)
 
     def _passes(self, error: duckdb.Error, attempt: int) -> bool:
@@ -318,10 +317,11 @@ class DuckEngine(Transactions):
                 raise translate(error, self.url) from error
 
     def to_parquet(self, statement: Statement, path: str, compression: str) -> None:
-        """Run a statement and write its result to a Parquet file, without it passing through Python."""
+        """Run a statement and write its result to a Parquet file, whole, without it passing through Python."""
         params = bindable(statement.params)
-        sql = f"COPY ({statement.sql}) TO {quoted(path)} (FORMAT parquet, COMPRESSION {compression})"
-        self._execute(sql, statement.params, lambda cursor: cursor.execute(sql, params), statement.lists)
+        with whole(Path(path)) as written:
+            sql = f"COPY ({statement.sql}) TO {quoted(str(written))} (FORMAT parquet, COMPRESSION {compression})"
+            self._execute(sql, statement.params, lambda cursor: cursor.execute(sql, params), statement.lists)
 
     def run(self, name: str, entity: str | None, /, **params: Any) -> Rows:
         """Run a named statement of `sql/queries` and return its rows."""

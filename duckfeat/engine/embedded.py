@@ -22,6 +22,7 @@ from duckfeat.engine.base import Engine
 from duckfeat.engine.catalog import FILE, PATH, check_triggers
 from duckfeat.engine.duck import DuckEngine
 from duckfeat.engine.failures import is_locked, locked, translated
+from duckfeat.engine.files import remove
 from duckfeat.engine.lease import Lease, State, place, state
 from duckfeat.engine.migrations import applied_in, migrate
 from duckfeat.engine.owner import forget_owner, note_owner
@@ -235,7 +236,7 @@ class EmbeddedEngine(DuckEngine):
                 rewriting.exchange(partial, self.url, self._let_go)
         finally:
             if self._lease.taken:  # else another process may be writing there
-                backups.remove(partial)
+                remove(partial)
 
     def _empty_log(self) -> None:
         """Have no log, as after a checkpoint while nobody reads; what is in one would be lost to another file."""

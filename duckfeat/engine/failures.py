@@ -58,9 +58,22 @@ def is_locked(error: Exception) -> bool:
     return "Could not set lock" in text or "Conflicting lock" in text
 
 
-def no_unicode(error: Exception) -> bool:
-    """Tell whether DuckDB's client could not take a text: a lone surrogate, for which 1.5 has no error of its own."""
-    return isinstance(error, UnicodeEncodeError) or "Unable to cast Python instance of type <class 'str'>" in str(error)
+@contextmanager
+def understood() -> Iterator[None]:
+    """Raise what errors of DuckDB's Python client mean inside the block, those that have no type of DuckDB's own.
+
+    A text that is no Unicode (a lone surrogate) is an error of ours. Ctrl-C while a statement runs comes as a
+    `RuntimeError`; what the signal's handler has raised is kept by 1.5 only.
+    """
+    try:
+        yield
+    except (RuntimeError, UnicodeEncodeError) as error:
+        text = str(error)
+        if text == "Query interrupted":
+            raise error.__cause__ or KeyboardInterrupt() from None
+        if isinstance(error, UnicodeEncodeError) or "Unable to cast Python instance of type <class 'str'>" in text:
+            raise InvalidArgument("a parameter is no valid Unicode", reason=text) from error
+        raise
 
 
 def locked(path: str, error: Exception | None, waited: float = 0.0) -> StoreLocked:
@@ -100,6 +113,7 @@ def translate(error: Exception, path: str) -> DuckfeatError:
 def translated(path: str) -> Iterator[None]:
     """Raise DuckDB's errors as duckfeat's inside the block."""
     try:
-        yield
+        with understood():
+            yield
     except duckdb.Error as error:
         raise translate(error, path) from error

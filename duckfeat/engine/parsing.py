@@ -5,12 +5,15 @@ from __future__ import annotations
 import atexit
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import duckdb
+from duckfeat.engine.version import MAJOR
+
+if TYPE_CHECKING:
+    import duckdb
 
 # A relation with parameters is fetched whole by DuckDB 1.5, row by row; the result of a cursor by DuckDB 2.0.
-_FETCHES_RELATIONS = int(duckdb.__version__.partition(".")[0]) < 2
+_FETCHES_RELATIONS = MAJOR < 2
 # Parsing takes up to a quarter of what a small statement costs. So many texts are kept parsed, those that were asked
 # last; what they are parsed to belongs to no connection.
 _LIMIT = 512

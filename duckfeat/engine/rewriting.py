@@ -16,9 +16,10 @@ from contextlib import suppress
 from pathlib import Path
 from typing import IO, TYPE_CHECKING
 
-from duckfeat.engine.backups import copy_to, remove, synced, tables
+from duckfeat.engine.backups import copy_to, tables
 from duckfeat.engine.comparing import digest
 from duckfeat.engine.failures import translate
+from duckfeat.engine.files import remove, synced
 from duckfeat.engine.paths import quoted
 from duckfeat.engine.recovery import LOCKS, attaching, exclusively, log_of
 from duckfeat.errors import IntegrityError

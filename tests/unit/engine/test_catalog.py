@@ -13,10 +13,11 @@ import duckfeat as dft
 from duckfeat.engine import catalog
 from duckfeat.engine.embedded import EmbeddedEngine
 from duckfeat.engine.resources import migrations, views
+from duckfeat.engine.version import MAJOR
 from duckfeat.errors import InvalidArgument, NotAStore
 from duckfeat.store import Store
 
-HAS_TRIGGERS = int(duckdb.__version__.partition(".")[0]) > 1
+HAS_TRIGGERS = MAJOR > 1
 RECORDED = "SELECT version, name, checksum, applied_at FROM kept"
 TRASHED = "DROP TABLE trashed; CREATE TABLE trashed (table_name VARCHAR NOT NULL, record_id BIGINT NOT NULL, "
 # What may be done to a file, and what the error names.

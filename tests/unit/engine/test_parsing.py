@@ -35,6 +35,12 @@ def test_a_stream_begins_before_its_last_row_is_made(engine: EmbeddedEngine, sta
             pass
 
 
+def test_parquet_has_no_threads_of_its_own(engine: EmbeddedEngine) -> None:
+    """With them, DuckDB 2.0 never returns from one in some ten of the failures that the next test makes."""
+    settings: dict[str, str] = dict(engine.rows(Statement("SELECT name, value FROM duckdb_settings()", {})))
+    assert settings.get("async_threads", "0") == "0"
+
+
 @WITH_AND_WITHOUT
 def test_a_table_that_fails_late_raises_an_error_of_ours(
     engine: EmbeddedEngine, statement: Statement, tmp_path: Path
