@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 from duckfeat import aggregates, errors, models
 from duckfeat.connecting import connect, import_, move, restore
 from duckfeat.current import save, settings, view
+from duckfeat.errors import DuckfeatError
 from duckfeat.model.q import Q
 from duckfeat.ontology import (
     CellLine,
@@ -54,6 +55,7 @@ __all__ = [
     "CellType",
     "DevelopmentalStage",
     "Disease",
+    "DuckfeatError",
     "Ethnicity",
     "ExperimentalFactor",
     "Feature",
@@ -89,4 +91,6 @@ __all__ = [
 if not TYPE_CHECKING:  # what there is stays known to a type checker
 
     def __getattr__(name: str) -> object:
-        raise errors.attribute_missing("duckfeat", name, __all__)
+        modules = {"errors": errors.NAMES, "aggregates": aggregates.__all__}
+        meant = next((f"{module}.{name}" for module, names in modules.items() if name in names), None)
+        raise errors.attribute_missing("duckfeat", name, __all__, meant)

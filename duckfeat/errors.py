@@ -126,6 +126,12 @@ class LookupMissing(DuckfeatError, AttributeError, KeyError):
         return self.message
 
 
+NAMES = frozenset(
+    name for name, kind in globals().items() if isinstance(kind, type) and issubclass(kind, DuckfeatError)
+)
+"""The names of the errors."""
+
+
 def suggestions(name: str, available: Iterable[str], limit: int = 3) -> list[str]:
     """Return the names nearest to `name`, best first; empty when nothing is near.
 
@@ -174,8 +180,10 @@ def missing_extra(library: str, extra: str) -> MissingExtra:
     return MissingExtra(message, library=library, extra=extra)
 
 
-def attribute_missing(what: str, name: str, available: Iterable[str]) -> AttributeMissing:
+def attribute_missing(what: str, name: str, available: Iterable[str], meant: str | None = None) -> AttributeMissing:
     """Return the error for an attribute that does not exist, with those that do; what begins with `_` is not listed.
+
+    What was `meant` may be known better than by its letters.
 
     >>> print(attribute_missing("QuerySet", "fitler", ["count", "filter"]))
     QuerySet has no attribute 'fitler' (did you mean 'filter'?) Available: count, filter.
@@ -183,4 +191,4 @@ def attribute_missing(what: str, name: str, available: Iterable[str]) -> Attribu
     if name.startswith("_"):  # asked by protocols, often: no one reads it
         return AttributeMissing(f"{what} has no attribute {name!r}", name=name, available=[])
     public = sorted(known for known in available if not known.startswith("_"))
-    return AttributeMissing(f"{what} has no attribute {name!r}{hint(name, public)}", name=name, available=public)
+    return AttributeMissing(f"{what} has no attribute {name!r}{hint(name, public, meant)}", name=name, available=public)

@@ -251,6 +251,20 @@ CASES = {
         "duckfeat has no attribute 'Recrod' .did you mean 'Record'",
         {"name": "Recrod"},
     ),
+    "an error of the package's errors": Case(
+        errors.AttributeMissing,
+        AttributeError,
+        lambda _: dft.ValidationError,  # type: ignore[attr-defined]
+        "duckfeat has no attribute 'ValidationError' .did you mean 'errors.ValidationError'",
+        {"name": "ValidationError"},
+    ),
+    "an aggregate of the package's aggregates": Case(
+        errors.AttributeMissing,
+        AttributeError,
+        lambda _: dft.n_unique,  # type: ignore[attr-defined]
+        "duckfeat has no attribute 'n_unique' .did you mean 'aggregates.n_unique'",
+        {"name": "n_unique"},
+    ),
     "an attribute of the models": Case(
         errors.AttributeMissing,
         AttributeError,

@@ -92,7 +92,7 @@ STORE = [
     "switch",
     "finish",
 ]
-MODULE = ["import_", "restore", "connect", "save", "view", "Q", "settings", "errors", "models"]
+MODULE = ["import_", "restore", "connect", "save", "view", "Q", "settings", "errors", "models", "DuckfeatError"]
 FIELDS = {
     "FeatureValue": "value hash feature artifacts runs records created_at created_by run branch space",
     "Feature": "name dtype unit description synonyms values multiple coerce type",
