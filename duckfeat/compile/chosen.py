@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 from duckfeat.compile.feature_joins import among, block_size
-from duckfeat.compile.scope import Context, Scope
+from duckfeat.compile.scope import Context, Scope, unless_removed
 from duckfeat.compile.select import (
     Columns,
     Query,
@@ -88,8 +88,8 @@ class _Chosen(Scope):
     def base(self) -> str:
         return "chosen"
 
-    def notes(self, numbers: Sequence[str]) -> tuple[str, str]:
-        return "chosen_annotations AS n", f"n.feature_id {among(numbers)}"
+    def notes(self, numbers: Sequence[str], joins: Sequence[str]) -> str:  # noqa: ARG002 - each has one there
+        return " ".join(["chosen_annotations AS n", *joins])
 
     @property
     def ids(self) -> str:
@@ -103,7 +103,7 @@ class _Chosen(Scope):
         """
         if not self.features:
             return ""
-        word, numbers = self.table.entity, [column.number for column in self.features.values()]
+        word, numbers = self.table.entity or "", [column.number for column in self.features.values()]
         size = block_size(len(numbers))
         scans = " UNION ALL ".join(
             f"SELECT feature_id, entity_id, value_id, change_id FROM {word}_annotations "
@@ -113,7 +113,5 @@ class _Chosen(Scope):
         return (
             f", annotations_ever AS MATERIALIZED (SELECT * FROM ({scans}) AS n WHERE n.entity_id IN {self.ids}), "
             "chosen_annotations AS MATERIALIZED ("
-            "SELECT n.feature_id, n.entity_id, n.value_id FROM annotations_ever AS n "
-            f"ANTI JOIN {word}_removals AS r ON r.feature_id = n.feature_id AND r.entity_id = n.entity_id "
-            "AND r.value_id = n.value_id AND n.change_id < r.change_id)"
+            f"SELECT n.feature_id, n.entity_id, n.value_id FROM annotations_ever AS n {unless_removed(word, numbers)})"
         )

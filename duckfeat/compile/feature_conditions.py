@@ -139,8 +139,12 @@ def _annotations(scope: Scope, feature: FeatureInfo, family: str, joined: Joined
 
 def _rows(scope: Scope, numbers: Sequence[str], joined: Joined) -> Origin:
     """Return the current annotations `n` of the entities with some features, and what is joined to them."""
-    source, held = current_annotations(scope.context, scope.table.entity or "", numbers)
-    return Origin("n.entity_id", lambda: " ".join([source, *joined(numbers)]), held)
+    word = scope.table.entity or ""
+    return Origin(
+        "n.entity_id",
+        lambda: current_annotations(word, numbers, list(joined(numbers))),
+        f"n.feature_id {among(numbers)}",
+    )
 
 
 def _typed_condition(params: Parameters, feature: FeatureInfo, value: str, steps: tuple[str, ...], operand: Any) -> str:

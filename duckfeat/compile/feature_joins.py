@@ -59,8 +59,8 @@ class FeatureColumn:
         return ", ".join(f"{sql} AS {name}" for name, sql in columns.items())
 
 
-Notes = Callable[[Sequence[str]], tuple[str, str]]
-"""Returns where the annotations `n` with one of some features are, and the condition that they hold now."""
+Notes = Callable[[Sequence[str], Sequence[str]], str]
+"""Returns where the current annotations `n` with some features are, with what is joined to them."""
 
 
 def feature_joins(columns: Sequence[FeatureColumn], notes: Notes, id_: str) -> list[str]:
@@ -90,12 +90,9 @@ def _joined(block: Sequence[FeatureColumn], notes: Notes, id_: str) -> str:
     of_feature = f" AND v.feature_id {among(numbers)}" if first.typed else ""
     if first.typed and crowd:
         of_feature = f" AND v.feature_id = n.feature_id{of_feature}"
-    source, held = notes(numbers)
+    source = notes(numbers, [f"JOIN {first.table} AS v ON v.id = n.value_id{of_feature}"])
     group = " GROUP BY n.entity_id" if crowd or first.order else ""
-    select = (
-        f"SELECT n.entity_id, {selected} FROM {source} "
-        f"JOIN {first.table} AS v ON v.id = n.value_id{of_feature} WHERE {held}{group}"
-    )
+    select = f"SELECT n.entity_id, {selected} FROM {source} WHERE n.feature_id {among(numbers)}{group}"
     return f"LEFT JOIN ({select}) AS {first.alias} ON {first.alias}.entity_id = {id_}"
 
 

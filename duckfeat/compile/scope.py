@@ -22,12 +22,10 @@ DEPTH_LIMIT = 30
 """How deep questions about the rows of other questions may be nested: each is planned inside the one around it."""
 
 _REMOVED = (
-    "r.feature_id = {0}.feature_id AND r.entity_id = {0}.entity_id AND r.value_id = {0}.value_id "
-    "AND {0}.change_id < r.change_id"
+    "r.feature_id = n.feature_id AND r.entity_id = n.entity_id AND r.value_id = n.value_id "
+    "AND n.change_id < r.change_id"
 )
-_UNLINKED = (
-    "r.relation = {0}.relation AND r.from_id = {0}.from_id AND r.to_id = {0}.to_id AND {0}.change_id < r.change_id"
-)
+_UNLINKED = "r.from_id = l.from_id AND r.to_id = l.to_id AND l.change_id < r.change_id"
 
 
 class FeatureFinder(Protocol):
@@ -49,9 +47,8 @@ class Context:
 
     `check_mine` refuses a record of another store, whose id means something else in this one.
     `joins_narrow` tells that joins with few ids read only the blocks that have them: it changes which SQL is chosen,
-    the one that is then fastest, never what the SQL gives. So does `naming_costs`: each time that a statement names a
-    table, the engine has to find out anew where its rows are. `questions` are those that conditions ask of, `depth` is
-    how many contain the one being compiled.
+    the one that is then fastest, never what the SQL gives. `questions` are those that conditions ask of, `depth` is how
+    many contain the one being compiled.
     """
 
     catalog: Catalog
@@ -60,7 +57,6 @@ class Context:
     params: Parameters = field(default_factory=Parameters)
     aliases: int = 0
     joins_narrow: bool = False
-    naming_costs: bool = False
     questions: list[str] = field(default_factory=list)
     depth: int = 0
 
@@ -121,9 +117,9 @@ class Scope:
         """The SQL of the score of a row that a search found."""
         return "ranking.score"
 
-    def notes(self, numbers: Sequence[str]) -> tuple[str, str]:
-        """Return where the annotations `n` with some features (their ids parameters) are, and that they hold now."""
-        return current_annotations(self.context, self.table.entity or "", numbers)
+    def notes(self, numbers: Sequence[str], joins: Sequence[str]) -> str:
+        """Return where the current annotations `n` with features (their ids parameters) are, with joins to them."""
+        return current_annotations(self.table.entity or "", numbers, joins)
 
     @property
     def ids(self) -> str:
@@ -179,21 +175,19 @@ def related_scope(context: Context, relation: Relation) -> tuple[Scope, str, str
     return inner, f"{pairs}.a", source
 
 
-def current_annotations(context: Context, word: str, numbers: Sequence[str]) -> tuple[str, str]:
-    """Return where an entity's annotations `n` with some features are, and the condition that they hold now.
+def current_annotations(word: str, numbers: Sequence[str], joins: Sequence[str]) -> str:
+    """Return where an entity's current annotations `n` are, those with some features, and what is joined to them."""
+    return " ".join([f"{word}_annotations AS n", *joins, unless_removed(word, numbers)])
 
-    It is the one that the view `current_..._annotations` states. Where naming a table costs nothing it is asked from
-    the removals' side: they are few, and everything else about the annotations is filtered first. As it stands behind
-    all joins, the engine plans these by how many annotations there are.
+
+def unless_removed(word: str, numbers: Sequence[str]) -> str:
+    """Return the join that leaves of annotations `n` with some features those that hold now.
+
+    These are what the view `current_..._annotations` states. The join comes last: only what everything else has left
+    is looked up, and only among the removals of the same features.
     """
-    asked = among(numbers)
-    if context.naming_costs:
-        source = f"{word}_annotations AS n ANTI JOIN {word}_removals AS r ON {_REMOVED.format('n')}"
-        return source, f"n.feature_id {asked}"
-    return f"{word}_annotations AS n", (
-        f"n.feature_id {asked} AND n.rowid NOT IN (SELECT a.rowid FROM {word}_annotations AS a "
-        f"JOIN {word}_removals AS r ON {_REMOVED.format('a')} WHERE a.feature_id {asked})"
-    )
+    removals = f"(SELECT * FROM {word}_removals WHERE feature_id {among(numbers)})"
+    return f"ANTI JOIN {removals} AS r ON {_REMOVED}"
 
 
 def pairs_sql(context: Context, relation: Relation, *, distinct: bool = False) -> str:
@@ -208,13 +202,8 @@ def pairs_sql(context: Context, relation: Relation, *, distinct: bool = False) -
         return f"SELECT {relation.column} AS a, id AS b FROM {rows} WHERE {relation.column} IS NOT NULL"
     near, far = ("from_id", "to_id") if relation.forward else ("to_id", "from_id")
     link = context.params.once(relation.link)
-    if context.naming_costs:
-        held = f"ANTI JOIN link_removals AS r ON {_UNLINKED.format('l')} WHERE l.relation = {link}"
-    else:
-        held = (
-            f"WHERE l.relation = {link} AND l.rowid NOT IN (SELECT k.rowid FROM links AS k "
-            f"JOIN link_removals AS r ON {_UNLINKED.format('k')} WHERE k.relation = {link})"
-        )
+    removals = f"(SELECT * FROM link_removals WHERE relation = {link})"
+    held = f"ANTI JOIN {removals} AS r ON {_UNLINKED} WHERE l.relation = {link}"
     parts = [f"SELECT l.{near} AS a, l.{far} AS b FROM links AS l {held}"]
     if relation.source != relation.target:
         parts += _category_pairs(context, relation.source, relation.target, "entity_id", "value_id")

@@ -27,8 +27,6 @@ class Engine(Protocol):
     """Counts how often another process has written, or may have: all that was cached before is out of date."""
     joins_narrow: bool
     """Whether a join with few ids reads only the blocks of a table that have them, as it does from DuckDB 2 on."""
-    naming_costs: bool
-    """Whether each name of a table in a statement costs some milliseconds, as a question to a lake's catalog does."""
 
     def refresh(self) -> int:
         """Notice what other processes have written, and return `outside`; nobody else writes during a transaction."""

@@ -55,7 +55,6 @@ class DuckEngine(Transactions):
     options: ClassVar[tuple[str, ...]] = ("read_only",)
     """What an engine takes beside the settings of DuckDB."""
     joins_narrow = MAJOR > 1
-    naming_costs = False
     kind: ClassVar[Kind]
     """What tells which tables the store has, and which it should have."""
 

@@ -82,7 +82,6 @@ class LakeEngine(DuckEngine):
 
     options = ("read_only", "data_path", "s3", "password", "lock_timeout")
     _transient = ("database is locked", "database table is locked", "server closed the connection", "SSL SYSCALL")
-    naming_costs = True
     kind = LAKE
 
     def __init__(

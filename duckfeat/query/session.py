@@ -183,13 +183,7 @@ class Session:
         """Return what a new statement is compiled with: features as they are now, whoever wrote them."""
         self.engine.refresh()
         engine = self.engine
-        return Context(
-            self.catalog,
-            self.features,
-            self.check_mine,
-            joins_narrow=engine.joins_narrow,
-            naming_costs=engine.naming_costs,
-        )
+        return Context(self.catalog, self.features, self.check_mine, joins_narrow=engine.joins_narrow)
 
     def owns(self, record: Any) -> bool:
         """Tell whether a record is of this store, be it the same file opened again, or of none yet."""

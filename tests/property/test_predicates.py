@@ -52,10 +52,9 @@ SAMPLES = samples()
 FEATURES: dict[str, Any] = {}
 
 
-@pytest.fixture(scope="module", params=[False, True], ids=["as in a file", "as in a lake"])
-def filled(request: pytest.FixtureRequest) -> Iterator[Store]:
+@pytest.fixture(scope="module")
+def filled() -> Iterator[Store]:
     with dft.connect(threads=1) as store:
-        store._session.engine.naming_costs = request.param
         store.save([store.ULabel(name=name) for name in VALUES["label"]])
         for name, dtype in DTYPES.items():
             FEATURES[name] = store.Feature(name=name, dtype=dtype, multiple=name == "tag").save()
