@@ -88,7 +88,7 @@ class _Chosen(Scope):
     def base(self) -> str:
         return "chosen"
 
-    def notes(self, numbers: Sequence[str], joins: Sequence[str]) -> str:  # noqa: ARG002 - each has one there
+    def notes(self, numbers: Sequence[str], joins: Sequence[str]) -> str:  # noqa: ARG002  # these hold now
         return " ".join(["chosen_annotations AS n", *joins])
 
     @property

@@ -20,7 +20,7 @@ import duckdb
 from duckfeat.engine.base import Engine
 from duckfeat.engine.catalog import FILE, RECORDED, RECORDS
 from duckfeat.engine.configuring import FIXED
-from duckfeat.engine.failures import translated
+from duckfeat.engine.failures import refused, translated
 from duckfeat.engine.files import synced, whole
 from duckfeat.engine.migrations import applied_in
 from duckfeat.engine.paths import STORAGE_VERSION, literal, quoted
@@ -114,12 +114,13 @@ def _whole(target: Path, *, overwrite: bool) -> Iterator[Path]:
 
     Raises `InvalidArgument` if the place is taken, `MissingFile` if there is no folder around it.
     """
-    if not target.parent.is_dir():
-        raise MissingFile(f"there is no folder {target.parent}", path=str(target))
     log = Path(f"{target}.wal")
-    if (target.exists() or log.exists()) and not overwrite:
-        taken = target if target.exists() else log
-        raise InvalidArgument(f"{taken} exists; nothing was overwritten", path=str(taken))
+    with refused(str(target)):
+        if not target.parent.is_dir():
+            raise MissingFile(f"there is no folder {target.parent}", path=str(target))
+        if (target.exists() or log.exists()) and not overwrite:
+            taken = target if target.exists() else log
+            raise InvalidArgument(f"{taken} exists; nothing was overwritten", path=str(taken))
 
     def take_place(partial: Path, target: Path) -> None:
         synced(partial)

@@ -35,4 +35,4 @@ def config(settings: Mapping[str, Any], options: Sequence[str]) -> dict[str, Any
     for name, value in settings.items():
         if isinstance(value, str) and not value.isprintable():
             raise InvalidArgument(f"{name} cannot be {value!r}", value=value)
-    return {**FIXED} | {name: str(value) for name, value in settings.items() if value is not None}
+    return {**FIXED, **{name: str(value) for name, value in settings.items() if value is not None}}

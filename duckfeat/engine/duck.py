@@ -318,7 +318,7 @@ class DuckEngine(Transactions):
     def to_parquet(self, statement: Statement, path: str, compression: str) -> None:
         """Run a statement and write its result to a Parquet file, whole, without it passing through Python."""
         params = bindable(statement.params)
-        with whole(Path(path)) as written:
+        with whole(Path(path).resolve()) as written:  # a link stays one
             sql = f"COPY ({statement.sql}) TO {quoted(str(written))} (FORMAT parquet, COMPRESSION {compression})"
             self._execute(sql, statement.params, lambda cursor: cursor.execute(sql, params), statement.lists)
 

@@ -33,6 +33,8 @@ _KNOWN: tuple[tuple[str, type[DuckfeatError], str], ...] = (
     ("Could not read enough bytes from file", DamagedStore, "the file is damaged or cut short; restore a backup"),
     ("Read-only file system", ReadOnlyStore, "the place cannot be written to; read_only=True reads a store there"),
     ("Permission denied", ReadOnlyStore, "this user may not write here; read_only=True reads a store"),
+    ("Operation not permitted", ReadOnlyStore, "the system does not let this user write here"),
+    ("File name too long", InvalidArgument, "the name is longer than a file's may be"),
     ("Unique file handle conflict", StoreLocked, "the store is open in this process, or in the one it was forked from"),
     ("Unable to connect to Postgres", Unreachable, "the catalog of the lake cannot be reached"),
     ("server closed the connection", Unreachable, "the catalog of the lake has ended the connection"),
@@ -116,4 +118,15 @@ def translated(path: str) -> Iterator[None]:
         with understood():
             yield
     except duckdb.Error as error:
+        raise translate(error, path) from error
+
+
+@contextmanager
+def refused(path: str) -> Iterator[None]:
+    """Raise the system's errors as duckfeat's inside the block."""
+    try:
+        yield
+    except OSError as error:
+        if isinstance(error, DuckfeatError):
+            raise
         raise translate(error, path) from error

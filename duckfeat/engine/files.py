@@ -4,26 +4,32 @@ from __future__ import annotations
 
 import os
 import shutil
-import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from uuid import uuid4
+
+from duckfeat.engine.failures import refused
+
+# Of the name of a file so much is kept in the other name, which has to fit, too: 255 bytes, four for a letter at most.
+_KEPT = 40
 
 
 @contextmanager
 def whole(target: Path, take_place: Callable[[Path, Path], object] = Path.replace) -> Iterator[Path]:
     """Give another name to write under, and put what was written in its place when all of it is there.
 
-    Nothing else stays, whatever ends the block. What is no file, such as a device, is written itself.
+    Nothing else stays, whatever ends the block. What is no file, such as a device, is written itself. Raises what an
+    error of the system means as one of ours.
     """
-    if target.exists() and not (target.is_file() or target.is_dir()):
-        yield target
-        return
-    partial = target.with_name(f"{target.name}.{os.getpid()}.{threading.get_ident()}.partial")
-    remove(partial)
+    partial = target.with_name(f"{target.name[:_KEPT]}.{uuid4().hex}.partial")
     try:
-        yield partial
-        take_place(partial, target)
+        with refused(str(target)):
+            if target.exists() and not (target.is_file() or target.is_dir()):
+                yield target
+            else:
+                yield partial
+                take_place(partial, target)
     finally:
         remove(partial)
 

@@ -58,8 +58,9 @@ class Frames:
     ) -> Path:
         """Write the rows that `arrow` gives to a Parquet file, straight from the engine, and return its path.
 
-        `compression` is zstd, snappy, gzip, lz4, brotli or uncompressed. A file that is there is replaced. Raises
-        `InvalidArgument` for what is no path of a file, `MissingFile` for a folder that does not exist.
+        `compression` is zstd, snappy, gzip, lz4, brotli or uncompressed. A file that is there is replaced
+        when all is written. Raises `InvalidArgument` for what is no path of a file, `MissingFile` for a folder that
+        does not exist, `DiskFull` and `ReadOnlyStore` for a place that cannot be written to.
         """
         return self._wide(include, features, limit).parquet(path, compression)
 

@@ -167,6 +167,27 @@ def test_a_file_that_cannot_be_written_is_an_error(tmp_path: Path) -> None:
 
 
 @pytest.mark.usefixtures("samples")
+@pytest.mark.parametrize("name", ["x" * 247 + ".parquet", "\N{SEEDLING}" * 61 + ".parquet"])
+def test_the_longest_names_that_files_have_are_taken(tmp_path: Path, name: str) -> None:
+    path = dft.Record.all().to_parquet(tmp_path / name)
+    assert pl.read_parquet(path, glob=False).height == dft.Record.count()
+    assert [file.name for file in tmp_path.iterdir()] == [name]
+
+
+@pytest.mark.usefixtures("samples")
+@pytest.mark.parametrize("there", [False, True])
+def test_a_link_stays_one_and_its_file_is_written(tmp_path: Path, there: bool) -> None:
+    link, file = tmp_path / "link.parquet", tmp_path / "kept" / "file.parquet"
+    file.parent.mkdir()
+    link.symlink_to(file)
+    if there:
+        file.write_text("before")
+    dft.Record.all().to_parquet(link)
+    assert link.is_symlink()
+    assert pl.read_parquet(file).height == dft.Record.count()
+
+
+@pytest.mark.usefixtures("samples")
 def test_names_that_a_file_cannot_tell_apart_are_refused(tmp_path: Path) -> None:
     dft.Feature(name="N", dtype=int).save()
     with pytest.raises(InvalidArgument, match="'n' and 'N' differ in case only"):
