@@ -192,6 +192,7 @@ def run(records: int, folder: Path) -> bool:
     """Load both, ask every question of both, print the medians; tell whether all stay within the target."""
     parquet = folder / "measurements.parquet"
     if not parquet.exists():
+        folder.mkdir(parents=True, exist_ok=True)
         measurements(records).write_parquet(parquet)
         load_floor(folder / "floor.duckdb", parquet).close()
         load_store(folder / "store.duckdb", pl.read_parquet(parquet)).close()

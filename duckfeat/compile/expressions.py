@@ -47,6 +47,20 @@ class Kinship:
     together: Callable[[Sequence[str]], Origin]
 
 
+@dataclass(frozen=True, slots=True)
+class Removal:
+    """What no longer counts of an origin's rows, called `n`: `join`, which comes last, leaves it out.
+
+    It looks at these `columns` of theirs, among what was removed of the same `numbers`. Origins of one `family` can
+    share it.
+    """
+
+    family: str
+    columns: str
+    numbers: Sequence[str]
+    join: Callable[[Sequence[str]], str]
+
+
 @dataclass(frozen=True, eq=False, slots=True)
 class Origin:
     """Rows that belong to ids: the SQL of the id in them, their FROM clause, and which of them count.
@@ -61,20 +75,29 @@ class Origin:
     single: bool = False
     existing: bool = False
     kinship: Kinship | None = None
+    removal: Removal | None = None
 
     def select(self, *conditions: str) -> str:
         """Return the subquery of the ids that have a row which fulfils the conditions."""
-        return f"SELECT {self.near} FROM {self.source()} WHERE {self._where(conditions)}"
+        return f"SELECT {self.near} FROM {self._current} WHERE {self._where(conditions)}"
+
+    def select_ever(self, columns: str, condition: str) -> str:
+        """Return the subquery of columns of the rows that fulfil a condition, with those that no longer count."""
+        return f"SELECT {columns} FROM {self.source()} WHERE {self._where([condition])}"
 
     def select_all(self, conditions: Sequence[str]) -> str:
         """Return the subquery of the ids that have, for each of the conditions, a row which fulfils it."""
         having = _all_whole([f"bool_or({condition})" for condition in conditions])
-        return f"SELECT {self.near} FROM {self.source()} WHERE {self._where(())} GROUP BY {self.near} HAVING {having}"
+        return f"SELECT {self.near} FROM {self._current} WHERE {self._where(())} GROUP BY {self.near} HAVING {having}"
 
     def grouped(self, conditions: Sequence[str]) -> str:
         """Return the subquery that tells for each `id` whether a row fulfils each condition, as `h0`, `h1`, ..."""
         told = ", ".join(f"bool_or({condition}) AS h{at}" for at, condition in enumerate(conditions))
-        return f"SELECT {self.near} AS id, {told} FROM {self.source()} WHERE {self._where(())} GROUP BY {self.near}"
+        return f"SELECT {self.near} AS id, {told} FROM {self._current} WHERE {self._where(())} GROUP BY {self.near}"
+
+    @property
+    def _current(self) -> str:
+        return f"{self.source()} {self.removal.join(self.removal.numbers)}" if self.removal else self.source()
 
     def _where(self, conditions: Sequence[str]) -> str:
         return " AND ".join(part for part in (self.where, *conditions) if part != TRUE) or TRUE
@@ -359,7 +382,26 @@ def _united(parts: Sequence[Expression]) -> list[str]:
 
 
 def _union(united: Sequence[Holders]) -> str:
-    return " UNION ALL ".join(holders.origin.select(holders.condition) for holders in united)
+    """Write the ids of any of several holders."""
+    selects: list[str] = []
+    sharing: dict[tuple[str, str], list[tuple[Holders, Removal]]] = {}
+    for holders in united:
+        removal = holders.origin.removal
+        if removal is None:
+            selects.append(holders.origin.select(holders.condition))
+        else:
+            sharing.setdefault((holders.origin.near, removal.family), []).append((holders, removal))
+    return " UNION ALL ".join([*selects, *(_sharing(family) for family in sharing.values())])
+
+
+def _sharing(family: Sequence[tuple[Holders, Removal]]) -> str:
+    """Write the ids of holders whose rows one join at the end can tell from what was removed."""
+    (first, removal), *others = family
+    if not others:
+        return first.origin.select(first.condition)
+    ever = " UNION ALL ".join(holders.origin.select_ever(removal.columns, holders.condition) for holders, _ in family)
+    numbers = dict.fromkeys(number for _, own in family for number in own.numbers)
+    return f"SELECT {first.origin.near} FROM ({ever}) AS n {removal.join(list(numbers))}"
 
 
 def _decided(root: Expression, sizes: dict[int, int]) -> str:

@@ -21,6 +21,9 @@ from duckfeat.model.tables import ENTITIES, Catalog, Table
 DEPTH_LIMIT = 30
 """How deep questions about the rows of other questions may be nested: each is planned inside the one around it."""
 
+REMOVAL_COLUMNS = "n.feature_id, n.entity_id, n.value_id, n.change_id"
+"""The columns of annotations that tell whether they were removed."""
+
 _REMOVED = (
     "r.feature_id = n.feature_id AND r.entity_id = n.entity_id AND r.value_id = n.value_id "
     "AND n.change_id < r.change_id"

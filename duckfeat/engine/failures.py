@@ -47,6 +47,12 @@ _KNOWN: tuple[tuple[str, type[DuckfeatError], str], ...] = (
     ("not a valid DuckDB database", NotAStore, "the file is no DuckDB database"),
     ("newer version of DuckDB", NotAStore, "the file was written by a DuckDB too new for this one"),
     ("storage version", NotAStore, "the file was written by a DuckDB too new for this one"),
+    # The other threads' "Interrupted" may overtake the reason that a streamed result failed for (seen on 1.5.5).
+    (
+        "INTERRUPT Error",
+        QueryError,
+        "the rows stopped, and the engine lost the reason; all at once (.pl()) it tells it",
+    ),
     ("regular expression", InvalidArgument, "the engine (RE2) does not take this regular expression"),
     ("no argument for repetition", InvalidArgument, "the engine (RE2) does not take this regular expression"),
     ("invalid perl operator", InvalidArgument, "the engine (RE2) does not take this regular expression"),
