@@ -63,7 +63,11 @@ def filled() -> Iterator[Store]:
             features = {name: (values if name == "tag" else values[0]) for name, values in has.items() if values}
             records.append(store.Record(name=str(number), features=features))
         store.save(records)
-        # Some values are taken back again: what was is not what is.
+        # Values are taken back again, of all that have none: what was is not what is.
+        for record, has in zip(records, SAMPLES, strict=True):
+            if gone := {name: VALUES[name][-1] for name, values in has.items() if not values}:
+                record.features.add_values(gone)
+                record.features.remove_values(list(gone))
         changed = store.Record.get(name="3")
         changed.features.add_values({"tag": "gone"})
         changed.features.remove_values({"tag": "gone"})
