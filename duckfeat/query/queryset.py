@@ -14,7 +14,7 @@ from duckfeat.compile.columns import field_output, record_outputs
 from duckfeat.compile.computed import python_column
 from duckfeat.compile.scope import Scope
 from duckfeat.compile.select import Query, count, select
-from duckfeat.errors import DoesNotExist, InvalidArgument, MultipleResultsFound
+from duckfeat.errors import DoesNotExist, DuckfeatError, InvalidArgument, MultipleResultsFound
 from duckfeat.model.aggregates import Aggregate
 from duckfeat.model.arguments import flag, shown, whole
 from duckfeat.model.attributes import Telling
@@ -81,8 +81,16 @@ class QuerySet(Frames, Telling, Generic[R]):
         if not condition.children:
             return self._with(self._query)
         narrowed = self._with(self._query.where(condition))
-        count(self._session.context(), replace(narrowed._query, ranking=None))
+        narrowed._check()
         return narrowed
+
+    def _check(self) -> None:
+        """Raise what is wrong with the question; what seems so is looked at again with what others have written."""
+        query = replace(self._query, ranking=None)
+        try:
+            count(self._session.context(look=False), query)
+        except DuckfeatError:
+            count(self._session.context(), query)
 
     def all(self) -> QuerySet[R]:
         """Return the same question, to be asked anew."""

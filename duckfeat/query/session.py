@@ -179,10 +179,14 @@ class Session:
         """The branches a query sees: the current one and main."""
         return tuple({MAIN: None, self.branch_id: None})
 
-    def context(self) -> Context:
-        """Return what a new statement is compiled with: features as they are now, whoever wrote them."""
-        self.engine.refresh()
+    def context(self, *, look: bool = True) -> Context:
+        """Return what a new statement is compiled with: features as they are now, whoever wrote them.
+
+        Without a `look` they are those that were there at the last one.
+        """
         engine = self.engine
+        if look:
+            engine.refresh()
         return Context(self.catalog, self.features, self.check_mine, joins_narrow=engine.joins_narrow)
 
     def owns(self, record: Any) -> bool:

@@ -13,7 +13,16 @@ import pytest
 
 import duckfeat as dft
 from duckfeat.engine import lake as engine
-from duckfeat.errors import InvalidArgument, MissingFile, QueryError, ReadOnlyStore, StoreLocked, Unreachable
+from duckfeat.engine.lake import LakeEngine
+from duckfeat.errors import (
+    FieldError,
+    InvalidArgument,
+    MissingFile,
+    QueryError,
+    ReadOnlyStore,
+    StoreLocked,
+    Unreachable,
+)
 from duckfeat.store import Store
 from tests.servers import Lake
 
@@ -158,6 +167,32 @@ def test_two_stores_notice_each_other(lake: Lake) -> None:
         assert created
         assert again.id != value.id
         assert store.check().ok
+
+
+def test_questions_look_once_at_what_others_wrote(lake: Lake, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A look asks the catalog: narrowing a question takes one only for what is not known yet."""
+    looks = []
+    look = LakeEngine._look
+
+    def counted(engine: LakeEngine) -> None:
+        looks.append(engine.url)
+        look(engine)
+
+    monkeypatch.setattr(LakeEngine, "_look", counted)
+    with lake.connect() as store, Store(lake.url, **lake.options) as other:
+        store.Feature(name="tissue", dtype=str).save()
+        assert other.Record.filter(tissue="lung").count() == 0
+        store.Feature(name="dose", dtype=float).save()
+        looks.clear()
+        assert other.Record.filter(dose__gt=1).exclude(dose=5).filter(name="a").count() == 0
+        assert len(looks) == 2  # before, the feature was not known to this store
+        looks.clear()
+        assert other.Record.filter(dose__gt=1).exclude(dose=5).filter(name="a").count() == 0
+        assert len(looks) == 1
+        looks.clear()
+        with pytest.raises(FieldError, match="did you mean 'dose'"):
+            other.Record.filter(dosis=1)
+        assert len(looks) == 1
 
 
 def test_a_lake_that_is_not_there(lake: Lake, tmp_path: Path) -> None:
