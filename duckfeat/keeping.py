@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tempfile
+from abc import ABC, abstractmethod
 from collections.abc import Callable
 from os import PathLike, fspath
 from pathlib import Path
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
     from duckfeat.registries import Branch
 
 
-class Keeping:
+class Keeping(ABC):
     """The part of a store that copies it, fills it and merges its branches."""
 
     _session: Session
@@ -79,8 +80,9 @@ class Keeping:
         self._register_user()
         _check(self._session.engine)
 
+    @abstractmethod
     def _register_user(self) -> None:
-        raise NotImplementedError
+        """Save who uses the store, unless it has this user."""
 
     def merge(self, branch: str | Branch) -> dict[str, int]:
         """Move every record of a branch to main, all or nothing, and return how many there were, by registry.

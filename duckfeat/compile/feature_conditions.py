@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 from duckfeat.compile.columns import category_table
@@ -12,7 +13,7 @@ from duckfeat.compile.feature_joins import among
 from duckfeat.compile.fragments import Parameters, all_of, any_of
 from duckfeat.compile.lookups import LOOKUPS, apply, available_for, is_step, items_of, unknown_step, without_parts
 from duckfeat.compile.operands import Mismatch, kinds_of
-from duckfeat.compile.scope import REMOVAL_COLUMNS, Scope, unless_removed
+from duckfeat.compile.scope import REMOVAL_COLUMNS, Scope, annotations_ever, unless_removed
 from duckfeat.errors import FieldError, InvalidArgument
 from duckfeat.model.feature_info import FeatureInfo
 from duckfeat.model.kinds import KINDS
@@ -140,15 +141,11 @@ def _annotations(scope: Scope, feature: FeatureInfo, family: str, joined: Joined
 def _rows(scope: Scope, numbers: Sequence[str], joined: Joined) -> Origin:
     """Return the current annotations `n` of the entities with some features, and what is joined to them."""
     word = scope.table.entity or ""
-
-    def unless(all_numbers: Sequence[str]) -> str:
-        return unless_removed(word, all_numbers)
-
     return Origin(
         "n.entity_id",
-        lambda: " ".join([f"{word}_annotations AS n", *joined(numbers)]),
+        lambda: annotations_ever(word, joined(numbers)),
         f"n.feature_id {among(numbers)}",
-        removal=Removal(word, REMOVAL_COLUMNS, numbers, unless),
+        removal=Removal(word, REMOVAL_COLUMNS, numbers, partial(unless_removed, word)),
     )
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from types import MappingProxyType
@@ -122,7 +122,8 @@ class Scope:
 
     def notes(self, numbers: Sequence[str], joins: Sequence[str]) -> str:
         """Return where the current annotations `n` with features (their ids parameters) are, with joins to them."""
-        return current_annotations(self.table.entity or "", numbers, joins)
+        word = self.table.entity or ""
+        return f"{annotations_ever(word, joins)} {unless_removed(word, numbers)}"
 
     @property
     def ids(self) -> str:
@@ -178,9 +179,9 @@ def related_scope(context: Context, relation: Relation) -> tuple[Scope, str, str
     return inner, f"{pairs}.a", source
 
 
-def current_annotations(word: str, numbers: Sequence[str], joins: Sequence[str]) -> str:
-    """Return where an entity's current annotations `n` are, those with some features, and what is joined to them."""
-    return " ".join([f"{word}_annotations AS n", *joins, unless_removed(word, numbers)])
+def annotations_ever(word: str, joins: Iterable[str]) -> str:
+    """Return where an entity's annotations `n` are, current ones and removed ones, and what is joined to them."""
+    return " ".join([f"{word}_annotations AS n", *joins])
 
 
 def unless_removed(word: str, numbers: Sequence[str]) -> str:

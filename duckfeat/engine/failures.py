@@ -51,7 +51,7 @@ _KNOWN: tuple[tuple[str, type[DuckfeatError], str], ...] = (
     (
         "INTERRUPT Error",
         QueryError,
-        "the rows stopped, and the engine lost the reason; all at once (.pl()) it tells it",
+        "the statement failed on its way, and the engine lost why; asked for all rows at once (.pl()) it says so",
     ),
     ("regular expression", InvalidArgument, "the engine (RE2) does not take this regular expression"),
     ("no argument for repetition", InvalidArgument, "the engine (RE2) does not take this regular expression"),

@@ -384,11 +384,12 @@ class QuerySet(Frames, Telling, Generic[R]):
 
     def count(self) -> int:
         """Return how many records there are."""
-        columns = None
-        if self._fields:
-            paths = self._fields
-            columns = lambda scope: [python_column(scope, path) for path in paths]  # noqa: E731  # one use
-        return int(self._session.engine.rows(count(self._session.context(), self._query, columns))[0][0])
+
+        def columns(scope: Scope) -> list[Output]:
+            return [python_column(scope, path) for path in self._fields or ()]
+
+        statement = count(self._session.context(), self._query, columns if self._fields else None)
+        return int(self._session.engine.rows(statement)[0][0])
 
     def exists(self) -> bool:
         """Tell whether there is any record."""

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from duckfeat.engine.embedded import EmbeddedEngine
+from duckfeat.engine.failures import translate
 from duckfeat.errors import QueryError
 from duckfeat.model.statement import Statement
 
@@ -41,6 +42,12 @@ def test_a_stream_begins_before_its_last_row_is_made(in_one_thread: EmbeddedEngi
     with pytest.raises(QueryError, match="too far"):
         for _ in stream:
             pass
+
+
+def test_a_reason_that_was_overtaken_is_told_to_be_lost() -> None:
+    error = translate(OSError("INTERRUPT Error: Interrupted!"), "a.duckdb")
+    assert isinstance(error, QueryError)
+    assert str(error).startswith("the statement failed on its way, and the engine lost why")
 
 
 def test_parquet_has_no_threads_of_its_own(engine: EmbeddedEngine) -> None:

@@ -59,6 +59,18 @@ def test_one_statement_per_question(flights: Store, ask: Callable[[Any], Any]) -
     assert statements(flights, lambda: ask(found)) == 1
 
 
+def test_any_of_several_features_looks_for_removals_once(flights: Store) -> None:
+    delay, carrier = flights.Feature.get(name="delay"), flights.Feature.get(name="carrier")
+    either = flights.Record.filter((delay > 6) | (carrier == "UA"))
+    asked: list[str] = []
+    with flights.trace(lambda sql, _params: asked.append(sql)):
+        assert either.count() == 2
+    assert [sql.count("record_removals") for sql in asked] == [1]
+    flights.Record.get(name="3").features.remove_values("carrier")
+    assert either.count() == 1
+    assert either.to_list("name") == ["4"]
+
+
 def test_making_a_question_runs_nothing(flights: Store) -> None:
     flights.Record.filter(delay=1).count()
     assert statements(flights, lambda: flights.Record.filter(delay__gt=1).order_by("-delay").exclude(ulabels=1)) == 0
