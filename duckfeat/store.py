@@ -47,7 +47,6 @@ from duckfeat.registries import Transform as _Transform
 from duckfeat.registries import ULabel as _ULabel
 from duckfeat.registries import User as _User
 from duckfeat.registries import catalog_of
-from duckfeat.registries.bulk import Report, annotate
 from duckfeat.registries.expiring import Compaction, dropping
 from duckfeat.registries.places import place_of
 from duckfeat.registries.profiling import profile
@@ -59,6 +58,8 @@ if TYPE_CHECKING:
     from os import PathLike
 
     import polars as pl
+
+    from duckfeat.registries.bulk import Report
 
 _CATALOG = catalog_of(REGISTRIES)
 
@@ -213,6 +214,8 @@ class Store(Keeping, Telling):
         >>> report.rows, report.values
         (2, 1)
         """
+        from duckfeat.registries.bulk import annotate
+
         return annotate(
             self._session,
             data,

@@ -10,12 +10,13 @@ from duckfeat.errors import DoesNotExist, FieldError, InvalidArgument, MultipleR
 from duckfeat.model.arguments import flag, is_hashable, several, whole
 from duckfeat.model.fields import FieldRef, field_name
 from duckfeat.query.lookup import Keep, Lookup
-from duckfeat.query.search_index import SearchIndex
 from duckfeat.registries.naming import Inspection, Suggestions, _texts
 
 if TYPE_CHECKING:
     import pandas
     import polars
+
+    from duckfeat.query.search_index import SearchIndex
 
 Make = Callable[[Mapping[str, Any]], Any]
 
@@ -72,6 +73,8 @@ class Terms:
         self, string: str, fields: tuple[str, ...], limit: int | None, *, case_sensitive: bool
     ) -> tuple[list[int], list[float]]:
         """Return where the nearest terms stand, best first, and their scores."""
+        from duckfeat.query.search_index import SearchIndex
+
         if fields not in self._indexes:
             columns = [self.frame[name].to_arrow() for name in fields]
             split = [at for at, name in enumerate(fields) if name == "synonyms"]

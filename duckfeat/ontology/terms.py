@@ -6,7 +6,7 @@ import logging
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, ClassVar, Self
+from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 from duckfeat.compile.select import Query
 from duckfeat.errors import DoesNotExist, InvalidArgument
@@ -14,8 +14,6 @@ from duckfeat.model.arguments import flag, several, shown, text, whole
 from duckfeat.model.fields import FieldRef, ForeignKey, Many, field_name
 from duckfeat.model.q import RelatedTo
 from duckfeat.ontology.choosing import choose
-from duckfeat.ontology.drawing import HierarchyView
-from duckfeat.ontology.importing import Import, Imported
 from duckfeat.ontology.organisms import known_organism
 from duckfeat.ontology.public import PublicOntology, Terms
 from duckfeat.ontology.reading import content_fields, folded, read
@@ -25,6 +23,10 @@ from duckfeat.query.session import Session
 from duckfeat.registries import naming
 from duckfeat.registries.base import TracksUpdates
 from duckfeat.registries.naming import add_synonym
+
+if TYPE_CHECKING:
+    from duckfeat.ontology.drawing import HierarchyView
+    from duckfeat.ontology.importing import Imported
 
 _log = logging.getLogger("duckfeat")
 _LABELLED = ("Artifact", "Run", "Record")
@@ -139,6 +141,8 @@ class Sourced(TracksUpdates):
     @classmethod
     def _saved(cls, session: Session, records: Sequence[Self]) -> None:
         """Save what is above records from a source, and the hierarchy between them."""
+        from duckfeat.ontology.importing import Import
+
         waiting: dict[int, tuple[Terms, list[Self]]] = {}
         for record in records:
             terms = record.__dict__.pop("_lineage", None)
@@ -238,6 +242,8 @@ class Sourced(TracksUpdates):
 
         Raises `DoesNotExist` where there is no such source, `MissingExtra` where a library is needed to read it.
         """
+        from duckfeat.ontology.importing import Import
+
         session, chosen, name = cls._chosen(source, version, organism)
         with session.engine.transaction():
             chosen.in_db = True
@@ -429,6 +435,8 @@ class Term(Sourced):
         notebook draws it where Graphviz is installed. `.dot` and `.svg()` give it for other uses.
         """
         self._require_saved("draw")
+        from duckfeat.ontology.drawing import HierarchyView
+
         with_children = flag(with_children, "with_children")
         distance = None if distance is None else whole(distance, "distance")
         name = self.__table__.field(field_name(field) if field is not None else self.__table__.label).name

@@ -13,14 +13,17 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Collection, Iterable, Sequence
-from typing import Any, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 from duckfeat.compile.columns import field_output
 from duckfeat.compile.select import Query, select
 from duckfeat.model.order import Order
 from duckfeat.query.progress import progress_bar
-from duckfeat.query.search_index import Column, Hit, SearchIndex, merged
 from duckfeat.query.session import Session
+
+if TYPE_CHECKING:
+    from duckfeat.query.search_index import Column, Hit, SearchIndex
+    from duckfeat.query.search_segment import Progress
 
 __all__ = ["SearchIndexes", "Searchable"]
 
@@ -47,7 +50,7 @@ class _Key(NamedTuple):
     branches: tuple[int, ...] | None
 
 
-Read = Callable[[Sequence[int] | None], tuple[Any, list[Column]]]
+Read = Callable[[Sequence[int] | None], tuple[Any, list[Any]]]
 """Gives the ids and texts of some rows, or of all of them."""
 
 
@@ -106,7 +109,7 @@ class _Indexes:
     def _made(self, key: _Key, read: Read) -> SearchIndex:
         ids, texts = read(None)
         with progress_bar(f"search index of {key.registry}", len(ids), "texts") as done:
-            index = SearchIndex.build(ids, texts, split=_split(key.fields), progress=lambda texts, _: done(texts))
+            index = _built(key.fields, ids, texts, lambda texts, _: done(texts))
         with self._lock:
             # Where it was cleared meanwhile, what was read may be out of date.
             if key in self._stale:
@@ -148,6 +151,8 @@ class _Apart:
     def search(
         self, string: str, *, limit: int | None, case_sensitive: bool = False, within: Iterable[int] | None = None
     ) -> list[Hit]:
+        from duckfeat.query.search_index import merged
+
         ids = None if within is None else list(within)
         more = None if limit is None else limit + len(self._changed)
         found = self._index.search(string, limit=more, case_sensitive=case_sensitive, within=ids)
@@ -221,7 +226,7 @@ class SearchIndexes:
             return self._shared.index(key, read)
         if changes.everything or len(changed) > _APART_MOST or key not in self._shared:
             return changes.indexes.index(key, read)
-        own = SearchIndex.build(*read(sorted(changed)), split=_split(fields))
+        own = _built(fields, *read(sorted(changed)))
         return _Apart(self._shared.index(key, read, but=changed), frozenset(changed), own)
 
     def _texts(self, query: Query, fields: tuple[str, ...], ids: Sequence[int] | None) -> tuple[Any, list[Column]]:
@@ -234,5 +239,8 @@ class SearchIndexes:
         return table.column(0).to_numpy(), [table.column(at + 1) for at in range(len(fields))]
 
 
-def _split(fields: Sequence[str]) -> list[int]:
-    return [position for position, name in enumerate(fields) if name == "synonyms"]
+def _built(fields: Sequence[str], ids: Any, texts: Sequence[Column], progress: Progress | None = None) -> SearchIndex:
+    from duckfeat.query.search_index import SearchIndex
+
+    split = [position for position, name in enumerate(fields) if name == "synonyms"]
+    return SearchIndex.build(ids, texts, split=split, progress=progress)
