@@ -33,11 +33,16 @@ class Ranking:
 
 @dataclass(frozen=True, slots=True)
 class Query:
-    """An immutable question to one registry; `annotations` are columns computed from what belongs to each record."""
+    """An immutable question to one registry.
+
+    `annotations` are columns computed from what belongs to each record. One that is not `ordered` takes its rows as
+    they come: DuckDB would join few ordered rows to the table once more, which costs more than finding them.
+    """
 
     table: Table
     conditions: tuple[Condition, ...] = ()
     order: tuple[Order, ...] = ()
+    ordered: bool = True
     branches: tuple[int, ...] | None = None
     limit: int | None = None
     offset: int = 0
@@ -167,6 +172,8 @@ def order_sql(scope: Scope, query: Query) -> str:
 
 def order_keys(scope: Scope, query: Query) -> list[tuple[str, str]]:
     """Return the keys of a question's order, each with its direction."""
+    if not query.ordered:
+        return []
     if query.ranking is not None and not query.order:
         return [("ranking.rank", "ASC")]
     if any(column == "id" and len(ids) == 1 for column, ids in query.within):

@@ -326,11 +326,16 @@ class QuerySet(Frames, Telling, Generic[R]):
         """
         found = self._identified(idlike) if idlike is not None else self
         found = found.filter(**lookups) if lookups else found
-        records = list(islice(found[:2] if not found._query.sliced else found, 2))
+        records = found._some(2)
         if not records and isinstance(idlike, str) and "uid" in self._query.table.fields and not lookups:
             raise self._no_uid(idlike)
         asked = ", ".join(([repr(idlike)] if idlike is not None else []) + [f"{k}={v!r}" for k, v in lookups.items()])
         return _one(records, self._query.table.name, asked, found)
+
+    def _some(self, count: int) -> list[R]:
+        """Return up to `count` records: any of them, of a slice its first."""
+        some = replace(sliced(self._query, slice(0, count)), ordered=self._query.sliced)
+        return self._with(some)._fetch()
 
     def _identified(self, idlike: SupportsIndex | str) -> QuerySet[R]:
         if not isinstance(idlike, str | bool):
@@ -393,7 +398,7 @@ class QuerySet(Frames, Telling, Generic[R]):
 
     def exists(self) -> bool:
         """Tell whether there is any record."""
-        return bool(self._with(sliced(self._query, slice(0, 1)))._fetch())
+        return bool(self._some(1))
 
     # --- finding by name -------------------------------------------------------------------------
 
