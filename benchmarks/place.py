@@ -58,6 +58,11 @@ class Place:
             self._store.close()
         self._store = dft.connect(self._new(self.file.name), default=False)
 
+    def reopen(self) -> None:
+        """Close the store and connect to its file again."""
+        self.store.close()
+        self._store = dft.connect(self.file, default=False)
+
     def annotate(self) -> None:
         """Annotate records with the measurements, features registered and records made."""
         self.store.annotate(self._source, key="uid", create="all", progress=False)

@@ -8,7 +8,6 @@ from typing import Any
 
 from duckfeat.engine.base import Engine
 from duckfeat.engine.embedded import EmbeddedEngine
-from duckfeat.engine.lake import LakeEngine
 from duckfeat.engine.lake_places import PREFIX, lake_place
 from duckfeat.engine.places import warn_of_place
 from duckfeat.errors import InvalidArgument, MissingFile
@@ -49,6 +48,8 @@ def open_engine(url: str | PathLike[str], *, read_only: bool = False, **settings
     """
     place, read_only = address(url), flag(read_only, "read_only")
     if place.startswith(PREFIX):
+        from duckfeat.engine.lake import LakeEngine
+
         return LakeEngine(str(fspath(url)), read_only=read_only, **settings)
     if place == MEMORY:
         return EmbeddedEngine(MEMORY, read_only=read_only, **settings)

@@ -12,6 +12,7 @@ import pytest
 ROOT = Path(__file__).resolve().parents[2]
 HEAVY = ("numpy", "pandas", "polars", "pyarrow")
 DEFERRED = {
+    "duckfeat.engine.lake",
     "duckfeat.ontology.drawing",
     "duckfeat.ontology.importing",
     "duckfeat.query.search_index",
