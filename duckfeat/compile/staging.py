@@ -14,13 +14,15 @@ from duckfeat.model.dtypes import Dtype
 from duckfeat.model.kinds import KINDS, MINUS_ZERO
 from duckfeat.model.tables import Table
 
-_NAMES = "keys rows cells decided asked fresh wanted features names second untouched pending"
-KEYS, ROWS, CELLS, DECIDED, ASKED, FRESH, WANTED, FEATURES, NAMES, SECOND, UNTOUCHED, PENDING = (
+_NAMES = "keys rows cells decided asked fresh wanted features names second untouched pending missing"
+KEYS, ROWS, CELLS, DECIDED, ASKED, FRESH, WANTED, FEATURES, NAMES, SECOND, UNTOUCHED, PENDING, MISSING = (
     f"bulk_{name}" for name in _NAMES.split()
 )
 TRASH = -1
 COUNTED_TOGETHER = 25
 """How many columns of an input are counted by one scan."""
+MANY = 100_000
+"""From how many rows of an input on new values are kept before they are numbered."""
 
 NOTHING = "SELECT 0::BIGINT AS feature_id, 0::BIGINT AS entity_id, 0::BIGINT AS value_id, 0::BIGINT AS row WHERE FALSE"
 """The query of no annotation."""
@@ -278,18 +280,36 @@ def _minus(value: str) -> str:
     return f"({value} = 0 AND signbit({value}))"
 
 
-def new_values(part: Part, provenance: Mapping[str, str], *, known: bool) -> str:
-    """Return the statement that adds the values that do not exist; `known` says that some may exist."""
+def missing(part: Part, *, known: bool) -> str:
+    """Return the query of the values of cells, each once, that do not exist; `known` says that some may exist."""
     distinct = f"SELECT DISTINCT {', '.join(part.keys)} FROM ({part.keyed()})"
     if known:
-        distinct = f"SELECT n.* FROM ({distinct}) AS n ANTI JOIN ({_stored(part)}) AS o ON {part.same('n', 'o')}"
+        return f"SELECT n.* FROM ({distinct}) AS n ANTI JOIN ({_stored(part)}) AS o ON {part.same('n', 'o')}"
+    return distinct
+
+
+def numbered(values: str) -> str:
+    """Return the query of values with numbers from 0."""
+    return f"SELECT *, row_number() OVER () - 1 AS number FROM ({values})"
+
+
+def numbered_by_place(table: str) -> str:
+    """Return the query of the values in a table that was just made, with their places in it, from 0.
+
+    Several threads number rows by their places; one thread alone counts them with a window.
+    """
+    return f"SELECT *, rowid AS number FROM {table}"
+
+
+def add_values(part: Part, provenance: Mapping[str, str], numbered: str) -> str:
+    """Return the statement that adds numbered values."""
     values = {part.column: "x"}
     if part.signed:
         values = {part.column: "CASE WHEN minus THEN 0 ELSE x END", MINUS_ZERO: "CASE WHEN minus THEN TRUE END"}
     return (
         f"INSERT INTO typed_values (id, feature_id, kind, {', '.join([*values, *provenance])}) "
-        f"SELECT $first::BIGINT - 1 + row_number() OVER (), {part.feature}, '{part.kind}', "
-        f"{', '.join([*values.values(), *provenance.values()])} FROM ({distinct})"
+        f"SELECT $first::BIGINT + number, {part.feature}, '{part.kind}', "
+        f"{', '.join([*values.values(), *provenance.values()])} FROM ({numbered})"
     )
 
 

@@ -164,13 +164,20 @@ class Annotator:
             "space_id": session.space_id,
         }
         columns = {name: f"${name}::{_PROVENANCE[name]}" for name in given}
-        known = bool(self._valued.intersection(group.ids))
         first = self._engine.next_ids("typed_values", 0)
-        sql = staging.new_values(part, columns, known=known)
+        sql = staging.add_values(part, columns, self._missing(group, part))
         added = self._store(sql, {**given, **self._given(group), "first": first})
         self._engine.next_ids("typed_values", added)
         self.new_values += added
         refresh_search(session, "FeatureValue", first, added)
+
+    def _missing(self, group: Group, part: Part) -> str:
+        """Return the query of the values that do not exist, with numbers from 0."""
+        sql = staging.missing(part, known=bool(self._valued.intersection(group.ids)))
+        if self._entities.total < staging.MANY:
+            return staging.numbered(sql)
+        self._store(staging.temporary(staging.MISSING, sql), self._given(group))
+        return staging.numbered_by_place(staging.MISSING)
 
     def _named(self, group: Group, part: Part) -> str:
         """Return the query of the annotations with the records that names mean."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import polars as pl
@@ -11,6 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import duckfeat as dft
+from duckfeat.compile import staging
 from duckfeat.errors import ValidationError
 from duckfeat.store import Store
 
@@ -21,6 +22,14 @@ SEVERAL = st.none() | st.lists(st.none() | st.sampled_from("xyz"), max_size=3)
 LABEL = st.none() | st.sampled_from(["liver", "kidney"])
 VALUES = st.fixed_dictionaries({"one": ONE, "several": SEVERAL, "label": LABEL})
 ROWS = st.dictionaries(st.sampled_from(NAMES), VALUES, max_size=3)
+
+
+@pytest.fixture(autouse=True, scope="module", params=[staging.MANY, 1], ids=["few rows", "many rows"])
+def many(request: pytest.FixtureRequest) -> Iterator[None]:
+    """New values are numbered as those of few rows, and as those of many."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(staging, "MANY", request.param)
+        yield
 
 
 def new_store() -> Store:

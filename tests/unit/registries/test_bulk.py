@@ -11,6 +11,7 @@ import polars as pl
 import pytest
 
 import duckfeat as dft
+from duckfeat.compile import staging
 from duckfeat.errors import (
     DuckfeatError,
     FieldError,
@@ -506,6 +507,21 @@ def traced(store: Store, frame: pl.DataFrame, **options: Any) -> int:
     with store.trace(lambda sql, _params: statements.append(sql)):
         store.annotate(frame, key="name", create="all", **options)
     return len(statements)
+
+
+def test_values_of_many_rows_are_numbered_without_gaps(store: Store) -> None:
+    rows = staging.MANY
+    numbers = pl.int_range(rows, eager=True)
+    frame = pl.DataFrame({"name": numbers.cast(pl.String), "x": numbers / 8, "y": "note " + numbers.cast(pl.String)})
+    frame = frame.with_columns(x=pl.when(numbers == 3).then(-0.0).otherwise(pl.col("x")))
+    assert store.annotate(frame, key="name", create="all").new_values == 2 * rows
+    moved = frame.with_columns(x=pl.col("x") + rows / 16, y=pl.lit("the same"))
+    assert store.annotate(moved, key="name", mode="update").new_values == rows // 2 + 1
+    ids = store.sql("SELECT count(DISTINCT id) AS ids, max(id) - min(id) + 1 AS span FROM typed_values")
+    assert ids.row(0) == (rows * 5 // 2 + 1,) * 2
+    assert store.check().ok
+    told = dft.Record.get(name="3").features.history("x")["value"].to_list()
+    assert set(map(str, told)) == {"-0.0", str(rows / 16)}
 
 
 @pytest.mark.parametrize(("mode", "first", "again"), [("add", 21, 16), ("update", 21, 29), ("set", 21, 30)])
