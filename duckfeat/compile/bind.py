@@ -416,23 +416,27 @@ def predicate_condition(scope: Scope, predicate: Predicate) -> Expression:
 
 
 def _category_condition(target: Scope, steps: tuple[str, ...], operand: Any) -> str:
-    """Return the condition on the registry of a categorical feature: by record, or by name or ontology id."""
+    """Return the condition on the registry of a categorical feature: by record, or by its name or an id of it."""
     table = target.table
     if steps and table.has(steps[0]):
         return condition_sql(target, _bound(target, [("__".join(steps), operand)]))
     if hasattr(type(operand), "__registry__") or _holds_records(operand):
         return _id_condition(target, None, steps, operand)
-    names = [table.label, *(name for name in ("ontology_id",) if name in table.fields)]
     if steps and steps[-1] == "in":
         operand = items_of(operand)
-    _check_category_step(table.name, steps)
-    return any_of([_field_condition(target, table.field(name), steps, operand) for name in names])
+    _check_category_step(table, steps)
+    other = steps[-1:] == ("ne",)
+    asked = steps[:-1] if other else steps
+    named = any_of([_field_condition(target, table.field(name), asked, operand) for name in table.names])
+    return f"NOT coalesce({named}, FALSE)" if other else named
 
 
-def _check_category_step(registry: str, steps: tuple[str, ...]) -> None:
-    have = available_for("str")
-    if steps and steps[0] not in have:
-        raise FieldError(f"{registry} has no field or lookup {steps[0]!r}{hint(steps[0], have)}", name=steps[0])
+def _check_category_step(table: Table, steps: tuple[str, ...]) -> None:
+    lookups = available_for("str")
+    if steps and steps[0] not in lookups:
+        have = [*table.fields, *table.relations, *lookups]
+        message = f"{table.name} has no field or lookup {steps[0]!r}{hint(steps[0], have)}"
+        raise FieldError(message, name=steps[0], available=sorted(have))
 
 
 def _holds_records(operand: Any) -> bool:

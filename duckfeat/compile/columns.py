@@ -47,7 +47,7 @@ def _zoneless(sql: str, instant: bool) -> str:
 def field_output(scope: Scope, path: str, name: str | None = None) -> Output:
     """Return the column of a field or a path to a related one ("created_by__handle", "ulabels__name").
 
-    A relation alone stands for the name of what it leads to; to-many relations give sorted lists.
+    A relation alone stands for what the records it leads to are called; to-many relations give sorted lists.
     """
     sql, content, many = _path(scope, path.split("__"), path)
     return Output(name or path, f"coalesce({sql}, [])" if many else sql, "list" if many else content)
@@ -58,11 +58,9 @@ def _path(scope: Scope, segments: Sequence[str], path: str) -> tuple[str, str, b
     table = scope.table
     relation = table.relations.get(name)
     if relation and relation.many:
-        return _many(scope, relation, rest or [_label(scope, relation)], path)
-    if relation and rest:
-        return _path(scope.reach(relation), rest, path)
-    if relation and not rest:
-        return _path(scope.reach(relation), [_label(scope, relation)], path)
+        return _many(scope, relation, rest, path)
+    if relation:
+        return _path_or_name(scope.reach(relation), rest, path)
     field = table.field(name)
     sql, content = scope.column(field.column), field.type
     for step in rest:
@@ -72,14 +70,17 @@ def _path(scope: Scope, segments: Sequence[str], path: str) -> tuple[str, str, b
     return sql, content, False
 
 
-def _label(scope: Scope, relation: Relation) -> str:
-    return scope.context.catalog[relation.target].label
+def _path_or_name(scope: Scope, segments: Sequence[str], path: str) -> tuple[str, str, bool]:
+    """Return the column of a path, or where it ends at the record, of what that is called."""
+    if not segments and len(scope.table.called) > 1:
+        return called_sql(scope.alias, scope.table), "str", False
+    return _path(scope, segments or [scope.table.label], path)
 
 
 def _many(scope: Scope, relation: Relation, rest: Sequence[str], path: str) -> tuple[str, str, bool]:
     context = scope.context
     inner = Scope(context, context.catalog[relation.target])
-    sql, content, nested = _path(inner, rest, path)
+    sql, content, nested = _path_or_name(inner, rest, path)
     value = f"unnest({sql})" if nested else sql
     pairs, lists = context.alias("p"), context.alias("l")
     joins = " ".join(inner.joins)
@@ -128,11 +129,17 @@ def category_table(scope: Scope, feature: FeatureInfo) -> Table:
     return scope.context.catalog[feature.dtype.registry or ""]
 
 
+def called_sql(alias: str, table: Table) -> str:
+    """Return the SQL of what a record is called."""
+    names = [f"{alias}.{name}" for name in table.called]
+    return names[0] if len(names) == 1 else f"coalesce({', '.join(names)})"
+
+
 def _value_sql(scope: Scope, feature: FeatureInfo) -> tuple[str, str, str | None]:
     """Return content, SQL and, where a column may hold both sorts of datetime, the SQL of the instants."""
     dtype = feature.dtype
     if dtype.is_cat:
-        return "str", f"v.{category_table(scope, feature).label}", None
+        return "str", called_sql("v", category_table(scope, feature)), None
     if dtype.item and not dtype.item.is_json:
         return "list", *_list_sql(dtype)
     if dtype.is_json:

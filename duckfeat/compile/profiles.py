@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from duckfeat.compile.columns import category_table
+from duckfeat.compile.columns import called_sql, category_table
 from duckfeat.compile.scope import Context, Scope
 from duckfeat.compile.select import Query, ids_sql
 from duckfeat.model.feature_info import FeatureInfo
@@ -55,7 +55,7 @@ def _shown(context: Context, features: Sequence[FeatureInfo]) -> str:
         scope = Scope(context, category_table(Scope(context, context.catalog["Feature"]), infos[0]))
         of_features = context.params.member("c.feature_id", [info.id for info in infos], "BIGINT")
         parts.append(
-            f"SELECT c.feature_id, c.value_id, c.times, NULL, NULL, {scope.column(scope.table.label)} "
+            f"SELECT c.feature_id, c.value_id, c.times, NULL, NULL, {called_sql(scope.alias, scope.table)} "
             f"FROM counted AS c JOIN {scope.source} ON {scope.column('id')} = c.value_id WHERE {of_features}"
         )
     return " UNION ALL ".join(parts)

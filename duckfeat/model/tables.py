@@ -18,7 +18,7 @@ class Table:
     """A registry's description: where its rows are, its fields in order, its relations by name.
 
     `rows` is the table written to, `source` the table or view read from. `label` is the field that names a
-    record for people, `uid_length` how long its random uid is.
+    record for people, `uid_length` how long its random uid is. `identifiers` are the fields of its ids elsewhere.
     """
 
     name: str
@@ -28,6 +28,7 @@ class Table:
     relations: Mapping[str, Relation]
     label: str
     uid_length: int
+    identifiers: tuple[str, ...] = ()
 
     @property
     def entity(self) -> str | None:
@@ -38,6 +39,17 @@ class Table:
     def stored(self) -> list[Field[object]]:
         """The fields that are columns of the table written to."""
         return [field for field in self.fields.values() if field.stored]
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The fields that a record may be named by as the value of a feature, the likeliest first."""
+        uid = ("uid",) if self.fields[self.label].null else ()
+        return (self.label, *self.identifiers, *uid)
+
+    @property
+    def called(self) -> tuple[str, ...]:
+        """The fields of which the first that is not missing is what people call a record."""
+        return self.names if self.fields[self.label].null else (self.label,)
 
     @property
     def text_fields(self) -> list[str]:

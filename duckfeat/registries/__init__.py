@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from types import MappingProxyType
 
 from duckfeat.model.fields import ForeignKey, Relation
@@ -57,7 +58,7 @@ def catalog_of(registries: tuple[type[SQLRecord], ...]) -> Catalog:
 def _completed(table: Table, reverse: Mapping[str, Mapping[str, Relation]]) -> Table:
     added = {name: found for name, found in reverse[table.name].items() if name not in table.relations}
     relations = MappingProxyType({**table.relations, **added})
-    return Table(table.name, table.rows, table.source, table.fields, relations, table.label, table.uid_length)
+    return replace(table, relations=relations)
 
 
 __all__ = [

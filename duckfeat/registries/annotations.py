@@ -227,8 +227,9 @@ class Annotations:
     def labels(self, registry: str, ids: Sequence[int]) -> dict[int, str]:
         """Return the names of records of a registry by id."""
         records = self._session.registries[registry].filter(id__in=list(ids))
-        label = self._session.catalog[registry].label
-        return dict(records.values_list("id", label)._fetch())
+        called = self._session.catalog[registry].called
+        rows = records.values_list("id", *called)._fetch()
+        return {id_: next(name for name in names if name is not None) for id_, *names in rows}
 
 
 def by_name(values: Mapping[FeatureInfo, Any]) -> dict[str, Any]:

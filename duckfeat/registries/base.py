@@ -51,6 +51,8 @@ class SQLRecord(metaclass=TellingType):
     __session__: ClassVar[Session | None] = None
     __found_by__: ClassVar[tuple[str, ...]] = ()
     """Fields that name a record: saving one whose names exist returns the existing one."""
+    __identifiers__: ClassVar[tuple[str, ...]] = ()
+    """The fields that hold the id of a record elsewhere, such as in an ontology."""
     __completed__: ClassVar[tuple[str, ...]] = ()
     """Fields that an existing record takes from a new one that turns out to be it, where it has none."""
 
@@ -64,7 +66,9 @@ class SQLRecord(metaclass=TellingType):
         if rows:
             cls.__registry__ = cls.__name__
             fields, relations = _declared(cls)
-            cls.__table__ = Table(cls.__name__, rows, source or rows, fields, relations, label, uid_length)
+            cls.__table__ = Table(
+                cls.__name__, rows, source or rows, fields, relations, label, uid_length, cls.__identifiers__
+            )
 
     def __init__(self, *args: Any, **values: Any) -> None:
         if args:

@@ -16,7 +16,7 @@ from duckfeat.registries.bulk_groups import Group, groups
 from duckfeat.registries.bulk_plan import Options, Plan
 from duckfeat.registries.bulk_progress import progress
 from duckfeat.registries.bulk_refused import Refusals
-from duckfeat.registries.categories import ids_by_name, naming_fields
+from duckfeat.registries.categories import ids_by_name
 
 _PROVENANCE = {
     "created_at": "TIMESTAMP WITH TIME ZONE",
@@ -183,7 +183,7 @@ class Annotator:
         """Return the query of the annotations with the records that names mean."""
         info = group.first
         table = self._session.catalog[info.dtype.registry or ""]
-        sql = staging.names(part, table, naming_fields(table), info.dtype.registry_type)
+        sql = staging.names(part, table, table.names, info.dtype.registry_type)
         self._store(staging.temporary(staging.NAMES, sql), {"type": info.dtype.registry_type})
         unnamed = [name for (name,) in self._rows(staging.unnamed())]
         if unnamed and info.coerce:

@@ -12,11 +12,6 @@ from duckfeat.query.session import Session
 from duckfeat.registries.naming import outside_trash
 
 
-def naming_fields(table: Table) -> list[str]:
-    """Return the fields that a category's value may be given by: its name, then its ontology id."""
-    return [table.label, *(name for name in ("ontology_id",) if name in table.fields)]
-
-
 def resolve(session: Session, info: FeatureInfo, values: Sequence[Any]) -> list[int]:
     """Return the ids of the records that values of a categorical feature mean.
 
@@ -29,7 +24,7 @@ def resolve(session: Session, info: FeatureInfo, values: Sequence[Any]) -> list[
 
 
 def ids_by_name(session: Session, info: FeatureInfo, names: Sequence[str]) -> dict[str, int]:
-    """Return the ids of the records of a feature's registry that have these names or ontology ids.
+    """Return the ids of the records of a feature's registry that have these names or ids.
 
     A feature that coerces takes synonyms, too.
     """
@@ -45,7 +40,7 @@ def ids_by_name(session: Session, info: FeatureInfo, names: Sequence[str]) -> di
 def _ids_by_name(session: Session, info: FeatureInfo, names: Sequence[str]) -> dict[str, int]:
     table = session.catalog[info.dtype.registry or ""]
     found: dict[str, int] = {}
-    for field in reversed(naming_fields(table)):
+    for field in reversed(table.names):
         records = outside_trash(session, table.name).filter(**{f"{field}__in": list(dict.fromkeys(names))})
         if info.dtype.registry_type:
             records = records.filter(type__name=info.dtype.registry_type)

@@ -14,6 +14,7 @@ from duckfeat.model.kinds import KINDS, VALUE_COLUMNS
 from duckfeat.query.session import Session
 from duckfeat.registries.annotations import by_name
 from duckfeat.registries.categories import resolve
+from duckfeat.registries.naming import called
 
 if TYPE_CHECKING:
     import polars as pl
@@ -99,7 +100,7 @@ class FeatureManager(Telling):
         ids = [value_id for feature_id, _, value_id in self._current() if feature_id == info.id]
         records = list(session.registries[info.dtype.registry or ""].filter(id__in=ids))
         if info.multiple:
-            return sorted(records, key=lambda record: record.__dict__[record.__table__.label])
+            return sorted(records, key=called)
         return records[0] if records else None
 
     def history(self, feature: Any = None) -> pl.DataFrame:

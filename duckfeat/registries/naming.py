@@ -294,7 +294,10 @@ def description(record: SQLRecord) -> str:
 
 def _called(record: SQLRecord | None, id_: int) -> str:
     """Return what people call a record that another one points at: its name, or its uid where it has none."""
-    if record is None:
-        return f"#{id_}"
-    name = record.__dict__.get(record.__table__.label)
-    return _short(name if name is not None else record.uid)
+    return f"#{id_}" if record is None else _short(called(record))
+
+
+def called(record: SQLRecord) -> str:
+    """Return what people call a record: its name, or where it has none an id of it, or its uid."""
+    names = (record.__dict__.get(name) for name in (*record.__table__.called, "uid"))
+    return next(str(name) for name in names if name is not None)
