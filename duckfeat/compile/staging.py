@@ -296,9 +296,10 @@ def numbered(values: str) -> str:
 def numbered_by_place(table: str) -> str:
     """Return the query of the values in a table that was just made, with their places in it, from 0.
 
-    Several threads number rows by their places; one thread alone counts them with a window.
+    Several threads number rows by their places; one thread alone counts them with a window. The places of a table that
+    the same transaction made begin far above 0.
     """
-    return f"SELECT *, rowid AS number FROM {table}"
+    return f"SELECT *, rowid - (SELECT min(rowid) FROM {table}) AS number FROM {table}"
 
 
 def add_values(part: Part, provenance: Mapping[str, str], numbered: str) -> str:
