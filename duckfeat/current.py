@@ -69,7 +69,7 @@ class Settings(Telling):
     @branch.setter
     def branch(self, branch: str | Branch) -> None:
         session = INSTANCES.current()
-        session.branch_id = place_of(session, "Branch", branch).id
+        session.set_current("branch_id", place_of(session, "Branch", branch).id)
 
     @property
     def space(self) -> Space:
@@ -81,7 +81,7 @@ class Settings(Telling):
     @space.setter
     def space(self, space: str | Space) -> None:
         session = INSTANCES.current()
-        session.space_id = place_of(session, "Space", space).id
+        session.set_current("space_id", place_of(session, "Space", space).id)
 
     @property
     def organism(self) -> Organism | None:

@@ -284,7 +284,7 @@ class Store(Keeping, Telling):
         Raises `DoesNotExist` with the branches there are.
         """
         found: _Branch = place_of(self._session, "Branch", branch)
-        self._session.branch_id = found.id
+        self._session.set_current("branch_id", found.id)
         return found
 
     # --- looking at it ---------------------------------------------------------------------------

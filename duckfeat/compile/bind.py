@@ -40,7 +40,7 @@ from duckfeat.compile.terms import closure
 from duckfeat.errors import FieldError, InvalidArgument, hint
 from duckfeat.model.feature_info import FeatureInfo
 from duckfeat.model.fields import Field, ForeignKey, Relation
-from duckfeat.model.q import Among, Condition, Predicate, Q, RelatedTo
+from duckfeat.model.q import Among, Asking, Condition, Predicate, Q, RelatedTo
 from duckfeat.model.tables import Table
 
 Lookup = tuple[str, Any]
@@ -330,7 +330,11 @@ def _field_condition(scope: Scope, field: Field[Any], steps: tuple[str, ...], op
             target = scope.reach(scope.table.relations[field.name])
             return apply(scope.context.params, target.column(target.table.label), "str", steps, operand, what)
         _check_not_named(field.name, scope.context.catalog[field.target], steps, operand, what)
-        operand = _ids(scope.context, operand, field.target, what)
+        if (found := _among_asked(scope, field.column, steps, operand, field.target, what)) is not None:
+            return found
+        operand = _ids(scope.context, steps, operand, field.target, what)
+    elif field.column == "id" and (found := _among_asked(scope, "id", steps, operand, scope.table.name, what)):
+        return found
     params = scope.context.params
     if field.column == "id":
         return apply_to_id(params, scope.column("id"), steps, operand, what)
@@ -341,7 +345,9 @@ def _id_condition(scope: Scope, relation: Relation | None, steps: tuple[str, ...
     what = f"{relation.source}.{relation.name}" if relation else scope.table.name
     if path:
         _check_not_named(path.removesuffix("__" + "__".join(steps)), scope.table, steps, operand, what)
-    operand = _ids(scope.context, operand, scope.table.name, what)
+    if (found := _among_asked(scope, "id", steps, operand, scope.table.name, what)) is not None:
+        return found
+    operand = _ids(scope.context, steps, operand, scope.table.name, what)
     return apply_to_id(scope.context.params, scope.column("id"), steps, operand, what)
 
 
@@ -361,8 +367,24 @@ def _is_text(operand: Any) -> bool:
     return all(isinstance(item, str) for item in items)
 
 
-def _ids(context: Context, operand: Any, target: str, what: str) -> Any:
+def _among_asked(scope: Scope, column: str, steps: tuple[str, ...], operand: Any, target: str, what: str) -> str | None:
+    """Return the condition that a column has the id of a record that another question gives; None for no question."""
+    query = operand.asked() if steps == ("in",) and isinstance(operand, Asking) else None
+    if query is None:
+        return None
+    if query.table.name != target:
+        raise InvalidArgument(f"{what} holds a {target}, not a {query.table.name}", value=operand)
+    scope.context.check_mine(operand)
+    with scope.context.deeper() as context:
+        return f"{scope.column(column)} IN ({query.ids_sql(context)})"
+
+
+def _ids(context: Context, steps: tuple[str, ...], operand: Any, target: str, what: str) -> Any:
     """Return records, or a list of them, as their ids; ids and missing stay as they are."""
+    if steps == ("in",):
+        operand = items_of(operand)
+    if isinstance(operand, Asking):
+        raise InvalidArgument(f"{what}: to ask for the records of a QuerySet, end with __in", value=operand)
     if isinstance(operand, list | tuple | set | frozenset):
         return [_id_of(context, item, target, what) for item in operand]
     return _id_of(context, operand, target, what)
@@ -420,10 +442,10 @@ def _category_condition(target: Scope, steps: tuple[str, ...], operand: Any) -> 
     table = target.table
     if steps and table.has(steps[0]):
         return condition_sql(target, _bound(target, [("__".join(steps), operand)]))
+    if steps and steps[-1] == "in" and not (isinstance(operand, Asking) and operand.asked()):
+        operand = items_of(operand)
     if hasattr(type(operand), "__registry__") or _holds_records(operand):
         return _id_condition(target, None, steps, operand)
-    if steps and steps[-1] == "in":
-        operand = items_of(operand)
     _check_category_step(table, steps)
     other = steps[-1:] == ("ne",)
     asked = steps[:-1] if other else steps
@@ -440,4 +462,6 @@ def _check_category_step(table: Table, steps: tuple[str, ...]) -> None:
 
 
 def _holds_records(operand: Any) -> bool:
+    if isinstance(operand, Asking):
+        return True
     return isinstance(operand, list | tuple | set) and any(hasattr(type(item), "__registry__") for item in operand)

@@ -17,6 +17,7 @@ from duckfeat.compile.fragments import FALSE, Parameters
 from duckfeat.compile.operands import Mismatch, convert, exact_number
 from duckfeat.errors import FieldError, InvalidArgument, hint
 from duckfeat.model.kinds import KINDS
+from duckfeat.model.q import Asking
 
 NUMBERS = frozenset({"int", "float"})
 TEXT = frozenset({"str"})
@@ -93,6 +94,7 @@ def _ne(params: Parameters, lhs: str, type_: str, operand: Any) -> str:
 
 def items_of(operand: Any) -> list[Any]:
     """Return the items of an `in` operand; text and single values are refused, missing items left out."""
+    operand = operand.answers() if isinstance(operand, Asking) else operand
     if isinstance(operand, str | bytes | Mapping) or not isinstance(operand, Iterable):
         raise InvalidArgument(f"`in` takes a list of values, not {operand!r}", value=operand)
     return [item for item in operand if item is not None]

@@ -357,20 +357,22 @@ def minus_zeros() -> str:
 # --- categories ----------------------------------------------------------------------------------
 
 
-def names(part: Part, table: Table, fields: Sequence[str], typed: str | None) -> str:
+def names(part: Part, table: Table, *, typed: bool, own: bool) -> str:
     """Return the query of the distinct names in cells with the id of the record each means; none if NULL.
 
-    A name comes before an ontology id; of several records the one with the lowest id is meant.
+    A name comes before an id; of several records the one with the lowest id is meant, with `own` the lowest of those
+    of the current organism if there are any. With `typed` only records of a type are.
     """
+    meant = "coalesce(min(id) FILTER (organism_id = $organism), min(id))" if own else "min(id)"
     within = (
         f" AND type_id IN (SELECT id FROM {table.rows} WHERE name = $type AND branch_id <> {TRASH})" if typed else ""
     )
     found = " ".join(
-        f"LEFT JOIN (SELECT {field} AS x, min(id) AS id FROM {table.rows} WHERE {field} IS NOT NULL "
+        f"LEFT JOIN (SELECT {field} AS x, {meant} AS id FROM {table.rows} WHERE {field} IS NOT NULL "
         f"AND branch_id <> {TRASH}{within} GROUP BY ALL) AS t{place} ON n.x = t{place}.x"
-        for place, field in enumerate(fields)
+        for place, field in enumerate(table.names)
     )
-    ids = ", ".join(f"t{place}.id" for place in range(len(fields)))
+    ids = ", ".join(f"t{place}.id" for place in range(len(table.names)))
     return f"SELECT n.x, coalesce({ids}) AS id FROM (SELECT DISTINCT x FROM ({part.sql})) AS n {found}"
 
 

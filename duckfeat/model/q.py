@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -25,6 +25,18 @@ def kept(operand: Any) -> Any:
     return operand.copy() if type(operand) in {list, set, dict} else operand
 
 
+class Asking:
+    """A question whose answers can be the operand of `in`."""
+
+    def asked(self) -> Any:
+        """Return the compiler's question for the records that are meant; None where values are."""
+        raise NotImplementedError
+
+    def answers(self) -> Iterable[Any]:
+        """Return the values of the one field that is asked for."""
+        raise NotImplementedError
+
+
 class Condition:
     """Something a record fulfils or not; combined with `&`, `|` and `~`."""
 
@@ -42,7 +54,7 @@ class Condition:
 
 
 class Q(Condition):
-    """A condition over fields: keywords joined by AND, other conditions as arguments.
+    """A condition over fields: keywords joined by AND, other conditions as arguments; an empty one says nothing.
 
     >>> Q(name="x") | ~Q(name__startswith="y")
     Q(name='x') | ~Q(name__startswith='y')
@@ -57,8 +69,9 @@ class Q(Condition):
                     f"a query is a Q object or a feature predicate, not {condition!r}; fields go in as keywords",
                     value=condition,
                 )
+        said = (part for part in conditions if not isinstance(part, Q) or part.children)
         given = ((key, kept(operand)) for key, operand in lookups.items())
-        self.children: tuple[Condition | tuple[str, Any], ...] = (*conditions, *given)
+        self.children: tuple[Condition | tuple[str, Any], ...] = (*said, *given)
         self.connector = "AND"
         self.negated = False
 
@@ -77,7 +90,7 @@ class Q(Condition):
         return cls._from(connector, (*_parts(left, connector), *_parts(right, connector)))
 
     def __invert__(self) -> Q:
-        return Q._from(self.connector, self.children, negated=not self.negated)
+        return Q._from(self.connector, self.children, negated=bool(self.children) and not self.negated)
 
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, Q):
@@ -182,6 +195,9 @@ class Among(Condition):
 
 class Comparable:
     """The operators and methods that build predicates, shared by features and paths into their values."""
+
+    __iter__ = None
+    """There is nothing to go through: with `__getitem__` alone, Python would try without an end."""
 
     def _predicate(self, lookup: str, operand: Any) -> Predicate:
         raise NotImplementedError

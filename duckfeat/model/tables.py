@@ -82,8 +82,9 @@ class Table:
     def unknown(self, name: str) -> FieldError:
         """Return the error for a name that is neither a field nor a relation."""
         available = [*self.fields, *self.relations]
+        what = f"{name!r} is a relation of {self.name}, and no field"
         return FieldError(
-            f"{self.name} has no field {name!r}{hint(name, available)}",
+            what if name in self.relations else f"{self.name} has no field {name!r}{hint(name, available)}",
             registry=self.name,
             name=name,
             available=sorted(available),

@@ -159,4 +159,4 @@ def set_organism(session: Session, organism: Any) -> None:
     record = organism_record(session, organism)
     if record is not None and record.id is None:
         record.save()
-    session.organism_id = None if record is None else record.id
+    session.set_current("organism_id", None if record is None else record.id)

@@ -279,15 +279,12 @@ class Sourced(TracksUpdates):
         name = field_name(field) if field is not None else cls.__table__.label
         cls.__table__.field(name)
         create, parents = flag(create, "create"), flag(parents, "parents")
-        listed = list(dict.fromkeys(value for value in naming._texts(values)[0] if value is not None))
+        listed = naming.distinct(values, cls.__table__.field(name))
         session = cls._current()
-        saved = naming.outside_trash(session, cls.__registry__)
-        by_value: dict[Any, Any] = {}
-        for record in saved.filter(**{f"{name}__in": listed}).order_by("-id"):
-            by_value[record.__dict__[name]] = record
+        by_value: dict[Any, Any] = cls._named(listed, name, organism)
         missing = [value for value in listed if value not in by_value]
         if missing:
-            by_value |= cls._from_synonyms(missing, name)
+            by_value |= cls._from_ids(missing, name) | cls._from_synonyms(missing, name, organism)
             missing = [value for value in missing if value not in by_value]
             public = cls._source_of(source, version, organism, parents=parents) if missing else None
             by_value |= cls._from_public(public, missing, name) if public is not None else {}
@@ -296,6 +293,8 @@ class Sourced(TracksUpdates):
             _report(cls.__registry__, unknown, cls._source_of(source, version, organism, parents=parents))
         if create:
             bound = session.registries[cls.__registry__]
+            if organism is not None and "organism" in cls.__table__.fields:
+                fixed.setdefault("organism", organism_record(session, organism))
             by_value |= {value: bound(**{name: value, **fixed}) for value in unknown}
         meant = [by_value[value] for value in listed if value in by_value]
         found = list({record.id or id(record): record for record in meant}.values())
@@ -304,13 +303,37 @@ class Sourced(TracksUpdates):
         return found
 
     @classmethod
-    def _from_synonyms(cls, values: Sequence[Any], name: str) -> dict[Any, Any]:
+    def _named(cls, values: Sequence[Any], name: str, organism: Any) -> dict[Any, Self]:
+        """Return the saved terms that have values of a field: those of an organism only, if it was asked for.
+
+        Of several terms with a value it is the one of the current organism, then the oldest.
+        """
+        session = cls._current()
+        found = naming.outside_trash(session, cls.__registry__).filter(**{f"{name}__in": values}).order_by("-id")
+        if "organism" not in cls.__table__.fields:
+            return {record.__dict__[name]: record for record in found}
+        asked = organism_record(session, organism)
+        preferred = session.organism_id if asked is None else asked.id
+        fitting = [record for record in found if asked is None or record.organism_id in (None, preferred)]
+        fitting.sort(key=lambda record: record.organism_id == preferred)
+        return {record.__dict__[name]: record for record in fitting}
+
+    @classmethod
+    def _from_ids(cls, values: Sequence[Any], name: str) -> dict[Any, Any]:
+        """Return the saved terms that values are ids of, where names were asked for."""
+        found: dict[Any, Any] = {}
+        for identifier in cls.__identifiers__ if name == cls.__table__.label else ():
+            found |= cls._named(values, identifier, None)
+        return found
+
+    @classmethod
+    def _from_synonyms(cls, values: Sequence[Any], name: str, organism: Any) -> dict[Any, Any]:
         """Return the saved terms that values are synonyms of."""
         if name != cls.__table__.label or not cls._queryset().exists():
             return {}
         names = dict(zip(values, naming.standardize(cls, values, name), strict=True))
         meant = {value: standard for value, standard in names.items() if standard != value}
-        found = {record.__dict__[name]: record for record in cls.filter(**{f"{name}__in": list(meant.values())})}
+        found = cls._named(list(meant.values()), name, organism)
         return {value: found[standard] for value, standard in meant.items() if standard in found}
 
     @classmethod

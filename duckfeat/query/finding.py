@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import reduce
+from operator import or_
 from typing import TYPE_CHECKING, Any, cast
 
 from duckfeat.compile.columns import field_output
@@ -11,12 +14,18 @@ from duckfeat.compile.select import Query, Ranking, select
 from duckfeat.errors import FieldError, InvalidArgument
 from duckfeat.model.arguments import flag, several, whole
 from duckfeat.model.fields import FieldRef, field_name
+from duckfeat.model.q import Q
 from duckfeat.query.lookup import Keep, Lookup
+from duckfeat.query.lookup_entries import GONE
+from duckfeat.query.search_costs import EXACT
 from duckfeat.query.search_indexes import Searchable
 from duckfeat.query.session import Session
 
 if TYPE_CHECKING:
     from duckfeat.query.queryset import QuerySet
+
+
+_IDENTIFIER = re.compile(r"(?=.*\d)\S{3,}")
 
 
 def search_query(
@@ -35,8 +44,22 @@ def search_query(
         statement, _ = select(session.context(), query, lambda scope: [field_output(scope, "id")])
         within = session.engine.arrow(statement).column(0).to_numpy()
     hits = index.search(string, limit=limit, case_sensitive=flag(case_sensitive, "case_sensitive"), within=within)
-    ranking = Ranking(tuple(hit.id for hit in hits), tuple(hit.score for hit in hits))
+    exact = _by_identifier(session, query, string) if field is None else []
+    if within is not None:
+        exact = [id_ for id_ in exact if id_ in within]
+    scores = dict.fromkeys(exact, EXACT) | {hit.id: hit.score for hit in hits if hit.id not in exact}
+    ranking = Ranking(tuple(scores)[:limit], tuple(scores.values())[:limit])
     return replace(query, ranking=ranking, order=())
+
+
+def _by_identifier(session: Session, query: Query, string: str) -> list[int]:
+    """Return the records of which a text is an id elsewhere, as it is written or in capitals."""
+    if not _IDENTIFIER.fullmatch(string) or not query.table.identifiers:
+        return []
+    ways = [Q(**{f"{name}__in": [string, string.upper()]}) for name in query.table.identifiers]
+    asked = replace(query, ranking=None).where(reduce(or_, ways))
+    statement, _ = select(session.context(), asked, lambda scope: [field_output(scope, "id")])
+    return sorted(row[0] for row in session.engine.rows(statement))
 
 
 def searchable(session: Session, query: Query, *fields: str) -> Searchable:
@@ -78,7 +101,7 @@ class _Source:
             by_id = {record.id: record for record in found._fetch()}
         else:
             by_id = dict(found.values_list("id", self._return_field)._fetch())
-        return [by_id[id_] for id_ in ids]
+        return [by_id.get(id_, GONE) for id_ in ids]
 
 
 def find_lookup(

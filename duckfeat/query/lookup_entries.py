@@ -11,9 +11,12 @@ from duckfeat.errors import LookupMissing, suggestions
 from duckfeat.model.arguments import one_of
 from duckfeat.query.lookup_names import unique_names
 
-__all__ = ["Entries", "Keep", "LookupSource", "UnknownName"]
+__all__ = ["GONE", "Entries", "Keep", "LookupSource", "UnknownName"]
 
 Keep = Literal["first", "last", False]
+
+GONE = object()
+"""What stands for a record that is no longer there."""
 
 # Records of a whole lookup are loaded this many at a time.
 _RECORDS_AT_ONCE = 1_000
@@ -26,7 +29,7 @@ class LookupSource(Protocol):
         """Return the field's value of every row, in the order of ids; nulls and repeats are allowed."""
 
     def load(self, positions: Sequence[int], /) -> Sequence[object]:
-        """Return the record (or field) at each of `positions` of `keys()`, in that order, or raise."""
+        """Return the record (or field) at each of `positions` of `keys()`, in that order, or `GONE`."""
 
 
 def _last(keys: Sequence[str | None]) -> dict[Any, Any]:
@@ -93,16 +96,21 @@ class Entries:
     def record(self, value: str) -> Any:
         """Return the record of `value`, the same object every time."""
         if value not in self.records:
-            self.records[value] = self.load([value])[0]
+            found = self.load([value])[0]
+            if found is GONE:
+                message = f"{self.label}: the record of {value!r} is gone since this lookup was made; make another one"
+                raise LookupMissing(message, name=value, suggestions=[])
+            self.records[value] = found
         return self.records[value]
 
     def load(self, values: Sequence[str]) -> list[Any]:
-        """Return the record of each of `values`, or its list of records when all are kept."""
+        """Return the record of each of `values` or `GONE`; where all are kept, the list of those that are there."""
         places = [self.positions[value] for value in values]
         if self.keep is not False:
             return list(self.source.load(places))
         records = iter(self.source.load([position for group in places for position in group]))
-        return [list(islice(records, len(group))) for group in places]
+        groups = [[record for record in islice(records, len(group)) if record is not GONE] for group in places]
+        return [group or GONE for group in groups]
 
     def at(self, value: object) -> Any:
         """Return the record of `value`; raise `LookupMissing` if there is no such value."""
@@ -111,10 +119,10 @@ class Entries:
         raise UnknownName(f"{self.label} has no value {value!r}", str(value), self.positions)
 
     def pairs(self) -> Iterator[tuple[str, Any]]:
-        """Yield each value with its record, loaded in batches that are not kept."""
+        """Yield each value with its record, loaded in batches that are not kept, but those that are gone."""
         values = iter(self.positions)
         while batch := list(islice(values, _RECORDS_AT_ONCE)):
-            yield from zip(batch, self.load(batch), strict=True)
+            yield from (pair for pair in zip(batch, self.load(batch), strict=True) if pair[1] is not GONE)
 
     def describe(self) -> str:
         """Return the label and how many values there are, if that is known without reading them."""

@@ -21,7 +21,7 @@ from duckfeat.model.attributes import Telling
 from duckfeat.model.columns import Output
 from duckfeat.model.fields import FieldRef, field_name
 from duckfeat.model.order import Order
-from duckfeat.model.q import Condition, Q
+from duckfeat.model.q import Asking, Condition, Q
 from duckfeat.model.statement import Statement
 from duckfeat.model.uids import is_uid_like
 from duckfeat.query.combining import both, either, with_annotations, without
@@ -39,7 +39,7 @@ _SHOWN = 20
 _log = logging.getLogger("duckfeat")
 
 
-class QuerySet(Frames, Telling, Generic[R]):
+class QuerySet(Frames, Telling, Asking, Generic[R]):
     """The records of a registry that fulfil some conditions; nothing runs until the answer is asked for.
 
     Every method that narrows or orders returns another QuerySet. Conditions are checked when they are given.
@@ -105,7 +105,11 @@ class QuerySet(Frames, Telling, Generic[R]):
 
         Missing values come last. Records that are equal in all keys come newest first. Without keys the order is
         newest first again.
+
+        Raises `InvalidArgument` for a slice, which keeps its order.
         """
+        if self._query.sliced:
+            raise InvalidArgument("a slice keeps its order: order first, then slice")
         ordered = self._with(replace(self._query, order=tuple(Order.of(key) for key in keys)))
         ordered._statement()
         return ordered
@@ -138,6 +142,23 @@ class QuerySet(Frames, Telling, Generic[R]):
     def difference(self, *others: QuerySet[R]) -> QuerySet[R]:
         """Return the records that are here and in none of the others; slices are taken before."""
         return self._with(without(self._query, map(self._partner, others)))
+
+    # --- being asked about -----------------------------------------------------------------------
+
+    def asked(self) -> Query | None:
+        """Return the question, where its records are meant: the operand of `in` is a subquery then."""
+        return None if self._fields else self._query
+
+    def answers(self) -> Iterable[Any]:
+        """Return the values of the one field that is asked for: the operand of `in` is a list then.
+
+        Raises `InvalidArgument` where several fields are.
+        """
+        if len(self._fields) != 1:
+            table = self._query.table
+            given = ", ".join(self._fields) or f"records of {table.name}"
+            raise InvalidArgument(f"`in` takes values here, as .values_list({table.label!r}) gives, not {given}")
+        return self.values_list(*self._fields, flat=True)
 
     # --- computing -------------------------------------------------------------------------------
 
@@ -371,12 +392,22 @@ class QuerySet(Frames, Telling, Generic[R]):
         return self.get_or_none()
 
     def first(self) -> R | None:
-        """Return the first record in order (the oldest, where no order was asked for), or None."""
-        ordered = self if self._query.order or self._query.ranking else self.order_by("id")
+        """Return the first record in order (the oldest, where no order was asked for), or None.
+
+        Of a slice it is the first of that.
+        """
+        query = self._query
+        ordered = self if query.order or query.ranking or query.sliced else self.order_by("id")
         return next(iter(ordered[:1]), None)
 
     def last(self) -> R | None:
-        """Return the last record in order (the newest, where no order was asked for), or None."""
+        """Return the last record in order (the newest, where no order was asked for), or None.
+
+        Of a slice it is the last of that.
+        """
+        if self._query.sliced or (self._query.ranking and not self._query.order):
+            length = self.count()
+            return self[length - 1] if length else None
         if not self._query.order:
             return next(iter(self[:1]), None)
         turned = tuple(

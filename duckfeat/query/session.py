@@ -164,6 +164,12 @@ class Session:
         latest = own or tracked
         return latest[-1] if latest else None
 
+    def set_current(self, setting: str, id_: int | None) -> None:
+        """Set `branch_id`, `space_id` or `organism_id`; where a transaction fails, it is what it was before."""
+        before = getattr(self, setting)
+        self.engine.on_rollback(lambda: setattr(self, setting, before))
+        setattr(self, setting, id_)
+
     def start_run(self, run: Any) -> None:
         """Track a run, here and in threads that track none of their own."""
         self._thread_runs.set((*self._thread_runs.get(), run))

@@ -76,7 +76,7 @@ class Artifact(TracksUpdates, rows="artifacts", label="key", uid_length=20):
         facts = files.describe_path(path)
         local = files.local_path(path)
         self.path = fspath(path) if local is None else str(local.absolute())
-        self.suffix, self.size, self.hash, self.n_files = facts.suffix, facts.size, facts.hash, facts.n_files
+        self.__dict__.update(suffix=facts.suffix, size=facts.size, hash=facts.hash, n_files=facts.n_files)
         self.__dict__["_skip_hash_lookup"] = flag(skip_hash_lookup, "skip_hash_lookup")
         self.__dict__["_features_given"] = features
 

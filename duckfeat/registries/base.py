@@ -98,6 +98,8 @@ class SQLRecord(metaclass=TellingType):
         if (field := _pointing(self.__table__, name)) is not None:
             self.__dict__.pop(field.name, None)
             self._points(field)
+        elif name == "is_type":
+            self._points(self.__table__.fields[name])
 
     def _unsettable(self, name: str) -> DuckfeatError | None:
         """Return the error for what is no field: setting it would be forgotten at the next `save()`."""
@@ -105,8 +107,10 @@ class SQLRecord(metaclass=TellingType):
         if name == "id" or (name in table.relations and table.relations[name].many):
             what = "is given by the store" if name == "id" else f"is changed by record.{name}.add, remove and set"
             return InvalidArgument(f"{table.name}.{name} {what}", name=name)
-        if name in table.fields or _pointing(table, name) is not None:
-            return None
+        field = table.fields.get(name) or _pointing(table, name)
+        if field is not None:
+            what = f"{table.name}.{name} is given by the store"
+            return None if field.settable else InvalidArgument(what, name=name)
         if name == "features" and table.entity:
             what = "is changed by record.features.add_values, update_values and set_values"
             return InvalidArgument(f"{table.name}.{name} {what}", name=name)
@@ -154,8 +158,8 @@ class SQLRecord(metaclass=TellingType):
         self.__dict__[field.column] = None if value is None else value.id
         self._points(field)
 
-    def _points(self, field: ForeignKey[Any]) -> None:
-        """Note that a field was made to point at a record, which `save()` looks at."""
+    def _points(self, field: Field[Any]) -> None:
+        """Note that a field was made to point at a record, or to tell that others may, which `save()` looks at."""
         self.__dict__["_pointed"] = (*self.__dict__.get("_pointed", ()), field.name)
 
     def _manager(self, relation: Relation) -> Manager[Any]:

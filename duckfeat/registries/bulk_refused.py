@@ -145,7 +145,7 @@ class Refusals:
 
         def explained(value: str) -> str:
             if value not in known:
-                near = nearest(self._session, table, value) if len(known) < _EXPLAINED else []
+                near = nearest(self._session, info, value) if len(known) < _EXPLAINED else []
                 meant = f" (did you mean {', '.join(map(repr, near))}?)" if near else ""
                 known[value] = f"is no {table.name}{typed}{meant}"
             return known[value]

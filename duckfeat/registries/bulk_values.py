@@ -183,8 +183,9 @@ class Annotator:
         """Return the query of the annotations with the records that names mean."""
         info = group.first
         table = self._session.catalog[info.dtype.registry or ""]
-        sql = staging.names(part, table, table.names, info.dtype.registry_type)
-        self._store(staging.temporary(staging.NAMES, sql), {"type": info.dtype.registry_type})
+        organism = self._session.organism_id if "organism" in table.fields else None
+        sql = staging.names(part, table, typed=bool(info.dtype.registry_type), own=organism is not None)
+        self._store(staging.temporary(staging.NAMES, sql), {"type": info.dtype.registry_type, "organism": organism})
         unnamed = [name for (name,) in self._rows(staging.unnamed())]
         if unnamed and info.coerce:
             ids = ids_by_name(self._session, info, unnamed)

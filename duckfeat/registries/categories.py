@@ -9,7 +9,7 @@ from duckfeat.errors import ValidationError
 from duckfeat.model.feature_info import FeatureInfo
 from duckfeat.model.tables import Table
 from duckfeat.query.session import Session
-from duckfeat.registries.naming import outside_trash
+from duckfeat.registries.naming import called, outside_trash
 
 
 def resolve(session: Session, info: FeatureInfo, values: Sequence[Any]) -> list[int]:
@@ -26,7 +26,8 @@ def resolve(session: Session, info: FeatureInfo, values: Sequence[Any]) -> list[
 def ids_by_name(session: Session, info: FeatureInfo, names: Sequence[str]) -> dict[str, int]:
     """Return the ids of the records of a feature's registry that have these names or ids.
 
-    A feature that coerces takes synonyms, too.
+    Of several records of a name it is the one of the current organism, then the oldest. A feature that coerces takes
+    synonyms, too.
     """
     found = _ids_by_name(session, info, names)
     missing = [name for name in dict.fromkeys(names) if name not in found] if info.coerce else []
@@ -45,6 +46,9 @@ def _ids_by_name(session: Session, info: FeatureInfo, names: Sequence[str]) -> d
         if info.dtype.registry_type:
             records = records.filter(type__name=info.dtype.registry_type)
         found |= dict(records.order_by("-id").values_list(field, "id")._fetch())
+        if "organism" in table.fields and session.organism_id is not None:
+            own = records.filter(organism_id=session.organism_id)
+            found |= dict(own.order_by("-id").values_list(field, "id")._fetch())
     return found
 
 
@@ -52,6 +56,7 @@ def _one(session: Session, info: FeatureInfo, table: Table, value: Any, by_name:
     registry = getattr(type(value), "__registry__", None)
     if registry == table.name:
         session.check_mine(value)
+        _check_type(info, value)
         if value.id is None:
             session.writer.save([value])
         return int(value.id)
@@ -60,20 +65,38 @@ def _one(session: Session, info: FeatureInfo, table: Table, value: Any, by_name:
     raise _unknown(session, info, table, value)
 
 
-def nearest(session: Session, table: Table, value: Any) -> list[str]:
-    """Return the names of a registry that are nearest, they or their synonyms, to a value that is none."""
+def _check_type(info: FeatureInfo, record: Any) -> None:
+    """Refuse a record that is not of the type that a feature's categories are of."""
+    wanted = info.dtype.registry_type
+    if wanted and (record.type is None or record.type.name != wanted):
+        raise ValidationError(
+            f"feature {info.name!r} has dtype {info.dtype.name}: {called(record)!r} is "
+            f"{f'of type {record.type.name!r}' if record.type else 'of no type'}",
+            feature=info.name,
+            dtype=info.dtype.name,
+            value=record,
+        )
+
+
+def nearest(session: Session, info: FeatureInfo, value: Any) -> list[str]:
+    """Return the names of a feature's categories that are nearest, they or their synonyms, to a value that is none."""
     if not isinstance(value, str):
         return []
+    table = session.catalog[info.dtype.registry or ""]
     fields = [name for name in (table.label, "synonyms") if name in table.fields]
-    records = session.registries[table.name].search(value, field=fields, limit=3)
-    return [record.__dict__[table.label] for record in records]
+    records = session.registries[table.name].all()
+    if info.dtype.registry_type:
+        records = records.filter(type__name=info.dtype.registry_type)
+    return [called(record) for record in records.search(value, field=fields, limit=3)]
 
 
 def _unknown(session: Session, info: FeatureInfo, table: Table, value: Any) -> ValidationError:
-    near = nearest(session, table, value)
+    near = nearest(session, info, value)
     meant = f" (did you mean {', '.join(map(repr, near))}?)" if near else ""
     typed = f" of type {info.dtype.registry_type!r}" if info.dtype.registry_type else ""
-    create = f"; to create it: {table.name}({table.label}={value!r}).save()" if isinstance(value, str) else ""
+    of_type = f", type={table.name}.get(name={info.dtype.registry_type!r})" if typed else ""
+    creating = f"{table.name}({table.label}={value!r}{of_type}).save()"
+    create = f"; to create it: {creating}" if isinstance(value, str) else ""
     return ValidationError(
         f"feature {info.name!r} has dtype {info.dtype.name}: there is no {table.name}{typed} {value!r}{meant}{create}",
         feature=info.name,

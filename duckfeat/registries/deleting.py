@@ -51,6 +51,7 @@ def check_removable(session: Session, table: Table, ids: Sequence[int], *, perma
         "Branch": {session.branch_id: "the current branch: switch to another one first", **_BRANCHES},
         "Space": {session.space_id: "the current space: set another one first", 1: "part of every store"},
         "User": {session.user_id: "who writes now"},
+        "Organism": {session.organism_id: "the current organism: set another one first"},
         "Run": {session.run.id: "tracked now: finish it first"} if permanent and session.run is not None else {},
     }
     for id_ in ids:

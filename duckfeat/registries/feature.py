@@ -152,9 +152,10 @@ class Feature(Comparable, TracksUpdates, rows="features", uid_length=12):
         for saved in session.registries["Feature"].filter(id__in=list(changes)):
             for name in columns:
                 old, new = saved.__dict__[name], changes[saved.id].get(name, saved.__dict__[name])
-                if old != new and not (name == "multiple" and new) and _is_used(session, saved.id):
+                if old != new and not (name == "multiple" and new) and _DECIDING[name](session, saved.id):
                     raise ValidationError(
-                        f"feature {saved.name!r} has values: its {name} stays {old!r}, it cannot become {new!r}",
+                        f"feature {saved.name!r} has values: its {name} stays {old!r}, it cannot become {new!r}; "
+                        "those that were removed count, too",
                         feature=saved.name,
                         existing=old,
                         value=new,
@@ -173,12 +174,16 @@ class Feature(Comparable, TracksUpdates, rows="features", uid_length=12):
         add_synonym(self, synonym)
 
 
-_DECIDING = ("dtype", "multiple", "is_type")
-"""Columns that decide how values are stored: they stay as they are once there are values."""
-
-
 def _is_used(session: Session, feature_id: int) -> bool:
     return bool(session.engine.run("features.usage", None, ids=[feature_id])[0][0])
+
+
+def _was_used(session: Session, feature_id: int) -> bool:
+    return bool(session.engine.run("features.ever_used", None, id=feature_id)[0][0])
+
+
+_DECIDING = {"dtype": _was_used, "multiple": _is_used, "is_type": _was_used}
+"""Columns that decide how values are stored, each with what tells that it has to stay as it is."""
 
 
 def _check_registry(session: Session, feature: Any) -> None:

@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any
 from duckfeat.compile.select import Query
 from duckfeat.errors import FieldError, InvalidArgument
 from duckfeat.model.arguments import is_hashable, several
-from duckfeat.model.fields import ForeignKey
+from duckfeat.model.dtypes import is_missing
+from duckfeat.model.fields import Field, ForeignKey
 from duckfeat.query.finding import searchable
 from duckfeat.query.queryset import QuerySet
 from duckfeat.query.session import TRASH, Session
@@ -57,14 +58,24 @@ def key_of(cls: type[SQLRecord], record: SQLRecord) -> tuple[Any, ...] | None:
 # --- values to records ---------------------------------------------------------------------------
 
 
+_LISTING = ("to_pylist", "to_list", "tolist")
+"""What gives the values of Arrow, Polars, pandas and NumPy as a list."""
+
+
+def distinct(values: Iterable[Any], field: Field[Any]) -> list[Any]:
+    """Return values of a field each once, in order, without missing ones; in a text field NaN is missing, too."""
+    listed = dict.fromkeys(value for value in _texts(values)[0] if not is_missing(value))
+    return [value for value in listed if field.type != "str" or value == value]  # noqa: PLR0124 -- NaN is not
+
+
 def _texts(values: Any) -> tuple[list[Any], bool]:
     """Return values as a list, and whether one alone was given."""
     if isinstance(values, str) or values is None:
         return [values], True
-    converted = values.tolist() if hasattr(values, "tolist") else values
-    if hasattr(values, "tolist") and not isinstance(converted, list):
+    converted = next((getattr(values, name)() for name in _LISTING if hasattr(values, name)), values)
+    if converted is not values and not isinstance(converted, list):
         return [converted], True
-    listed = several(values.to_list() if hasattr(values, "to_list") else converted, "values")
+    listed = several(converted, "values")
     for value in listed:
         if not is_hashable(value):
             raise InvalidArgument(f"values are texts, not {value!r}", value=value)
@@ -76,7 +87,7 @@ def from_values(
 ) -> list[Any]:
     """Return a record per distinct value, in order: the saved one (within a fixed type or feature), or a new one."""
     column = cls.__table__.field(field)
-    listed = list(dict.fromkeys(value for value in _texts(values)[0] if value is not None))
+    listed = distinct(values, column)
     session = cls._current()
     within = {name: fixed[name] for name in (*cls.__found_by__[1:], "feature") if name in fixed}
     found = outside_trash(session, cls.__registry__).filter(**{f"{column.name}__in": listed}, **within).order_by("-id")

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+from duckfeat.compile.select import Query
 from duckfeat.errors import IntegrityError, InvalidArgument, ValidationError
 from duckfeat.model.fields import Field, ForeignKey
 from duckfeat.model.tables import Table
+from duckfeat.query.queryset import QuerySet
 from duckfeat.query.session import Session
+
+_TYPE_COLUMNS = {"type": "type_id", "is_type": "is_type"}
 
 
 def check(session: Session, records: Sequence[Any]) -> None:
@@ -17,9 +21,11 @@ def check(session: Session, records: Sequence[Any]) -> None:
     Raises `IntegrityError` for one that points at nothing or at its own record, `ValidationError` for a type that is
     none.
     """
+    _check_retyped(session, records)
     by_id: dict[str, set[int]] = {}
     for record in records:
-        for name in dict.fromkeys(record.__dict__.pop("_pointed", ())):
+        names = dict.fromkeys(record.__dict__.pop("_pointed", ()))
+        for name in names.keys() - {"is_type"}:
             field: Any = record.__table__.fields[name]
             other, id_ = record.__dict__.get(name), record.__dict__.get(field.column)
             if other is not None:
@@ -30,6 +36,41 @@ def check(session: Session, records: Sequence[Any]) -> None:
                 raise IntegrityError(f"{record!r} cannot be its own {name}", registry=record.__registry__, field=name)
     for name, ids in by_id.items():
         _check_ids(session, records[0].__table__, records[0].__table__.fields[name], ids)
+
+
+def _check_retyped(session: Session, records: Sequence[Any]) -> None:
+    """Check saved records whose type, or whether they are one, was set since they were read."""
+    retyped: dict[int, dict[str, Any]] = {}
+    for record in records:
+        found = _TYPE_COLUMNS.keys() & set(record.__dict__.get("_pointed", ()))
+        if record.id is not None and record.__dict__.get("type_id") != record.id and found:
+            retyped[record.id] = {_TYPE_COLUMNS[name]: record.__dict__[_TYPE_COLUMNS[name]] for name in found}
+    if retyped:
+        check_types(session, records[0].__table__, retyped)
+
+
+def check_types(session: Session, table: Table, changes: Mapping[int, Mapping[str, Any]]) -> None:
+    """Check what is to be set in saved records, columns by id, where it makes or ends types.
+
+    Raises `IntegrityError` for a type that would be of itself in the end, `ValidationError` for one that stays needed.
+    """
+    above = {id_: new["type_id"] for id_, new in changes.items() if new.get("type_id") is not None}
+    ended = [id_ for id_, new in changes.items() if "is_type" in new and not new["is_type"]]
+    if "is_type" not in table.fields or not (above or ended):
+        return
+    query = Query(table, branches=None)
+    types = dict(QuerySet(session, query).filter(is_type=True).values_list("id", "type_id")) | above
+    for id_ in above:
+        seen, at = {id_}, types.get(id_)
+        while at is not None and at not in seen:
+            seen.add(at)
+            at = types.get(at)
+        if at is not None:
+            raise IntegrityError(f"this {table.name} would be of its own type in the end", registry=table.name, id=id_)
+    members = QuerySet(session, query).filter(type_id__in=ended).count() if ended else 0
+    if members:
+        message = f"{members:,} {table.name} record{'s are' if members > 1 else ' is'} of this type: it stays one"
+        raise ValidationError(message, field="is_type", value=False)
 
 
 def id_of(session: Session, table: Table, field: Field[Any], value: Any) -> Any:

@@ -213,7 +213,9 @@ class Writer:
                 return len(ids)
             if "updated_at" in table.fields:
                 assigned["updated_at"] = datetime.now(UTC)
-            with self._changing(table, dict.fromkeys(ids, assigned)):
+            changes = dict.fromkeys(ids, assigned)
+            pointing.check_types(self._session, table, changes)
+            with self._changing(table, changes):
                 self._engine.write(writes.set_columns(table, list(assigned)), {**assigned, "ids": list(ids)})
         return len(ids)
 

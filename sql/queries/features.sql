@@ -23,5 +23,12 @@ FROM (
     SELECT 1 FROM current_record_annotations WHERE feature_id IN (SELECT unnest($ids::BIGINT[]))
 );
 
+-- name: ever_used
+SELECT
+    EXISTS (SELECT 1 FROM typed_values WHERE feature_id = $id)
+    OR EXISTS (SELECT 1 FROM artifact_annotations WHERE feature_id = $id)
+    OR EXISTS (SELECT 1 FROM run_annotations WHERE feature_id = $id)
+    OR EXISTS (SELECT 1 FROM record_annotations WHERE feature_id = $id);
+
 -- name: of_category
 SELECT id FROM features WHERE dtype = $whole OR starts_with(dtype, $typed);
