@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 import polars as pl
@@ -57,11 +58,15 @@ def test_not_a_category_is_any_other_one() -> None:
 
 
 def test_settings_of_a_transaction_that_fails_are_taken_back(store: Store) -> None:
-    with pytest.raises(RuntimeError), store.transaction():
-        dft.settings.organism = "human"
-        dft.Branch(name="draft").save()
-        store.switch("draft")
-        raise RuntimeError
+    def failing() -> None:
+        with store.transaction():
+            dft.settings.organism = "human"
+            dft.Branch(name="draft").save()
+            store.switch("draft")
+            raise RuntimeError
+
+    with pytest.raises(RuntimeError):
+        failing()
     assert dft.settings.organism is None
     assert dft.settings.branch.name == "main"
     dft.settings.organism = "human"
@@ -165,6 +170,7 @@ def test_what_the_store_gives_is_not_set(tmp_path: Path) -> None:
 
 def test_a_feature_is_not_gone_through() -> None:
     feature = dft.Feature(name="x", dtype=dict).save()
-    for what in (feature, feature["a"]):
+    whats: list[Any] = [feature, feature["a"]]
+    for what in whats:
         with pytest.raises(TypeError, match="not iterable"):
             list(what)
