@@ -202,12 +202,48 @@ def test_columns_may_be_said(store: Store, tmp_path: Path) -> None:
     path.write_text("a,b\none,X:1\n")
     dft.Source.add("tissue", path=path, columns={"name": "a", "ontology_id": 1})
     assert store.Tissue.public("odd").pl().select("name", "ontology_id").rows() == [("one", "X:1")]
-    dft.Source.add("tissue", path=path, columns={"name": "aa"}, version="2")
-    with pytest.raises(InvalidArgument, match="no column 'aa'"):
-        dft.Tissue.public("odd", version="2")
     dft.Source.add("tissue", path=path, version="3", columns={"ontology_id": "b"})
     with pytest.raises(InvalidArgument, match=r"no column is seen to hold 'name'; say which: .* There are: a, b"):
         dft.Tissue.public("odd", version="3")
+
+
+@pytest.mark.parametrize(
+    ("columns", "error", "told"),
+    [
+        ({"name": "label", "ontolgy_id": "id"}, FieldError, r"no field 'ontolgy_id' \(did you mean 'ontology_id'\?\)"),
+        ({"nam": "label"}, FieldError, r"no field 'nam' \(did you mean 'name'\?\) Available: .*name, .*parents"),
+        ({"parent": "is_a"}, FieldError, r"did you mean 'parents'"),
+        ({"name": "labell"}, InvalidArgument, r"odd.csv: there is no column 'labell' \(did you mean 'label'\?\)"),
+        ({"name": 3}, InvalidArgument, r"odd.csv: there is no column 3\. Available: id, is_a, label"),
+        ({"name": -1}, InvalidArgument, r"odd.csv: there is no column -1"),
+    ],
+)
+def test_columns_that_are_none(
+    store: Store, tmp_path: Path, columns: dict[str, str | int], error: type[Exception], told: str
+) -> None:
+    path = tmp_path / "odd.csv"
+    path.write_text("id,label,is_a\nX:1,foo,\nX:2,bar,X:1\n")
+    with pytest.raises(error, match=told):
+        store.Source.add("tissue", path=path, columns=columns)
+    assert store.Source.count() == 0
+    source = dft.Source.add("tissue", path=path, columns={"name": "label", "ontology_id": "id", "parents": "is_a"})
+    path.write_text("id,title,is_a\nX:1,foo,\n")
+    with pytest.raises(InvalidArgument, match=r"odd\.csv: there is no column 'label'"):
+        dft.Tissue.import_source(source)
+
+
+def test_genes_have_no_parents(store: Store, tmp_path: Path) -> None:
+    path = tmp_path / "genes.csv"
+    path.write_text("id,symbol\nENSG00000000003,TSPAN6\n")
+    with pytest.raises(FieldError, match="a source of Gene terms has no field 'parents'"):
+        store.Source.add("gene", organism="human", path=path, columns={"symbol": "symbol", "parents": "id"})
+
+
+def test_columns_of_a_file_that_is_no_table(store: Store, tmp_path: Path) -> None:
+    path = tmp_path / "empty.csv"
+    path.write_text("")
+    with pytest.raises(InvalidArgument, match=r"empty\.csv cannot be read as a table"):
+        store.Source.add("tissue", path=path, columns={"name": "label"})
 
 
 def test_a_table_without_header_is_told_by_what_it_holds(store: Store) -> None:
