@@ -16,7 +16,7 @@ from duckfeat.model.q import RelatedTo
 from duckfeat.ontology.choosing import choose
 from duckfeat.ontology.organisms import known_organism
 from duckfeat.ontology.public import PublicOntology, Terms
-from duckfeat.ontology.reading import content_fields, folded, read
+from duckfeat.ontology.reading import content_fields, folded, no_terms, read
 from duckfeat.ontology.source import ALL, Source
 from duckfeat.query.queryset import QuerySet
 from duckfeat.query.session import Session
@@ -178,9 +178,8 @@ class Sourced(TracksUpdates):
         stamp = (path.stat().st_mtime_ns, path.stat().st_size) if path.is_file() else None
         key = (cls.__registry__, source.url, source.options, organism, stamp)
         if key not in session.sources:
-            frames = list(read(source, cls.__table__, cls.__identifiers__, session.engine, organism))
-            # Every reader yields at least one batch, be it an empty one.
-            frame = folded(polars.concat(frames), cls.__identifiers__[0])
+            frames = read(source, cls.__table__, cls.__identifiers__, session.engine, organism)
+            frame = folded(polars.concat([no_terms(cls.__table__), *frames]), cls.__identifiers__[0])
             session.sources[key] = Terms(frame, cls.__table__.label, cls.__identifiers__[0])
         found: Terms = session.sources[key]
         return found

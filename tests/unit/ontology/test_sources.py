@@ -265,6 +265,38 @@ def test_lists_in_parquet_are_synonyms_and_parents(store: Store, tmp_path: Path)
     assert dft.Tissue.get(name="two").parents.to_list("name") == ["one"]
 
 
+def source_without_rows(folder: Path, name: str) -> dft.Source:
+    """Add a source of diseases that has no terms."""
+    path = folder / name
+    if path.suffix == ".csv":
+        path.write_text("ontology_id,name\n")
+    elif path.suffix == ".parquet":
+        pl.DataFrame({"ontology_id": [], "name": [], "parents": []}).write_parquet(path)
+    else:
+        path.write_text("format-version: 1.2\nontology: x\n")
+    return dft.Source.add("disease", path=path)
+
+
+@pytest.mark.parametrize("name", ["none.csv", "none.parquet", "none.obo"])
+def test_a_source_without_rows(store: Store, tmp_path: Path, name: str) -> None:
+    source = source_without_rows(tmp_path, name)
+    assert store.Disease.import_source(source).terms == 0
+    found = dft.Disease.inspect(["x"])
+    assert (found.validated, found.non_validated, dict(found.suggestions)) == ([], ["x"], {})
+    public = dft.Disease.public(source)
+    assert (len(public), public.search("x").height, public.lookup().dict()) == (0, 0, {})
+    assert (public.standardize(["x"]), dft.Disease.standardize("x")) == (["x"], "x")
+    assert dft.Disease.from_values(["x"]) == []
+    with pytest.raises(DoesNotExist, match=r"Disease: no term of none has name='x'$"):
+        dft.Disease.from_source(name="x", source=source)
+
+
+def test_a_taxonomy_without_taxa(store: Store, tmp_path: Path) -> None:
+    (taxonomy(tmp_path) / "names.dmp").write_text("1\t|\tall\t|\t\t|\tsynonym\t|\n")
+    source = dft.Source.add("organism", path=tmp_path)
+    assert len(store.Organism.public(source)) == dft.Organism.import_source(source).terms == 0
+
+
 # --- OBO, OWL ------------------------------------------------------------------------------------
 
 
