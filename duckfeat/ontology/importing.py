@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from duckfeat.compile.terms import DROPPED, INCOMING, TermTable
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     import polars as pl
 
 _PARAMETER = re.compile(r"\$([a-z_]+)")
+_SHOWN = 5
 _FOLLOWED = 100_000
 """Search follows up to this many changed records one by one; after more it reads the registry again."""
 
@@ -52,6 +54,7 @@ class Import:
         """
         terms, given = self._terms, self._given(source_id)
         total = self._stage(frames)
+        self._check_names(source_id)
         self._write(terms.match(), {})
         self._write(terms.match_named(), given)
         updated = self._write(terms.update(), given) if update else 0
@@ -95,11 +98,31 @@ class Import:
         if self._engine.write(self._terms.find_repeated()):
             self._engine.write(self._terms.fold_repeated())
             self._engine.write(self._terms.drop_repeated())
+        return total
+
+    def _check_names(self, source_id: int) -> None:
+        """Raise `InvalidArgument` where staged terms have an id and no name, but need one."""
         label = self._terms.table.label
         nameless = 0 if self._terms.table.field(label).null else self._count(self._terms.nameless())
-        if nameless:
-            raise InvalidArgument(f"{nameless:,} terms of the source have no {label}", field=label)
-        return total
+        if not nameless:
+            return
+        import polars
+
+        staged = polars.DataFrame(self._engine.arrow(Statement("SELECT * FROM staged_terms ORDER BY position", {})))
+        keys = staged.filter(polars.col(label).is_null())["key"].head(_SHOWN).to_list()
+        path = self._place(source_id)
+        raise InvalidArgument(
+            f"{Path(path).name}: {nameless:,} of {len(staged):,} terms have no {label}: "
+            f"{_some(map(repr, keys), nameless)}",
+            path=path,
+            field=label,
+            terms=keys,
+        )
+
+    def _place(self, source_id: int) -> str:
+        """Return where the source is."""
+        found = self._session.registries["Source"].filter(id=source_id).first()
+        return "the source" if found is None else str(found.url)
 
     def _relate(self, *, update: bool) -> tuple[int, int]:
         """Save the hierarchy and return how many relations were added and ended."""
@@ -130,3 +153,9 @@ class Import:
         if followed:
             ids += [row[0] for row in self._engine.rows(Statement("SELECT id FROM matched_terms", {}))]
         session.writer.touched(self._terms.table, ids)
+
+
+def _some(told: Iterable[str], count: int) -> str:
+    """Return the first few of so many as one text."""
+    shown = list(told)
+    return ", ".join(shown) + (f", ... {count - len(shown):,} more" if count > len(shown) else "")

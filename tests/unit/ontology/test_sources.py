@@ -284,7 +284,7 @@ def test_a_source_without_rows(store: Store, tmp_path: Path, name: str) -> None:
     found = dft.Disease.inspect(["x"])
     assert (found.validated, found.non_validated, dict(found.suggestions)) == ([], ["x"], {})
     public = dft.Disease.public(source)
-    assert (len(public), public.search("x").height, public.lookup().dict()) == (0, 0, {})
+    assert len(public) == public.search("x").height == len(public.lookup().dict()) == 0
     assert (public.standardize(["x"]), dft.Disease.standardize("x")) == (["x"], "x")
     assert dft.Disease.from_values(["x"]) == []
     with pytest.raises(DoesNotExist, match=r"Disease: no term of none has name='x'$"):

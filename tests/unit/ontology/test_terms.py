@@ -144,10 +144,13 @@ def test_a_failed_import_changes_nothing(store: Store, tmp_path: Path) -> None:
     path = tmp_path / "terms.csv"
     path.write_text("ontology_id,name\nX:1,one\nX:2,\n")
     dft.Source.add("Tissue", path=path)
-    with pytest.raises(InvalidArgument, match="1 terms of the source have no name"):
+    with pytest.raises(InvalidArgument, match=r"^terms\.csv: 1 of 2 terms have no name: 'X:2'$"):
         dft.Tissue.import_source("terms")
     assert store.Tissue.count() == 0
     assert not dft.Source.get(name="terms").in_db
+    path.write_text("ontology_id,name\n" + "".join(f"X:{at},\n" for at in range(8)))
+    with pytest.raises(InvalidArgument, match=r"8 of 8 terms have no name: 'X:0', 'X:1', .*'X:4', \.\.\. 3 more$"):
+        dft.Tissue.import_source("terms")
 
 
 def test_search_finds_what_was_imported(cells: Store) -> None:
