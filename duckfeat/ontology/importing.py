@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -24,16 +25,32 @@ _SHOWN = 5
 _FOLLOWED = 100_000
 """Search follows up to this many changed records one by one; after more it reads the registry again."""
 
+_MISSING = """
+SELECT parent, key, count(*) OVER () FROM (
+    SELECT s.parent, s.key, min(s.position) AS position
+    FROM (SELECT position, key, unnest(parents) AS parent FROM staged_terms) AS s
+    ANTI JOIN known_terms AS p ON p.key = s.parent
+    WHERE s.parent <> '' GROUP BY s.parent, s.key
+) ORDER BY position, parent LIMIT 5
+"""
+"""The first staged parents that are no terms, each with its term, and how many there are."""
+
+_log = logging.getLogger("duckfeat")
+
 
 @dataclass(frozen=True, slots=True)
 class Imported:
-    """What an import did: how many terms the source has, how many were new, changed, and how the hierarchy changed."""
+    """What an import did: how many terms the source has, how many were new, changed, and how the hierarchy changed.
+
+    `parents_missing` counts what the source says to be above a term and is neither in the source nor saved.
+    """
 
     terms: int
     new: int
     updated: int
     parents: int
     parents_removed: int
+    parents_missing: int
 
 
 class Import:
@@ -64,10 +81,11 @@ class Import:
         if staged > matched:
             self._write(terms.insert(), {**given, "first": first})
         added, removed = self._relate(update=update)
+        missing = self._tell_missing(source_id)
         self._follow(first, total if staged > matched else 0, followed=matched if update else 0)
         for table in DROPPED:
             self._engine.write(f"DROP TABLE IF EXISTS {table}")
-        return Imported(staged, staged - matched, updated, added, removed)
+        return Imported(staged, staged - matched, updated, added, removed, missing)
 
     def _given(self, source_id: int) -> dict[str, Any]:
         session = self._session
@@ -141,6 +159,24 @@ class Import:
         if added:
             self._write(self._terms.insert_edges(), given)
         return added, removed
+
+    def _tell_missing(self, source_id: int) -> int:
+        """Log which parents are no terms, and return how many."""
+        if "parents" not in self._terms.table.relations:
+            return 0
+        found = self._engine.rows(Statement(_MISSING, {}))
+        if not found:
+            return 0
+        count = int(found[0][2])
+        some = _some((f"{parent!r} of {term!r}" for parent, term, _ in found), count)
+        _log.warning(
+            "%s: %d parents are neither in %s nor saved, and are left out: %s",
+            self._terms.table.name,
+            count,
+            Path(self._place(source_id)).name,
+            some,
+        )
+        return count
 
     def _follow(self, first: int, new: int, *, followed: int) -> None:
         """Have search read what was written."""

@@ -100,6 +100,8 @@ def _rows(
             path=str(path),
         )
     chosen = frame.select([_cleaned(frame, field, column) for field, column in named.items()])
+    if {"ontology_id", "parents", label} <= named.keys():
+        chosen = _parents_by_id(chosen, label)
     yield from chosen.collect_batches(chunk_size=_BATCH, maintain_order=True)
 
 
@@ -224,3 +226,17 @@ def _cleaned(frame: pl.LazyFrame, field: str, column: str) -> pl.Expr:
         return text.alias(field)
     ids = text.str.replace_all(r"\s*[|;,]\s*", "|").str.split("|")
     return ids.fill_null(polars.lit([], dtype=polars.List(polars.String))).alias(field)
+
+
+def _parents_by_id(frame: pl.LazyFrame, label: str) -> pl.LazyFrame:
+    """Return the rows with the ids of parents that are given by name, where one term has that name."""
+    import polars
+
+    terms = frame.select("ontology_id", label).drop_nulls().unique()
+    given = frame.select(parent=polars.col("parents").explode()).unique()
+    named = given.join(terms, left_on="parent", right_on="ontology_id", how="anti")
+    meant = named.join(terms, left_on="parent", right_on=label).filter(polars.len().over("parent") == 1).collect()
+    if meant.is_empty():
+        return frame
+    by_id = polars.element().replace(meant["parent"], meant["ontology_id"])
+    return frame.with_columns(polars.col("parents").list.eval(by_id))
