@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 from duckfeat.compile.select import Query
-from duckfeat.errors import DoesNotExist, InvalidArgument
+from duckfeat.errors import DoesNotExist, InvalidArgument, MissingFile
 from duckfeat.model.arguments import flag, several, shown, text, whole
 from duckfeat.model.fields import FieldRef, ForeignKey, Many, field_name
 from duckfeat.model.q import RelatedTo
@@ -286,13 +286,13 @@ class Sourced(TracksUpdates):
             by_value[record.__dict__[name]] = record
         missing = [value for value in listed if value not in by_value]
         if missing:
-            by_value |= cls._from_synonyms(missing, name)
+            by_value |= cls._from_other_names(missing, name)
             missing = [value for value in missing if value not in by_value]
-            public = cls._source_of(source, version, organism, parents=parents) if missing else None
-            by_value |= cls._from_public(public, missing, name) if public is not None else {}
+        public = cls._source_of(source, version, organism, parents=parents) if missing else None
+        by_value |= cls._from_public(public, missing, name) if public is not None else {}
         unknown = [value for value in missing if value not in by_value]
         if unknown:
-            _report(cls.__registry__, unknown, cls._source_of(source, version, organism, parents=parents))
+            cls._report(unknown, public)
         if create:
             bound = session.registries[cls.__registry__]
             by_value |= {value: bound(**{name: value, **fixed}) for value in unknown}
@@ -303,14 +303,21 @@ class Sourced(TracksUpdates):
         return found
 
     @classmethod
-    def _from_synonyms(cls, values: Sequence[Any], name: str) -> dict[Any, Any]:
-        """Return the saved terms that values are synonyms of."""
+    def _from_other_names(cls, values: Sequence[Any], name: str) -> dict[Any, Any]:
+        """Return the saved terms that values, given for names, are synonyms or ids of."""
         if name != cls.__table__.label or not cls._queryset().exists():
             return {}
         names = dict(zip(values, naming.standardize(cls, values, name), strict=True))
         meant = {value: standard for value, standard in names.items() if standard != value}
         found = {record.__dict__[name]: record for record in cls.filter(**{f"{name}__in": list(meant.values())})}
-        return {value: found[standard] for value, standard in meant.items() if standard in found}
+        by_synonym = {value: found[standard] for value, standard in meant.items() if standard in found}
+        ids = [value for value in values if isinstance(value, str)]
+        by_id = {
+            record.__dict__[identifier]: record
+            for identifier in cls.__identifiers__
+            for record in cls.filter(**{f"{identifier}__in": ids})
+        }
+        return by_synonym | by_id
 
     @classmethod
     def _from_public(cls, public: PublicOntology, values: Sequence[Any], name: str) -> dict[Any, Any]:
@@ -323,12 +330,33 @@ class Sourced(TracksUpdates):
         return found
 
     @classmethod
+    def _report(cls, unknown: Sequence[Any], public: PublicOntology | None) -> None:
+        """Log which values are not known, and what they may have meant."""
+        find = naming.inspect(cls, unknown, cls.__table__.label).suggestions.get if public is None else public.nearest
+        shown = []
+        for value in unknown[:10]:
+            near = find(value)
+            shown.append(f"{value!r} (did you mean {near!r}?)" if near else repr(value))
+        more = f", ... {len(unknown) - 10} more" if len(unknown) > 10 else ""
+        where = f"known in {public.source}" if public is not None else "saved, and there is no source to look in"
+        _log.warning("%s: %d values are not %s: %s%s", cls.__registry__, len(unknown), where, ", ".join(shown), more)
+
+    @classmethod
     def _source_of(
         cls, source: Any = None, version: str | None = None, organism: Any = None, *, parents: bool = True
     ) -> PublicOntology | None:
-        """Return the source that is asked for; None where none was and there is none."""
+        """Return the source that is asked for; None where none was and there is none.
+
+        None, too, where its file is gone and all of its terms are saved, or where it was not asked for by name.
+        """
         try:
             return cls._opened(source, version, organism, parents=parents)
+        except MissingFile as error:
+            if not cls._chosen(source, version, organism)[1].in_db:
+                if source is not None:
+                    raise
+                _log.warning("%s: %s; its terms are passed over", cls.__registry__, error)
+            return None
         except (DoesNotExist, InvalidArgument, ImportError):
             if source is not None or version is not None or organism is not None:
                 raise
@@ -466,16 +494,6 @@ def _within(start: int, edges: Sequence[tuple[int, ...]], distance: int) -> Iter
 def _declare(cls: type[Any], name: str, declared: Any) -> None:
     declared.__set_name__(cls, name)
     setattr(cls, name, declared)
-
-
-def _report(registry: str, unknown: Sequence[Any], public: PublicOntology | None) -> None:
-    shown = []
-    for value in unknown[:10]:
-        near = public.nearest(value) if public is not None and isinstance(value, str) else None
-        shown.append(f"{value!r} (did you mean {near!r}?)" if near else repr(value))
-    more = f", ... {len(unknown) - 10} more" if len(unknown) > 10 else ""
-    where = f"in {public.source}" if public is not None else "saved, and there is no source"
-    _log.warning("%s: %d values are not known %s: %s%s", registry, len(unknown), where, ", ".join(shown), more)
 
 
 # --- organisms -----------------------------------------------------------------------------------

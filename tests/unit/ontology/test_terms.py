@@ -14,6 +14,7 @@ from duckfeat.errors import (
     FieldError,
     IntegrityError,
     InvalidArgument,
+    MissingFile,
     MultipleResultsFound,
     ValidationError,
 )
@@ -322,6 +323,65 @@ def test_inspect_and_standardize_ask_the_registry_then_the_source(store: Store) 
     assert dft.CellType.standardize(["T-cell", "b lymphocyte", "xyz"]) == ["T cell", "B cell", "xyz"]
     assert dft.CellType.standardize("T lymphocyte") == "T cell"
     assert dft.CellType.validate(["T cell", "B cell"]).tolist() == [True, False]
+
+
+@pytest.fixture
+def gone(genes: Store, tmp_path: Path) -> Path:
+    """The file of a source of genes that is preferred; it was read, and a test removes it."""
+    path = tmp_path / "mine.csv"
+    path.write_text("ensembl_gene_id,symbol,synonyms\nENSG00000141510,TP53,P53\nENSG00000012048,BRCA1,\n")
+    dft.Source.add("gene", organism="human", path=path)
+    genes.Gene.public()
+    return path
+
+
+def test_values_where_the_file_of_an_imported_source_is_gone(
+    genes: Store, gone: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    dft.Gene.import_source("mine")
+    gone.unlink()
+    found = genes.Gene.inspect(["TP53", "P53", "BRAC1", 7])
+    assert (found.validated, found.non_validated, found.in_source) == (["TP53"], ["P53", "BRAC1", 7], [])
+    assert dict(found.suggestions) == {"P53": "TP53", "BRAC1": "BRCA1"}
+    assert dft.Gene.standardize(["p53", "XYZ"]) == ["TP53", "XYZ"]
+    assert caplog.messages == []
+    meant = dft.Gene.from_values(["TP53", "P53", "ENSG00000012048", "BRAC1"], source="mine")
+    assert [gene.symbol for gene in meant] == ["TP53", "BRCA1"]
+    assert caplog.messages == [
+        "Gene: 1 values are not saved, and there is no source to look in: 'BRAC1' (did you mean 'BRCA1'?)"
+    ]
+    assert [gene.symbol for gene in dft.Gene.from_values(["XYZ"], create=True)] == ["XYZ"]
+    for read in (dft.Gene.public, dft.Gene.import_source):
+        with pytest.raises(MissingFile, match=r"the file of source mine \(human\) is gone: .*mine\.csv"):
+            read("mine")
+
+
+def test_categories_where_the_file_of_an_imported_source_is_gone(genes: Store, gone: Path) -> None:
+    dft.Gene.import_source("mine")
+    gone.unlink()
+    dft.Feature(name="gene", dtype=dft.Gene, coerce=True).save()
+    frame = pl.DataFrame({"name": ["a", "b", "c"], "gene": ["TP53", "BRAC1", "p53"]})
+    assert genes.annotate(frame, key="name", create=True, on_invalid="skip").values == 2
+    with pytest.raises(ValidationError, match="did you mean 'BRCA1'"):
+        dft.Record(name="d", features={"gene": "BRAC1"}).save()
+
+
+def test_values_where_the_file_of_a_source_is_gone(genes: Store, gone: Path, caplog: pytest.LogCaptureFixture) -> None:
+    saved = dft.Gene.from_source(symbol="TP53").save()
+    gone.unlink()
+    told = f"Gene: the file of source mine (human) is gone: {gone}; its terms are passed over"
+    found = genes.Gene.inspect(["TP53", "P53", "BRCA1"])
+    assert (found.validated, found.suggestions["P53"], found.in_source) == (["TP53"], "TP53", [])
+    assert caplog.messages == [told]
+    caplog.clear()
+    assert dft.Gene.standardize(["P53", "BRCA1"]) == ["TP53", "BRCA1"]
+    assert caplog.messages == [told]
+    caplog.clear()
+    assert dft.Gene.from_values(["P53", "BRCA1"]) == [saved]
+    assert caplog.messages == [told, "Gene: 1 values are not saved, and there is no source to look in: 'BRCA1'"]
+    with pytest.raises(MissingFile, match=r"source mine \(human\) is gone"):
+        dft.Gene.from_values(["P53", "BRCA1"], source="mine")
+    assert dft.Gene.from_values(["P53"], source="mine") == [saved]
 
 
 def test_values_without_any_source(store: Store) -> None:
