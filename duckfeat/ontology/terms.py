@@ -9,10 +9,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 from duckfeat.compile.select import Query
-from duckfeat.errors import DoesNotExist, InvalidArgument, MissingFile
+from duckfeat.errors import DoesNotExist, FieldError, InvalidArgument, MissingFile, hint
 from duckfeat.model.arguments import flag, several, shown, text, whole
 from duckfeat.model.fields import FieldRef, ForeignKey, Many, field_name
 from duckfeat.model.q import RelatedTo
+from duckfeat.model.tables import Table
 from duckfeat.ontology.choosing import choose
 from duckfeat.ontology.organisms import known_organism
 from duckfeat.ontology.public import PublicOntology, Terms
@@ -460,13 +461,15 @@ class Term(Sourced):
 
         `field` is what they are labelled by, `distance` how many steps to go at most. It prints as a tree of text; a
         notebook draws it where Graphviz is installed. `.dot` and `.svg()` give it for other uses.
+
+        Raises `FieldError` for what is no text field.
         """
         self._require_saved("draw")
         from duckfeat.ontology.drawing import HierarchyView
 
         with_children = flag(with_children, "with_children")
         distance = None if distance is None else whole(distance, "distance")
-        name = self.__table__.field(field_name(field) if field is not None else self.__table__.label).name
+        name = self.__table__.label if field is None else _text_field(self.__table__, field_name(field))
         found = self.query_parents() | self.query_children() if with_children else self.query_parents()
         labels = {self.id: self.__dict__[name], **dict(found.values_list("id", name)._fetch())}
         relation = self.__table__.relations["parents"].link
@@ -476,6 +479,20 @@ class Term(Sourced):
             labels = {id_: label for id_, label in labels.items() if id_ in near}
             edges = [edge for edge in edges if set(edge) <= near]
         return HierarchyView(self.id, {id_: str(label) for id_, label in labels.items()}, edges)
+
+
+def _text_field(table: Table, name: str) -> str:
+    """Return the name of a field that holds texts; raise `FieldError` for any other, and for a relation."""
+    texts = [field.name for field in table.fields.values() if field.type == "str"]
+    if name in texts:
+        return name
+    kind = "a relation" if name in table.relations else "no text field" if table.has(name) else "no field"
+    raise FieldError(
+        f"{table.name}.{name} is {kind}: terms are labelled by a text field{hint(name, texts)}",
+        registry=table.name,
+        name=name,
+        available=texts,
+    )
 
 
 def _within(start: int, edges: Sequence[tuple[int, ...]], distance: int) -> Iterator[int]:

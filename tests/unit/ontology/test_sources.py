@@ -606,6 +606,8 @@ def test_a_source_is_looked_at_without_saving(store: Store) -> None:
     assert public.standardize("t-CELL") == "T cell"
     with pytest.raises(FieldError, match="did you mean 'name'"):
         public.search("x", field="nmae")
+    with pytest.raises(FieldError, match=r"no field 'parents'\. Available: abbr, description, name, ontology_id"):
+        public.search("x", field="parents")
     with pytest.raises(DoesNotExist, match="did you mean 'leukocyte'"):
         public.get(name="leucocyte")
     assert store.CellType.count() == 0

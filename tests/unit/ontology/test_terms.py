@@ -408,6 +408,24 @@ def test_the_hierarchy_is_drawn_as_text(cells: Store) -> None:
     assert '[label="lymphocyte", penwidth=2]' in both.dot
 
 
+@pytest.mark.parametrize(
+    ("field", "told"),
+    [
+        ("source", r"CellType\.source is a relation: terms are labelled by a text field"),
+        ("parents", r"CellType\.parents is a relation: [^(]* Available: abbr, description, name, ontology_id, "),
+        ("records", r"CellType\.records is a relation"),
+        ("source_id", r"CellType\.source_id is no text field"),
+        ("created_at", r"CellType\.created_at is no text field"),
+        ("nmae", r"CellType\.nmae is no field: .* \(did you mean 'name'\?\)"),
+    ],
+)
+def test_terms_are_labelled_by_a_text_field(cells: Store, field: str, told: str) -> None:
+    term = cells.CellType.get(name="T cell")
+    with pytest.raises(FieldError, match=told):
+        term.view_parents(field=field)
+    assert "CL:0000542" in repr(term.view_parents(field=dft.CellType.ontology_id))
+
+
 def test_graphviz_draws_where_it_is(cells: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     view = cells.CellType.get(name="T cell").view_parents()
     monkeypatch.setenv("PATH", str(tmp_path))
