@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import logging
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from duckfeat.compile.terms import DROPPED, INCOMING, TermTable
@@ -19,19 +21,36 @@ if TYPE_CHECKING:
     import polars as pl
 
 _PARAMETER = re.compile(r"\$([a-z_]+)")
+_SHOWN = 5
 _FOLLOWED = 100_000
 """Search follows up to this many changed records one by one; after more it reads the registry again."""
+
+_MISSING = """
+SELECT parent, key, count(*) OVER () FROM (
+    SELECT s.parent, s.key, min(s.position) AS position
+    FROM (SELECT position, key, unnest(parents) AS parent FROM staged_terms) AS s
+    ANTI JOIN known_terms AS p ON p.key = s.parent
+    WHERE s.parent <> '' GROUP BY s.parent, s.key
+) ORDER BY position, parent LIMIT 5
+"""
+"""The first staged parents that are no terms, each with its term, and how many there are."""
+
+_log = logging.getLogger("duckfeat")
 
 
 @dataclass(frozen=True, slots=True)
 class Imported:
-    """What an import did: how many terms the source has, how many were new, changed, and how the hierarchy changed."""
+    """What an import did: how many terms the source has, how many were new, changed, and how the hierarchy changed.
+
+    `parents_missing` counts what the source says to be above a term and is neither in the source nor saved.
+    """
 
     terms: int
     new: int
     updated: int
     parents: int
     parents_removed: int
+    parents_missing: int
 
 
 class Import:
@@ -52,6 +71,7 @@ class Import:
         """
         terms, given = self._terms, self._given(source_id)
         total = self._stage(frames)
+        self._check_names(source_id)
         self._write(terms.match(), {})
         self._write(terms.match_named(), given)
         updated = self._write(terms.update(), given) if update else 0
@@ -61,10 +81,11 @@ class Import:
         if staged > matched:
             self._write(terms.insert(), {**given, "first": first})
         added, removed = self._relate(update=update)
+        missing = self._tell_missing(source_id)
         self._follow(first, total if staged > matched else 0, followed=matched if update else 0)
         for table in DROPPED:
             self._engine.write(f"DROP TABLE IF EXISTS {table}")
-        return Imported(staged, staged - matched, updated, added, removed)
+        return Imported(staged, staged - matched, updated, added, removed, missing)
 
     def _given(self, source_id: int) -> dict[str, Any]:
         session = self._session
@@ -95,11 +116,31 @@ class Import:
         if self._engine.write(self._terms.find_repeated()):
             self._engine.write(self._terms.fold_repeated())
             self._engine.write(self._terms.drop_repeated())
+        return total
+
+    def _check_names(self, source_id: int) -> None:
+        """Raise `InvalidArgument` where staged terms have an id and no name, but need one."""
         label = self._terms.table.label
         nameless = 0 if self._terms.table.field(label).null else self._count(self._terms.nameless())
-        if nameless:
-            raise InvalidArgument(f"{nameless:,} terms of the source have no {label}", field=label)
-        return total
+        if not nameless:
+            return
+        import polars
+
+        staged = polars.DataFrame(self._engine.arrow(Statement("SELECT * FROM staged_terms ORDER BY position", {})))
+        keys = staged.filter(polars.col(label).is_null())["key"].head(_SHOWN).to_list()
+        path = self._place(source_id)
+        raise InvalidArgument(
+            f"{Path(path).name}: {nameless:,} of {len(staged):,} terms have no {label}: "
+            f"{_some(map(repr, keys), nameless)}",
+            path=path,
+            field=label,
+            terms=keys,
+        )
+
+    def _place(self, source_id: int) -> str:
+        """Return where the source is."""
+        found = self._session.registries["Source"].filter(id=source_id).first()
+        return "the source" if found is None else str(found.url)
 
     def _relate(self, *, update: bool) -> tuple[int, int]:
         """Save the hierarchy and return how many relations were added and ended."""
@@ -119,6 +160,24 @@ class Import:
             self._write(self._terms.insert_edges(), given)
         return added, removed
 
+    def _tell_missing(self, source_id: int) -> int:
+        """Log which parents are no terms, and return how many."""
+        if "parents" not in self._terms.table.relations:
+            return 0
+        found = self._engine.rows(Statement(_MISSING, {}))
+        if not found:
+            return 0
+        count = int(found[0][2])
+        some = _some((f"{parent!r} of {term!r}" for parent, term, _ in found), count)
+        _log.warning(
+            "%s: %d parents are neither in %s nor saved, and are left out: %s",
+            self._terms.table.name,
+            count,
+            Path(self._place(source_id)).name,
+            some,
+        )
+        return count
+
     def _follow(self, first: int, new: int, *, followed: int) -> None:
         """Have search read what was written."""
         session = self._session
@@ -130,3 +189,9 @@ class Import:
         if followed:
             ids += [row[0] for row in self._engine.rows(Statement("SELECT id FROM matched_terms", {}))]
         session.writer.touched(self._terms.table, ids)
+
+
+def _some(told: Iterable[str], count: int) -> str:
+    """Return the first few of so many as one text."""
+    shown = list(told)
+    return ", ".join(shown) + (f", ... {count - len(shown):,} more" if count > len(shown) else "")

@@ -7,14 +7,15 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from duckfeat.errors import InvalidArgument, missing_extra
+from duckfeat.errors import InvalidArgument, MissingExtra, missing_extra
 from duckfeat.ontology.packaged import joined
 
 if TYPE_CHECKING:
     import polars as pl
+    from pronto.ontology import Ontology
 
 SUFFIXES = (".obo", ".owl", ".json", ".ofn")
-_PASSED_ON = (KeyboardInterrupt, SystemExit, GeneratorExit, MemoryError)
+_PASSED_ON = (KeyboardInterrupt, SystemExit, GeneratorExit, MemoryError, MissingExtra)
 
 
 def read_obo(path: Path, prefix: Sequence[str] | None) -> Iterator[pl.DataFrame]:
@@ -38,15 +39,11 @@ def read_obo(path: Path, prefix: Sequence[str] | None) -> Iterator[pl.DataFrame]
 
 
 def _loaded(path: Path) -> dict[str, dict[str, Any]]:
-    try:
-        from pronto.ontology import Ontology
-    except ImportError:
-        raise missing_extra("pronto", "ontologies") from None
     with warnings.catch_warnings():
         # It warns of every construct that it passes over, which is of no use to whoever imports terms.
         warnings.simplefilter("ignore")
         try:
-            ontology = Ontology(str(path))
+            ontology = _opened(path)
         except _PASSED_ON:
             raise
         except BaseException as error:  # pronto lets its parsers' errors through, and one of them panics
@@ -56,12 +53,32 @@ def _loaded(path: Path) -> dict[str, dict[str, Any]]:
                 "name": term.name,
                 "synonyms": sorted(synonym.description for synonym in term.synonyms),
                 "description": str(term.definition) if term.definition else None,
-                "parents": sorted(above.id for above in term.superclasses(distance=1, with_self=False)),
+                "parents": sorted(ontology._terms.lineage[term.id].sup - {term.id}),
                 "ontology": ontology.metadata.ontology,
             }
             for term in ontology.terms()
             if not term.obsolete and term.name
         }
+
+
+def _opened(path: Path) -> Ontology:
+    """Return the ontology of a file, be there parents that it does not have."""
+    try:
+        from pronto.ontology import Ontology
+    except ImportError:
+        raise missing_extra("pronto", "ontologies") from None
+
+    class Lenient(Ontology):
+        def __init__(self, path: str) -> None:
+            try:
+                super().__init__(path)
+            except KeyError as error:
+                # When everything is read, pronto notes below each parent what it is above, and ends at a missing one.
+                lineage = self._terms.lineage
+                if error.args[0] not in {above for one in lineage.values() for above in one.sup - lineage.keys()}:
+                    raise
+
+    return Lenient(str(path))
 
 
 def _own_prefix(terms: Mapping[str, Mapping[str, Any]]) -> tuple[str, ...]:
@@ -72,7 +89,7 @@ def _own_prefix(terms: Mapping[str, Mapping[str, Any]]) -> tuple[str, ...]:
 
 
 def _above(id_: str, terms: Mapping[str, Mapping[str, Any]], kept: Mapping[str, Any]) -> list[str]:
-    """Return the kept terms that are above a term with no kept one between."""
+    """Return the kept terms that are above a term with no kept one between, and the missing ones there."""
     found: dict[str, None] = {}
     seen = {id_}
     waiting = list(terms[id_]["parents"])
@@ -81,8 +98,8 @@ def _above(id_: str, terms: Mapping[str, Mapping[str, Any]], kept: Mapping[str, 
         if above in seen:
             continue
         seen.add(above)
-        if above in kept:
+        if above in kept or above not in terms:
             found[above] = None
-        elif above in terms:
+        else:
             waiting += terms[above]["parents"]
     return list(found)

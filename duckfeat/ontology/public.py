@@ -246,8 +246,8 @@ class PublicOntology:
         return result[0] if single else result
 
     def _check(self, name: str) -> str:
-        available = self._terms.frame.columns
-        if name not in available or name == "parents":
+        available = [column for column in self._terms.frame.columns if column != "parents"]
+        if name not in available:
             raise FieldError(
                 f"{self.source.entity} has no field {name!r}{hint(name, available)}", name=name, available=available
             )

@@ -32,6 +32,7 @@ def read(
 ) -> Iterator[pl.DataFrame]:
     """Yield the terms of a source in batches: every content field of the registry, and `parents`, a list of ids.
 
+    A source without terms may have no batch.
     `identifiers` are the fields that hold the id of a term; where a term needs no name, a table of ids will do.
 
     Raises `MissingFile` for a file that is gone, `InvalidArgument` for one that cannot be read, `MissingExtra`
@@ -41,6 +42,13 @@ def read(
     telling = (table.label, *identifiers) if table.field(table.label).null else (table.label,)
     for frame in _frames(source, table, engine, organism, fields, telling):
         yield _completed(frame, fields)
+
+
+def no_terms(table: Table) -> pl.DataFrame:
+    """Return the frame of a source that has no terms."""
+    import polars
+
+    return _completed(polars.DataFrame({"parents": []}), content_fields(table))
 
 
 def folded(frame: pl.DataFrame, identifier: str) -> pl.DataFrame:

@@ -8,11 +8,14 @@ from os import PathLike, fspath
 from pathlib import Path
 from typing import Any
 
-from duckfeat.errors import InvalidArgument, MissingFile, hint
+from duckfeat.errors import FieldError, InvalidArgument, MissingFile, hint
 from duckfeat.model.arguments import flag, is_path_text, several, shown, text
 from duckfeat.model.fields import Field
-from duckfeat.ontology.formats import stem_of
+from duckfeat.model.tables import Table
+from duckfeat.ontology.formats import stem_of, suffix_of
 from duckfeat.ontology.packaged import PACKAGED
+from duckfeat.ontology.reading import content_fields
+from duckfeat.ontology.tables import SUFFIXES, check_columns
 from duckfeat.registries.base import TracksUpdates
 
 ENTITIES = (
@@ -82,20 +85,22 @@ class Source(TracksUpdates, rows="sources", uid_length=8):
         an OBO or OWL file whose ids begin so; by default those of the ontology itself. Adding a source of the same
         name, version and organism again changes that one.
 
-        Raises `InvalidArgument` for an unknown entity or organism, `MissingFile` for a path that does not exist.
+        Raises `InvalidArgument` for an unknown entity or organism and for a column that the table does not have,
+        `FieldError` for a field that terms do not get from sources, `MissingFile` for a path that does not exist.
         """
         place = _file(path)
-        options = {"columns": _columns(columns), "prefix": _prefixes(prefix)}
+        session = cls._current()
+        entity = entity_name(entity)
+        options = {"columns": _columns(columns, session.catalog[entity], place), "prefix": _prefixes(prefix)}
         given = {
             "url": str(place),
             "options": json.dumps({key: value for key, value in options.items() if value}, sort_keys=True),
             "currently_used": flag(currently_used, "currently_used"),
             "description": description,
         }
-        session = cls._current()
         known = session.registries["Source"]
         named = {
-            "entity": entity_name(entity),
+            "entity": entity,
             "name": stem_of(place) if name is None else text(name, "the name of a source"),
             "version": _version(version),
             "organism": session.registries["Organism"]._name_of(organism),
@@ -149,14 +154,29 @@ def _version(version: Any) -> str:
     return version if isinstance(version, str) and not version else text(version, "a version")
 
 
-def _columns(columns: Any) -> dict[str, str | int]:
+def _columns(columns: Any, table: Table, place: Path) -> dict[str, str | int]:
+    """Return the columns that were given, when the registry has such fields and the file such columns."""
     if columns is not None and not isinstance(columns, Mapping):
         raise InvalidArgument(f"columns are given as {{field: column}}, not {shown(columns)}", value=columns)
     for field, column in (columns or {}).items():
         if not isinstance(field, str) or not isinstance(column, str | int) or isinstance(column, bool):
             given = {field: column}
             raise InvalidArgument(f"a field has the name or the position of a column, not {shown(given)}", value=given)
+        _check_field(field, table)
+    if columns and suffix_of(place) in SUFFIXES:
+        check_columns(place, columns)
     return dict(columns or {})
+
+
+def _check_field(field: str, table: Table) -> None:
+    available = [*content_fields(table), *(["parents"] if "parents" in table.relations else [])]
+    if field not in available:
+        raise FieldError(
+            f"a source of {table.name} terms has no field {field!r}{hint(field, available)}",
+            registry=table.name,
+            name=field,
+            available=available,
+        )
 
 
 def _prefixes(prefix: Any) -> list[str] | None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -60,10 +61,23 @@ def read_table(
     Raises `InvalidArgument` for a column that is not there, where no column tells the terms apart, and for a file
     that is no table.
     """
+    with _reading(path):
+        yield from _rows(path, fields, telling, columns)
+
+
+def check_columns(path: Path, columns: Mapping[str, str | int]) -> None:
+    """Raise `InvalidArgument` for a column that a table does not have, and for a file that is no table."""
+    with _reading(path):
+        _named(path, _scan(path, list(columns), columns), columns)
+
+
+@contextmanager
+def _reading(path: Path) -> Iterator[None]:
+    """Have what a library says of a file that is no table said by our own error."""
     import polars
 
     try:
-        yield from _rows(path, fields, telling, columns)
+        yield
     except (polars.exceptions.PolarsError, OSError, UnicodeDecodeError) as error:
         reason = str(error).strip().splitlines()[0]
         raise InvalidArgument(f"{path.name} cannot be read as a table: {reason}", path=str(path)) from error
@@ -74,7 +88,7 @@ def _rows(
 ) -> Iterator[pl.DataFrame]:
     frame = _scan(path, [*fields, "parents"], columns)
     label = telling[0]
-    named = _named(frame, columns) if columns else _recognised(frame, [*fields, "parents"], label)
+    named = _named(path, frame, columns) if columns else _recognised(frame, [*fields, "parents"], label)
     by_id = any(field in named for field in telling) and (columns or not _unnamed(frame, named))
     if label not in named and not by_id:
         there = ", ".join(frame.collect_schema().names())
@@ -86,6 +100,8 @@ def _rows(
             path=str(path),
         )
     chosen = frame.select([_cleaned(frame, field, column) for field, column in named.items()])
+    if {"ontology_id", "parents", label} <= named.keys():
+        chosen = _parents_by_id(chosen, label)
     yield from chosen.collect_batches(chunk_size=_BATCH, maintain_order=True)
 
 
@@ -140,14 +156,19 @@ def _folded(name: str) -> str:
     return re.sub(r"\W+", "_", name.strip().casefold())
 
 
-def _named(frame: pl.LazyFrame, columns: Mapping[str, str | int]) -> dict[str, str]:
+def _named(path: Path, frame: pl.LazyFrame, columns: Mapping[str, str | int]) -> dict[str, str]:
     names = frame.collect_schema().names()
     found = {}
     for field, column in columns.items():
         there = isinstance(column, int) and 0 <= column < len(names)
         name = names[int(column)] if there else str(column)
         if name not in names:
-            raise InvalidArgument(f"there is no column {column!r}{hint(name, names)}", column=column, available=names)
+            raise InvalidArgument(
+                f"{path.name}: there is no column {column!r}{hint(name, names)}",
+                path=str(path),
+                column=column,
+                available=names,
+            )
         found[field] = name
     return found
 
@@ -205,3 +226,17 @@ def _cleaned(frame: pl.LazyFrame, field: str, column: str) -> pl.Expr:
         return text.alias(field)
     ids = text.str.replace_all(r"\s*[|;,]\s*", "|").str.split("|")
     return ids.fill_null(polars.lit([], dtype=polars.List(polars.String))).alias(field)
+
+
+def _parents_by_id(frame: pl.LazyFrame, label: str) -> pl.LazyFrame:
+    """Return the rows with the ids of parents that are given by name, where one term has that name."""
+    import polars
+
+    terms = frame.select("ontology_id", label).drop_nulls().unique()
+    given = frame.select(parent=polars.col("parents").explode()).unique()
+    named = given.join(terms, left_on="parent", right_on="ontology_id", how="anti")
+    meant = named.join(terms, left_on="parent", right_on=label).filter(polars.len().over("parent") == 1).collect()
+    if meant.is_empty():
+        return frame
+    by_id = polars.element().replace(meant["parent"], meant["ontology_id"])
+    return frame.with_columns(polars.col("parents").list.eval(by_id))

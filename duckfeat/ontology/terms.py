@@ -9,14 +9,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 from duckfeat.compile.select import Query
-from duckfeat.errors import DoesNotExist, InvalidArgument
+from duckfeat.errors import DoesNotExist, FieldError, InvalidArgument, MissingFile, hint
 from duckfeat.model.arguments import flag, several, shown, text, whole
 from duckfeat.model.fields import FieldRef, ForeignKey, Many, field_name
 from duckfeat.model.q import RelatedTo
+from duckfeat.model.tables import Table
 from duckfeat.ontology.choosing import choose
 from duckfeat.ontology.organisms import known_organism
 from duckfeat.ontology.public import PublicOntology, Terms
-from duckfeat.ontology.reading import content_fields, folded, read
+from duckfeat.ontology.reading import content_fields, folded, no_terms, read
 from duckfeat.ontology.source import ALL, Source
 from duckfeat.query.queryset import QuerySet
 from duckfeat.query.session import Session
@@ -178,9 +179,8 @@ class Sourced(TracksUpdates):
         stamp = (path.stat().st_mtime_ns, path.stat().st_size) if path.is_file() else None
         key = (cls.__registry__, source.url, source.options, organism, stamp)
         if key not in session.sources:
-            frames = list(read(source, cls.__table__, cls.__identifiers__, session.engine, organism))
-            # Every reader yields at least one batch, be it an empty one.
-            frame = folded(polars.concat(frames), cls.__identifiers__[0])
+            frames = read(source, cls.__table__, cls.__identifiers__, session.engine, organism)
+            frame = folded(polars.concat([no_terms(cls.__table__), *frames]), cls.__identifiers__[0])
             session.sources[key] = Terms(frame, cls.__table__.label, cls.__identifiers__[0])
         found: Terms = session.sources[key]
         return found
@@ -286,11 +286,11 @@ class Sourced(TracksUpdates):
         if missing:
             by_value |= cls._from_ids(missing, name) | cls._from_synonyms(missing, name, organism)
             missing = [value for value in missing if value not in by_value]
-            public = cls._source_of(source, version, organism, parents=parents) if missing else None
-            by_value |= cls._from_public(public, missing, name) if public is not None else {}
+        public = cls._source_of(source, version, organism, parents=parents) if missing else None
+        by_value |= cls._from_public(public, missing, name) if public is not None else {}
         unknown = [value for value in missing if value not in by_value]
         if unknown:
-            _report(cls.__registry__, unknown, cls._source_of(source, version, organism, parents=parents))
+            cls._report(unknown, public)
         if create:
             bound = session.registries[cls.__registry__]
             if organism is not None and "organism" in cls.__table__.fields:
@@ -347,12 +347,33 @@ class Sourced(TracksUpdates):
         return found
 
     @classmethod
+    def _report(cls, unknown: Sequence[Any], public: PublicOntology | None) -> None:
+        """Log which values are not known, and what they may have meant."""
+        find = naming.inspect(cls, unknown, cls.__table__.label).suggestions.get if public is None else public.nearest
+        shown = []
+        for value in unknown[:10]:
+            near = find(value)
+            shown.append(f"{value!r} (did you mean {near!r}?)" if near else repr(value))
+        more = f", ... {len(unknown) - 10} more" if len(unknown) > 10 else ""
+        where = f"known in {public.source}" if public is not None else "saved, and there is no source to look in"
+        _log.warning("%s: %d values are not %s: %s%s", cls.__registry__, len(unknown), where, ", ".join(shown), more)
+
+    @classmethod
     def _source_of(
         cls, source: Any = None, version: str | None = None, organism: Any = None, *, parents: bool = True
     ) -> PublicOntology | None:
-        """Return the source that is asked for; None where none was and there is none."""
+        """Return the source that is asked for; None where none was and there is none.
+
+        None, too, where its file is gone and all of its terms are saved, or where it was not asked for by name.
+        """
         try:
             return cls._opened(source, version, organism, parents=parents)
+        except MissingFile as error:
+            if not cls._chosen(source, version, organism)[1].in_db:
+                if source is not None:
+                    raise
+                _log.warning("%s: %s; its terms are passed over", cls.__registry__, error)
+            return None
         except (DoesNotExist, InvalidArgument, ImportError):
             if source is not None or version is not None or organism is not None:
                 raise
@@ -456,13 +477,15 @@ class Term(Sourced):
 
         `field` is what they are labelled by, `distance` how many steps to go at most. It prints as a tree of text; a
         notebook draws it where Graphviz is installed. `.dot` and `.svg()` give it for other uses.
+
+        Raises `FieldError` for what is no text field.
         """
         self._require_saved("draw")
         from duckfeat.ontology.drawing import HierarchyView
 
         with_children = flag(with_children, "with_children")
         distance = None if distance is None else whole(distance, "distance")
-        name = self.__table__.field(field_name(field) if field is not None else self.__table__.label).name
+        name = self.__table__.label if field is None else _text_field(self.__table__, field_name(field))
         found = self.query_parents() | self.query_children() if with_children else self.query_parents()
         labels = {self.id: self.__dict__[name], **dict(found.values_list("id", name)._fetch())}
         relation = self.__table__.relations["parents"].link
@@ -472,6 +495,20 @@ class Term(Sourced):
             labels = {id_: label for id_, label in labels.items() if id_ in near}
             edges = [edge for edge in edges if set(edge) <= near]
         return HierarchyView(self.id, {id_: str(label) for id_, label in labels.items()}, edges)
+
+
+def _text_field(table: Table, name: str) -> str:
+    """Return the name of a field that holds texts; raise `FieldError` for any other, and for a relation."""
+    texts = [field.name for field in table.fields.values() if field.type == "str"]
+    if name in texts:
+        return name
+    kind = "a relation" if name in table.relations else "no text field" if table.has(name) else "no field"
+    raise FieldError(
+        f"{table.name}.{name} is {kind}: terms are labelled by a text field{hint(name, texts)}",
+        registry=table.name,
+        name=name,
+        available=texts,
+    )
 
 
 def _within(start: int, edges: Sequence[tuple[int, ...]], distance: int) -> Iterator[int]:
@@ -490,16 +527,6 @@ def _within(start: int, edges: Sequence[tuple[int, ...]], distance: int) -> Iter
 def _declare(cls: type[Any], name: str, declared: Any) -> None:
     declared.__set_name__(cls, name)
     setattr(cls, name, declared)
-
-
-def _report(registry: str, unknown: Sequence[Any], public: PublicOntology | None) -> None:
-    shown = []
-    for value in unknown[:10]:
-        near = public.nearest(value) if public is not None and isinstance(value, str) else None
-        shown.append(f"{value!r} (did you mean {near!r}?)" if near else repr(value))
-    more = f", ... {len(unknown) - 10} more" if len(unknown) > 10 else ""
-    where = f"in {public.source}" if public is not None else "saved, and there is no source"
-    _log.warning("%s: %d values are not known %s: %s%s", registry, len(unknown), where, ", ".join(shown), more)
 
 
 # --- organisms -----------------------------------------------------------------------------------

@@ -161,7 +161,7 @@ def test_ids_do_not_do_where_another_column_may_hold_the_names(store: Store, tmp
         ("cut.csv.gz", gzip.compress(b"symbol,ensembl_gene_id\nA,ENSG00000000003\n", mtime=0)[:-20]),
         ("of_something_else.csv", b"width,colour\n1,red\n"),
         ("graph.json", b"{}"),
-        ("cut.obo", b"format-version: 1.4\n\n[Term]\nid: X:1\nname: a\nis_a: X:2\n"),
+        ("cut.obo", b"format-version: 1.4\n\n[Term]\nid: X:1\nname: a\nis_"),
     ],
 )
 def test_a_file_that_is_no_source_is_refused(store: Store, tmp_path: Path, name: str, content: bytes) -> None:
@@ -202,12 +202,48 @@ def test_columns_may_be_said(store: Store, tmp_path: Path) -> None:
     path.write_text("a,b\none,X:1\n")
     dft.Source.add("tissue", path=path, columns={"name": "a", "ontology_id": 1})
     assert store.Tissue.public("odd").pl().select("name", "ontology_id").rows() == [("one", "X:1")]
-    dft.Source.add("tissue", path=path, columns={"name": "aa"}, version="2")
-    with pytest.raises(InvalidArgument, match="no column 'aa'"):
-        dft.Tissue.public("odd", version="2")
     dft.Source.add("tissue", path=path, version="3", columns={"ontology_id": "b"})
     with pytest.raises(InvalidArgument, match=r"no column is seen to hold 'name'; say which: .* There are: a, b"):
         dft.Tissue.public("odd", version="3")
+
+
+@pytest.mark.parametrize(
+    ("columns", "error", "told"),
+    [
+        ({"name": "label", "ontolgy_id": "id"}, FieldError, r"no field 'ontolgy_id' \(did you mean 'ontology_id'\?\)"),
+        ({"nam": "label"}, FieldError, r"no field 'nam' \(did you mean 'name'\?\) Available: .*name, .*parents"),
+        ({"parent": "is_a"}, FieldError, r"did you mean 'parents'"),
+        ({"name": "labell"}, InvalidArgument, r"odd.csv: there is no column 'labell' \(did you mean 'label'\?\)"),
+        ({"name": 3}, InvalidArgument, r"odd.csv: there is no column 3\. Available: id, is_a, label"),
+        ({"name": -1}, InvalidArgument, r"odd.csv: there is no column -1"),
+    ],
+)
+def test_columns_that_are_none(
+    store: Store, tmp_path: Path, columns: dict[str, str | int], error: type[Exception], told: str
+) -> None:
+    path = tmp_path / "odd.csv"
+    path.write_text("id,label,is_a\nX:1,foo,\nX:2,bar,X:1\n")
+    with pytest.raises(error, match=told):
+        store.Source.add("tissue", path=path, columns=columns)
+    assert store.Source.count() == 0
+    source = dft.Source.add("tissue", path=path, columns={"name": "label", "ontology_id": "id", "parents": "is_a"})
+    path.write_text("id,title,is_a\nX:1,foo,\n")
+    with pytest.raises(InvalidArgument, match=r"odd\.csv: there is no column 'label'"):
+        dft.Tissue.import_source(source)
+
+
+def test_genes_have_no_parents(store: Store, tmp_path: Path) -> None:
+    path = tmp_path / "genes.csv"
+    path.write_text("id,symbol\nENSG00000000003,TSPAN6\n")
+    with pytest.raises(FieldError, match="a source of Gene terms has no field 'parents'"):
+        store.Source.add("gene", organism="human", path=path, columns={"symbol": "symbol", "parents": "id"})
+
+
+def test_columns_of_a_file_that_is_no_table(store: Store, tmp_path: Path) -> None:
+    path = tmp_path / "empty.csv"
+    path.write_text("")
+    with pytest.raises(InvalidArgument, match=r"empty\.csv cannot be read as a table"):
+        store.Source.add("tissue", path=path, columns={"name": "label"})
 
 
 def test_a_table_without_header_is_told_by_what_it_holds(store: Store) -> None:
@@ -227,6 +263,126 @@ def test_lists_in_parquet_are_synonyms_and_parents(store: Store, tmp_path: Path)
     dft.Tissue.import_source()
     assert store.Tissue.get(name="one").synonyms == "a|b"
     assert dft.Tissue.get(name="two").parents.to_list("name") == ["one"]
+
+
+def source_without_rows(folder: Path, name: str) -> dft.Source:
+    """Add a source of diseases that has no terms."""
+    path = folder / name
+    if path.suffix == ".csv":
+        path.write_text("ontology_id,name\n")
+    elif path.suffix == ".parquet":
+        pl.DataFrame({"ontology_id": [], "name": [], "parents": []}).write_parquet(path)
+    else:
+        path.write_text("format-version: 1.2\nontology: x\n")
+    return dft.Source.add("disease", path=path)
+
+
+@pytest.mark.parametrize("name", ["none.csv", "none.parquet", "none.obo"])
+def test_a_source_without_rows(store: Store, tmp_path: Path, name: str) -> None:
+    source = source_without_rows(tmp_path, name)
+    assert store.Disease.import_source(source).terms == 0
+    found = dft.Disease.inspect(["x"])
+    assert (found.validated, found.non_validated, dict(found.suggestions)) == ([], ["x"], {})
+    public = dft.Disease.public(source)
+    assert len(public) == public.search("x").height == len(public.lookup().dict()) == 0
+    assert (public.standardize(["x"]), dft.Disease.standardize("x")) == (["x"], "x")
+    assert dft.Disease.from_values(["x"]) == []
+    with pytest.raises(DoesNotExist, match=r"Disease: no term of none has name='x'$"):
+        dft.Disease.from_source(name="x", source=source)
+
+
+def test_a_taxonomy_without_taxa(store: Store, tmp_path: Path) -> None:
+    (taxonomy(tmp_path) / "names.dmp").write_text("1\t|\tall\t|\t\t|\tsynonym\t|\n")
+    source = dft.Source.add("organism", path=tmp_path)
+    assert len(store.Organism.public(source)) == dft.Organism.import_source(source).terms == 0
+
+
+# --- parents that are missing or given by name ----------------------------------------------------
+
+MISSING = {
+    "gap.csv": "ontology_id,name,parents\nX:1,one,\nX:2,two,X:1|X:9\n",
+    "gap.obo": (
+        "format-version: 1.4\nontology: x\n\n[Term]\nid: X:1\nname: one\n\n"
+        "[Term]\nid: X:2\nname: two\nis_a: X:1\nis_a: X:9\n"
+    ),
+    "gap.owl": """<?xml version="1.0"?>
+<rdf:RDF xmlns:rdf="http://www.w3.org/1999/02/22-rdf-syntax-ns#" xmlns:owl="http://www.w3.org/2002/07/owl#"
+    xmlns:rdfs="http://www.w3.org/2000/01/rdf-schema#">
+  <owl:Ontology rdf:about="http://purl.obolibrary.org/obo/x.owl"/>
+  <owl:Class rdf:about="http://purl.obolibrary.org/obo/X_1"><rdfs:label>one</rdfs:label></owl:Class>
+  <owl:Class rdf:about="http://purl.obolibrary.org/obo/X_2"><rdfs:label>two</rdfs:label>
+    <rdfs:subClassOf rdf:resource="http://purl.obolibrary.org/obo/X_1"/>
+    <rdfs:subClassOf rdf:resource="http://purl.obolibrary.org/obo/X_9"/>
+  </owl:Class>
+</rdf:RDF>
+""",
+    "gap.json": """{"graphs": [{"id": "http://purl.obolibrary.org/obo/x.owl", "meta": {}, "nodes": [
+  {"id": "http://purl.obolibrary.org/obo/X_1", "type": "CLASS", "lbl": "one"},
+  {"id": "http://purl.obolibrary.org/obo/X_2", "type": "CLASS", "lbl": "two"}], "edges": [
+  {"sub": "http://purl.obolibrary.org/obo/X_2", "pred": "is_a", "obj": "http://purl.obolibrary.org/obo/X_1"},
+  {"sub": "http://purl.obolibrary.org/obo/X_2", "pred": "is_a", "obj": "http://purl.obolibrary.org/obo/X_9"}]}]}""",
+}
+
+
+@pytest.mark.parametrize("name", MISSING)
+def test_parents_that_are_missing_are_told(
+    store: Store, tmp_path: Path, caplog: pytest.LogCaptureFixture, name: str
+) -> None:
+    path = tmp_path / name
+    path.write_text(MISSING[name])
+    source = dft.Source.add("tissue", path=path)
+    two = store.Tissue.from_source(name="two", source=source).save()
+    assert two.parents.to_list("name") == ["one"]
+    caplog.clear()
+    report = dft.Tissue.import_source(source)
+    assert (report.terms, report.new, report.parents_missing) == (2, 0, 1)
+    assert caplog.messages == [f"Tissue: 1 parents are neither in {name} nor saved, and are left out: 'X:9' of 'X:2'"]
+    dft.Tissue(name="nine", ontology_id="X:9").save()
+    assert dft.Tissue.import_source(source).parents_missing == 0
+    assert sorted(two.parents.to_list("name")) == ["nine", "one"]
+
+
+def test_the_first_of_many_missing_parents_are_told(
+    store: Store, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    path = tmp_path / "gaps.csv"
+    path.write_text("ontology_id,name,parents\n" + "".join(f"X:{at},x{at},Y:{at}\n" for at in range(8)))
+    report = store.Tissue.import_source(dft.Source.add("tissue", path=path))
+    assert (report.new, report.parents, report.parents_missing) == (8, 0, 8)
+    assert "8 parents" in caplog.text
+    assert "'Y:0' of 'X:0', 'Y:1' of 'X:1', " in caplog.text
+    assert caplog.messages[0].endswith("'Y:4' of 'X:4', ... 3 more")
+
+
+def test_a_term_that_is_not_in_use_is_no_parent(store: Store, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    path = tmp_path / "gap.obo"
+    path.write_text(MISSING["gap.obo"] + "\n[Term]\nid: X:9\nname: nine\nis_obsolete: true\n")
+    report = store.Tissue.import_source(dft.Source.add("tissue", path=path))
+    assert (report.terms, report.parents, report.parents_missing) == (2, 1, 1)
+    assert "'X:9' of 'X:2'" in caplog.text
+
+
+def test_parents_given_by_name(store: Store, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    path = tmp_path / "named.csv"
+    path.write_text(
+        "ontology_id,name,parents\nX:1,one,\nX:2,twin,X:1\nX:3,twin,one\n"
+        "X:4,four,one|X:2\nX:4,four,three\nX:5,five,twin\nX:6,X:1,X:2\nX:7,seven,X:1\n"
+    )
+    source = dft.Source.add("tissue", path=path)
+    public = store.Tissue.public(source)
+    assert dict(public.pl().select("ontology_id", "parents").iter_rows()) == {
+        "X:1": [],
+        "X:2": ["X:1"],
+        "X:3": ["X:1"],
+        "X:4": ["X:1", "X:2", "three"],
+        "X:5": ["twin"],
+        "X:6": ["X:2"],
+        "X:7": ["X:1"],
+    }
+    report = dft.Tissue.import_source(source)
+    assert (report.parents, report.parents_missing) == (6, 2)
+    assert "'three' of 'X:4', 'twin' of 'X:5'" in caplog.text
+    assert sorted(dft.Tissue.get(name="four").parents.to_list("ontology_id")) == ["X:1", "X:2"]
 
 
 # --- OBO, OWL ------------------------------------------------------------------------------------
@@ -450,6 +606,8 @@ def test_a_source_is_looked_at_without_saving(store: Store) -> None:
     assert public.standardize("t-CELL") == "T cell"
     with pytest.raises(FieldError, match="did you mean 'name'"):
         public.search("x", field="nmae")
+    with pytest.raises(FieldError, match=r"no field 'parents'\. Available: abbr, description, name, ontology_id"):
+        public.search("x", field="parents")
     with pytest.raises(DoesNotExist, match="did you mean 'leukocyte'"):
         public.get(name="leucocyte")
     assert store.CellType.count() == 0

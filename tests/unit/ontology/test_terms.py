@@ -14,6 +14,7 @@ from duckfeat.errors import (
     FieldError,
     IntegrityError,
     InvalidArgument,
+    MissingFile,
     MultipleResultsFound,
     ValidationError,
 )
@@ -144,10 +145,13 @@ def test_a_failed_import_changes_nothing(store: Store, tmp_path: Path) -> None:
     path = tmp_path / "terms.csv"
     path.write_text("ontology_id,name\nX:1,one\nX:2,\n")
     dft.Source.add("Tissue", path=path)
-    with pytest.raises(InvalidArgument, match="1 terms of the source have no name"):
+    with pytest.raises(InvalidArgument, match=r"^terms\.csv: 1 of 2 terms have no name: 'X:2'$"):
         dft.Tissue.import_source("terms")
     assert store.Tissue.count() == 0
     assert not dft.Source.get(name="terms").in_db
+    path.write_text("ontology_id,name\n" + "".join(f"X:{at},\n" for at in range(8)))
+    with pytest.raises(InvalidArgument, match=r"8 of 8 terms have no name: 'X:0', 'X:1', .*'X:4', \.\.\. 3 more$"):
+        dft.Tissue.import_source("terms")
 
 
 def test_search_finds_what_was_imported(cells: Store) -> None:
@@ -321,6 +325,65 @@ def test_inspect_and_standardize_ask_the_registry_then_the_source(store: Store) 
     assert dft.CellType.validate(["T cell", "B cell"]).tolist() == [True, False]
 
 
+@pytest.fixture
+def gone(genes: Store, tmp_path: Path) -> Path:
+    """The file of a source of genes that is preferred; it was read, and a test removes it."""
+    path = tmp_path / "mine.csv"
+    path.write_text("ensembl_gene_id,symbol,synonyms\nENSG00000141510,TP53,P53\nENSG00000012048,BRCA1,\n")
+    dft.Source.add("gene", organism="human", path=path)
+    genes.Gene.public()
+    return path
+
+
+def test_values_where_the_file_of_an_imported_source_is_gone(
+    genes: Store, gone: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    dft.Gene.import_source("mine")
+    gone.unlink()
+    found = genes.Gene.inspect(["TP53", "P53", "BRAC1", 7])
+    assert (found.validated, found.non_validated, found.in_source) == (["TP53"], ["P53", "BRAC1", 7], [])
+    assert dict(found.suggestions) == {"P53": "TP53", "BRAC1": "BRCA1"}
+    assert dft.Gene.standardize(["p53", "XYZ"]) == ["TP53", "XYZ"]
+    assert caplog.messages == []
+    meant = dft.Gene.from_values(["TP53", "P53", "ENSG00000012048", "BRAC1"], source="mine")
+    assert [gene.symbol for gene in meant] == ["TP53", "BRCA1"]
+    assert caplog.messages == [
+        "Gene: 1 values are not saved, and there is no source to look in: 'BRAC1' (did you mean 'BRCA1'?)"
+    ]
+    assert [gene.symbol for gene in dft.Gene.from_values(["XYZ"], create=True)] == ["XYZ"]
+    for read in (dft.Gene.public, dft.Gene.import_source):
+        with pytest.raises(MissingFile, match=r"the file of source mine \(human\) is gone: .*mine\.csv"):
+            read("mine")
+
+
+def test_categories_where_the_file_of_an_imported_source_is_gone(genes: Store, gone: Path) -> None:
+    dft.Gene.import_source("mine")
+    gone.unlink()
+    dft.Feature(name="gene", dtype=dft.Gene, coerce=True).save()
+    frame = pl.DataFrame({"name": ["a", "b", "c"], "gene": ["TP53", "BRAC1", "p53"]})
+    assert genes.annotate(frame, key="name", create=True, on_invalid="skip").values == 2
+    with pytest.raises(ValidationError, match="did you mean 'BRCA1'"):
+        dft.Record(name="d", features={"gene": "BRAC1"}).save()
+
+
+def test_values_where_the_file_of_a_source_is_gone(genes: Store, gone: Path, caplog: pytest.LogCaptureFixture) -> None:
+    saved = dft.Gene.from_source(symbol="TP53").save()
+    gone.unlink()
+    told = f"Gene: the file of source mine (human) is gone: {gone}; its terms are passed over"
+    found = genes.Gene.inspect(["TP53", "P53", "BRCA1"])
+    assert (found.validated, found.suggestions["P53"], found.in_source) == (["TP53"], "TP53", [])
+    assert caplog.messages == [told]
+    caplog.clear()
+    assert dft.Gene.standardize(["P53", "BRCA1"]) == ["TP53", "BRCA1"]
+    assert caplog.messages == [told]
+    caplog.clear()
+    assert dft.Gene.from_values(["P53", "BRCA1"]) == [saved]
+    assert caplog.messages == [told, "Gene: 1 values are not saved, and there is no source to look in: 'BRCA1'"]
+    with pytest.raises(MissingFile, match=r"source mine \(human\) is gone"):
+        dft.Gene.from_values(["P53", "BRCA1"], source="mine")
+    assert dft.Gene.from_values(["P53"], source="mine") == [saved]
+
+
 def test_values_without_any_source(store: Store) -> None:
     found = store.Pathway.inspect(["a"])
     assert (found.validated, found.non_validated) == ([], ["a"])
@@ -343,6 +406,24 @@ def test_the_hierarchy_is_drawn_as_text(cells: Store) -> None:
     assert repr(near).splitlines()[0] == "leukocyte"
     assert "CL:0000542" in repr(term.view_parents(field="ontology_id"))
     assert '[label="lymphocyte", penwidth=2]' in both.dot
+
+
+@pytest.mark.parametrize(
+    ("field", "told"),
+    [
+        ("source", r"CellType\.source is a relation: terms are labelled by a text field"),
+        ("parents", r"CellType\.parents is a relation: [^(]* Available: abbr, description, name, ontology_id, "),
+        ("records", r"CellType\.records is a relation"),
+        ("source_id", r"CellType\.source_id is no text field"),
+        ("created_at", r"CellType\.created_at is no text field"),
+        ("nmae", r"CellType\.nmae is no field: .* \(did you mean 'name'\?\)"),
+    ],
+)
+def test_terms_are_labelled_by_a_text_field(cells: Store, field: str, told: str) -> None:
+    term = cells.CellType.get(name="T cell")
+    with pytest.raises(FieldError, match=told):
+        term.view_parents(field=field)
+    assert "CL:0000542" in repr(term.view_parents(field=dft.CellType.ontology_id))
 
 
 def test_graphviz_draws_where_it_is(cells: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
