@@ -3,45 +3,43 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 from duckfeat.compile.feature_joins import FeatureColumn
 from duckfeat.compile.lookups import TRANSFORMS
 from duckfeat.compile.scope import Scope, pairs_sql
+from duckfeat.compile.typed import number_place_sql, number_sql, packed, place_sql, value_sql
 from duckfeat.errors import FieldError
 from duckfeat.model.columns import Output
 from duckfeat.model.dtypes import Dtype
 from duckfeat.model.feature_info import FeatureInfo
 from duckfeat.model.fields import ForeignKey, Relation
-from duckfeat.model.kinds import KINDS, VALUE_COLUMNS, float_sql
+from duckfeat.model.kinds import KINDS, float_sql
 from duckfeat.model.tables import Table
 
-
-def python_output(scope: Scope, path: str) -> Output:
-    """Return the column of a path to be read as Python values: instants without their zone, typed values whole."""
-    output = field_output(scope, path)
-    if output.content == "value":
-        alias = output.sql.rpartition(".")[0]
-        parts = {"kind": f"{alias}.kind", "feature_id": f"{alias}.feature_id"}
-        parts |= {column: _zoneless(f"{alias}.{column}", column == "instant_value") for column in VALUE_COLUMNS}
-        packed = ", ".join(f"{name} := {sql}" for name, sql in parts.items())
-        return Output(path, f"struct_pack({packed})", "value")
-    return zoneless(output)
+_LISTS = {"json": "json_list", "number": "numbers"}
+"""The content of lists of some content; of others it is `list`."""
 
 
-def zoneless(output: Output) -> Output:
-    """Return a column whose instants come without their zone, in UTC, beside moments that have none."""
+def python_output(output: Output) -> Output:
+    """Return a column to be read as Python values: as they are, instants without their zone, in UTC."""
+    if output.exact is not None:
+        return replace(output.exact, name=output.name, place=output.place)
     if output.instants is not None:
-        one = output.content != "list"
-        type_ = "TIMESTAMP[][]" if output.nested else "TIMESTAMP[]"
-        instants = _zoneless(output.instants, one) if one else f"CAST({output.instants} AS {type_})"
-        packed = f"struct_pack(naive := {output.sql}, instant := {instants})"
+        packed = f"struct_pack(naive := {output.sql}, instant := {_zoneless(output, output.instants)})"
         return Output(output.name, packed, "moments")
-    return Output(output.name, _zoneless(output.sql, output.content == "instant"), output.content)
+    if output.content == "instant":
+        return Output(output.name, _zoneless(output, output.sql), "instant")
+    if output.items == "instant":
+        return Output(output.name, _zoneless(output, output.sql), "instants")
+    return output
 
 
-def _zoneless(sql: str, instant: bool) -> str:
-    return f"timezone('UTC', {sql})" if instant else sql
+def _zoneless(output: Output, instants: str) -> str:
+    if output.content != "list":
+        return f"timezone('UTC', {instants})"
+    return f"CAST({instants} AS TIMESTAMP[]{'[]' if output.nested else ''})"
 
 
 def field_output(scope: Scope, path: str, name: str | None = None) -> Output:
@@ -49,11 +47,10 @@ def field_output(scope: Scope, path: str, name: str | None = None) -> Output:
 
     A relation alone stands for what the records it leads to are called; to-many relations give sorted lists.
     """
-    sql, content, many = _path(scope, path.split("__"), path)
-    return Output(name or path, f"coalesce({sql}, [])" if many else sql, "list" if many else content)
+    return replace(_path(scope, path.split("__"), path), name=name or path)
 
 
-def _path(scope: Scope, segments: Sequence[str], path: str) -> tuple[str, str, bool]:
+def _path(scope: Scope, segments: Sequence[str], path: str) -> Output:
     name, rest = segments[0], list(segments[1:])
     table = scope.table
     relation = table.relations.get(name)
@@ -67,39 +64,51 @@ def _path(scope: Scope, segments: Sequence[str], path: str) -> tuple[str, str, b
         if step not in TRANSFORMS or content not in TRANSFORMS[step].types:
             raise FieldError(f"{path!r}: {table.name}.{name} has no part {step!r}", name=step)
         sql, content = TRANSFORMS[step].on(sql, content), TRANSFORMS[step].result
-    return sql, content, False
+    if content != "value":
+        return Output(path, sql, content)
+    return Output(path, sql, content, exact=Output(path, value_sql(scope), "value"), place=place_sql(scope.alias))
 
 
-def _path_or_name(scope: Scope, segments: Sequence[str], path: str) -> tuple[str, str, bool]:
+def _path_or_name(scope: Scope, segments: Sequence[str], path: str) -> Output:
     """Return the column of a path, or where it ends at the record, of what that is called."""
     if not segments and len(scope.table.called) > 1:
-        return called_sql(scope.alias, scope.table), "str", False
+        return Output(path, called_sql(scope.alias, scope.table), "str")
     return _path(scope, segments or [scope.table.label], path)
 
 
-def _many(scope: Scope, relation: Relation, rest: Sequence[str], path: str) -> tuple[str, str, bool]:
+def _many(scope: Scope, relation: Relation, rest: Sequence[str], path: str) -> Output:
     context = scope.context
     inner = Scope(context, context.catalog[relation.target])
-    sql, content, nested = _path_or_name(inner, rest, path)
-    value = f"unnest({sql})" if nested else sql
+    one = _path_or_name(inner, rest, path)
+    parts = {"shown": one.sql, **({"exact": _placed(one)} if one.exact else {})}
+    nested = one.items is not None
+    items = ", ".join(f"unnest({sql}) AS {name}" if nested else f"{sql} AS {name}" for name, sql in parts.items())
+    listed = ", ".join(f"list(DISTINCT {name} ORDER BY {name}) FILTER ({name} IS NOT NULL) AS {name}" for name in parts)
     pairs, lists = context.alias("p"), context.alias("l")
     joins = " ".join(inner.joins)
     where = f"WHERE {pairs}.a IN {scope.ids}" if scope.ids else ""
     scope.joins.append(
-        f"LEFT JOIN (SELECT a, list(DISTINCT item ORDER BY item) AS items FROM (SELECT {pairs}.a, {value} AS item "
+        f"LEFT JOIN (SELECT a, {listed} FROM (SELECT {pairs}.a, {items} "
         f"FROM ({pairs_sql(context, relation)}) AS {pairs} JOIN {inner.table.source} AS {inner.alias} "
-        f"ON {inner.alias}.id = {pairs}.b {joins} {where}) WHERE item IS NOT NULL GROUP BY a) AS {lists} "
+        f"ON {inner.alias}.id = {pairs}.b {joins} {where}) GROUP BY a) AS {lists} "
         f"ON {lists}.a = {scope.column('id')}"
     )
-    return f"{lists}.items", content, True
+    exact = Output("", f"coalesce({lists}.exact, [])", "values") if one.exact else None
+    return Output(path, f"coalesce({lists}.shown, [])", "list", items=one.items or one.content, exact=exact)
+
+
+def _placed(one: Output) -> str:
+    """Return the SQL of values with what they are ordered by before them: a list of different ones is in that order."""
+    return packed([("place", one.place), ("value", one.identity)]) if one.place else one.identity
 
 
 def feature_output(scope: Scope, feature: FeatureInfo, name: str | None = None) -> Output:
     """Return the column of a feature: typed by its dtype, a list when the feature takes several values."""
-    content, value, instants = _value_sql(scope, feature)
+    one = _value_output(scope, feature)
     if feature.id not in scope.features:
         alias = scope.context.alias("f")
-        parts = {f"{alias}_value": value} | ({f"{alias}_instant": instants} if instants else {})
+        given = {"value": one.sql, "instant": one.instants, "exact": one.exact and one.exact.sql}
+        parts = {f"{alias}_{part}": sql for part, sql in given.items() if sql}
         scope.features[feature.id] = FeatureColumn(
             scope.context.params.add(feature.id),
             alias,
@@ -109,17 +118,34 @@ def feature_output(scope: Scope, feature: FeatureInfo, name: str | None = None) 
             order=_list_order(feature) if feature.multiple else None,
             sparse=feature.dtype.base.name == "datetime",
         )
-    shown = [f"coalesce({part}, [])" if feature.multiple else part for part in scope.features[feature.id].parts]
-    if feature.multiple:
-        content = "json_list" if content == "json" else "list"
-    nested = feature.multiple and feature.dtype.item is not None
-    return Output(name or feature.name, shown[0], content, shown[1] if instants else None, nested)
+    made = _with_parts(one, scope.features[feature.id], feature.multiple)
+    return replace(made, name=name or feature.name)
+
+
+def _with_parts(one: Output, column: FeatureColumn, multiple: bool) -> Output:
+    """Return the column of one value of a feature, as the column that is joined, of lists if it is `multiple`."""
+    shown, *others = [f"coalesce({part}, [])" if multiple else part for part in column.parts]
+    exact = replace(one.exact, sql=others[-1]) if one.exact else None
+    made = replace(one, sql=shown, instants=others[0] if one.instants else None, exact=exact)
+    if not multiple:
+        number = f"CASE WHEN {others[-1]} IS NOT NULL THEN {number_place_sql(others[-1])} END" if one.place else None
+        return replace(made, place=number)
+    return replace(
+        made,
+        content=_LISTS.get(one.content, "list"),
+        nested=one.items is not None,
+        items=one.items or one.content,
+        exact=replace(exact, content=_LISTS[exact.content]) if exact else None,
+        place=None,
+    )
 
 
 def _list_order(feature: FeatureInfo) -> str:
     """Return what an entity's values of a feature are ordered by, as a template of the value."""
     if feature.dtype.is_json:
         return "v.json_value"
+    if feature.dtype.base.name == "num":
+        return number_place_sql("v")
     # ordered by itself, DuckDB 1.5 gives -0.0 back as 0.0
     return "{0} + 0" if "float" in feature.dtype.base.kinds else "{0}"
 
@@ -135,19 +161,22 @@ def called_sql(alias: str, table: Table) -> str:
     return names[0] if len(names) == 1 else f"coalesce({', '.join(names)})"
 
 
-def _value_sql(scope: Scope, feature: FeatureInfo) -> tuple[str, str, str | None]:
-    """Return content, SQL and, where a column may hold both sorts of datetime, the SQL of the instants."""
-    dtype = feature.dtype
+def _value_output(scope: Scope, feature: FeatureInfo) -> Output:
+    """Return the column of one value `v` of a feature."""
+    name, dtype = feature.name, feature.dtype
     if dtype.is_cat:
-        return "str", called_sql("v", category_table(scope, feature)), None
+        return Output(name, called_sql("v", category_table(scope, feature)), "str")
     if dtype.item and not dtype.item.is_json:
-        return "list", *_list_sql(dtype)
+        sql, instants = _list_sql(dtype)
+        exact = Output(name, "v.json_value", "json") if dtype.item.base.name == "num" else None
+        return Output(name, sql, "list", instants, items=dtype.item.base.kinds[0], exact=exact)
     if dtype.is_json:
-        return "json", "v.json_value", None
+        return Output(name, "v.json_value", "json")
     if dtype.base.name == "num":
-        return "float", f"coalesce({float_sql('v')}, v.int_value::DOUBLE)", None
+        exact, place = Output(name, number_sql("v"), "number"), number_place_sql("v")
+        return Output(name, f"coalesce({float_sql('v')}, v.int_value::DOUBLE)", "float", exact=exact, place=place)
     columns = [float_sql("v") if kind == "float" else f"v.{KINDS[kind].column}" for kind in dtype.base.kinds]
-    return dtype.base.kinds[0], columns[0], columns[1] if len(columns) > 1 else None
+    return Output(name, columns[0], dtype.base.kinds[0], columns[1] if len(columns) > 1 else None)
 
 
 def _list_sql(dtype: Dtype) -> tuple[str, str | None]:
@@ -171,8 +200,7 @@ def own_outputs(scope: Scope, clashing: frozenset[str] = frozenset()) -> list[Ou
         if field.shown:
             name = field.column if isinstance(field, ForeignKey) else field.name
             shown = f"{scope.table.name.lower()}.{name}" if name in clashing else name
-            content = "value" if field.type == "value" else field.type
-            outputs.append(Output(shown, scope.column(field.column), content))
+            outputs.append(Output(shown, scope.column(field.column), field.type))
     return outputs
 
 

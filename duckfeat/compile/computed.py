@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from duckfeat.compile.columns import feature_output, field_output, python_output, zoneless
+from duckfeat.compile.columns import feature_output, field_output, python_output
 from duckfeat.compile.lookups import TRANSFORMS
 from duckfeat.compile.scope import Scope, pairs_sql
 from duckfeat.errors import FieldError, InvalidArgument, hint
@@ -52,12 +52,10 @@ def column_of(scope: Scope, key: Any, *, name: str | None = None) -> Output:
 
 def python_column(scope: Scope, path: str) -> Output:
     """Return the column that a path means, to be read as Python values."""
-    if path not in scope.annotations and scope.table.has(path.split("__", maxsplit=1)[0]):
-        return python_output(scope, path)
-    if path in scope.annotations:
-        return zoneless(annotation(scope, path))
+    if path in scope.annotations or scope.table.has(path.split("__", maxsplit=1)[0]):
+        return python_output(column_of(scope, path))
     feature, steps = feature_of(scope, path)
-    return zoneless(column_of(scope, path) if steps else feature_output(scope, feature, path))
+    return python_output(column_of(scope, path) if steps else feature_output(scope, feature, path))
 
 
 def feature_of(scope: Scope, key: Any) -> tuple[FeatureInfo, tuple[str, ...]]:
@@ -83,9 +81,13 @@ def feature_of(scope: Scope, key: Any) -> tuple[FeatureInfo, tuple[str, ...]]:
 
 def _one_sort(output: Output) -> Output:
     """Return a column that may hold either sort of datetime as one that holds them all, instants in UTC."""
-    if output.instants is None or output.content == "list":
-        return replace(output, instants=None)
-    return replace(output, sql=f"coalesce({output.sql}, timezone('UTC', {output.instants}))", instants=None)
+    if output.instants is None:
+        return output
+    exact = python_output(output)
+    if output.content == "list":
+        return replace(output, instants=None, exact=exact)
+    sql = f"coalesce({output.sql}, timezone('UTC', {output.instants}))"
+    return replace(output, sql=sql, instants=None, exact=exact)
 
 
 def _parts(sql: str, content: str, steps: Sequence[str], what: str) -> tuple[str, str]:
@@ -121,7 +123,7 @@ def _result(name: str, aggregate: Aggregate, values: Values, sql: str) -> Output
     content = aggregate.function.result or values.content
     if aggregate.function.name == "sum" and content == "int":
         sql = f"CAST({sql} AS BIGINT)"
-    return Output(name, sql, content)
+    return Output(name, sql, content, items=values.content if content == "list" else None)
 
 
 def aggregate_output(name: str, aggregate: Aggregate, values: Values | None, sql: str) -> Output:

@@ -111,7 +111,7 @@ def select(
     where = row_conditions(scope, query)
     order = order_sql(scope, query)
     selected = (listed or selected_sql)(outputs)
-    distinct = "DISTINCT " if query.distinct else ""
+    distinct = _distinct_sql(outputs) if query.distinct else ""
     if query.distinct:
         order = _distinct_order(query, outputs)
     sql = f"SELECT {distinct}{selected} FROM {scope.source}{clause('WHERE', where)}"
@@ -178,7 +178,7 @@ def order_keys(scope: Scope, query: Query) -> list[tuple[str, str]]:
         return [("ranking.rank", "ASC")]
     if any(column == "id" and len(ids) == 1 for column, ids in query.within):
         return []  # one row at most: an order would cost a third of reading it
-    keys = [(_order_output(scope, order.key).sql, _direction(order)) for order in query.order]
+    keys = [(_order_output(scope, order.key).order, _direction(order)) for order in query.order]
     return [*keys, (scope.column("id"), "DESC")]
 
 
@@ -194,15 +194,29 @@ def _order_output(scope: Scope, key: Any) -> Output:
     return output
 
 
+def _distinct_sql(outputs: Sequence[Output]) -> str:
+    """Return the DISTINCT that keeps one of equal rows: those whose values are, not only what is shown of them."""
+    if not any(output.exact or output.place for output in outputs):
+        return "DISTINCT "
+    return f"DISTINCT ON ({', '.join(output.identity for output in outputs)}) "
+
+
 def _distinct_order(query: Query, outputs: Sequence[Output]) -> str:
-    names = {output.name: position for position, output in enumerate(outputs)}
-    keys = []
+    by_name = {output.name: _sorted_by(position, output) for position, output in enumerate(outputs, 1)}
+    keys: list[str] = []
     for order in query.order:
         name = str(order.key)
-        if name not in names:
+        if name not in by_name:
             raise FieldError(f"distinct rows can be ordered by their own columns only, not by {name!r}", name=name)
-        keys.append(f"c{names[name]} {'DESC' if order.descending else 'ASC'} NULLS LAST")
-    return ", ".join(keys or [f"c{position}" for position in range(len(outputs))])
+        keys += [f"{sql} {_direction(order)}" for sql in by_name[name]]
+    return ", ".join(keys or (sql for sqls in by_name.values() for sql in sqls))
+
+
+def _sorted_by(position: int, output: Output) -> list[str]:
+    """Return the SQL of what distinct rows are sorted by for one of their columns."""
+    if output.place is not None:
+        return [output.place, output.identity]  # 1 and 1.0 are two values of one size
+    return [output.identity if output.exact else str(position)]
 
 
 def clause(word: str, text: str) -> str:

@@ -27,7 +27,7 @@ from duckfeat.engine.catalog import PATH, RECORDED, Kind
 from duckfeat.engine.configuring import config
 from duckfeat.engine.failures import translate, translated, understood
 from duckfeat.engine.files import whole
-from duckfeat.engine.parsing import asked, executed
+from duckfeat.engine.parsing import asked, executed, let_go
 from duckfeat.engine.paths import quoted
 from duckfeat.engine.reading import Known, check_reading, check_select
 from duckfeat.engine.resources import checks, session, statement, tables, views, writes
@@ -160,7 +160,11 @@ class DuckEngine(Transactions):
         def execute() -> _Result:
             self._add(sql)
             with _offered(self._cursor, lists or {}):
-                return fetch(self._cursor)
+                try:
+                    return fetch(self._cursor)
+                except BaseException:
+                    let_go(self._cursor)
+                    raise
 
         return self._tried(execute)
 

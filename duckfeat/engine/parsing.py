@@ -43,6 +43,12 @@ def executed(cursor: duckdb.DuckDBPyConnection, sql: str, params: Mapping[str, A
     return cursor.execute(last, params)
 
 
+def let_go(cursor: duckdb.DuckDBPyConnection) -> None:
+    """Give up a result that was not read to its end: DuckDB 2.0 holds it against the next statement."""
+    if MAJOR > 1:
+        cursor.abort()
+
+
 def asked(
     cursor: duckdb.DuckDBPyConnection, sql: str, params: Mapping[str, Any] | Sequence[Any]
 ) -> duckdb.DuckDBPyConnection | duckdb.DuckDBPyRelation:

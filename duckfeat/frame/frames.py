@@ -7,6 +7,7 @@ every value is missing.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from duckfeat.errors import InvalidArgument, ValidationError, missing_extra
@@ -59,7 +60,7 @@ def settled(outputs: Sequence[Output], instants: Sequence[bool]) -> list[Output]
     """Return columns of which those that may have either sort of datetime have the one that `instants` says."""
     wanted = dict(zip(_of_either_sort(outputs), instants, strict=True))
     return [
-        Output(output.name, output.instants if output.instants and wanted.get(at) else output.sql, output.content)
+        replace(output, sql=output.instants if output.instants and wanted.get(at) else output.sql, instants=None)
         for at, output in enumerate(outputs)
     ]
 

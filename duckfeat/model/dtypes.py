@@ -419,16 +419,24 @@ def decode(kind: str, physical: Any) -> Any:
 
 def decode_as(dtype: Dtype, kind: str, physical: Any) -> Any:
     """Return the Python value of a stored one of a feature: list items take the item's type back."""
+    return decode_items(dtype.item.base.name if dtype.item else None, kind, physical)
+
+
+def decode_items(items: str | None, kind: str, physical: Any) -> Any:
+    """Return the Python value of a stored one, a list of items of some dtype among them.
+
+    >>> decode_items("date", "list", '["2024-05-01",null]')
+    [datetime.date(2024, 5, 1), None]
+    """
     value = decode(kind, physical)
-    if dtype.item and dtype.item.base.name in _ITEM_READERS:
-        read = _ITEM_READERS[dtype.item.base.name]
-        return [None if item is None else read(item) for item in value]
-    return value
+    read = ITEM_READERS.get(items or "")
+    return [None if item is None else read(item) for item in value] if read else value
 
 
-_ITEM_READERS: Mapping[str, Callable[[Any], Any]] = MappingProxyType(
+ITEM_READERS: Mapping[str, Callable[[Any], Any]] = MappingProxyType(
     {"date": date.fromisoformat, "datetime": datetime.fromisoformat, "datetime[UTC]": datetime.fromisoformat}
 )
+"""How items that are text in JSON are read, by their dtypes."""
 
 
 def parse_dtype(spec: Any, registries: Iterable[str] = ()) -> Dtype:

@@ -37,29 +37,36 @@ def _epoch_us(value: datetime) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Kind:
-    """One physical kind: the column that holds it, that column's SQL type, and its canonical text."""
+    """One physical kind: the column that holds it, that column's SQL type, and its canonical text.
+
+    Values of several kinds are ordered by `rank` first; numbers share one.
+    """
 
     name: str
     column: str
     sql_type: str
+    rank: int
     canonical: Callable[[Any], str]
 
 
 _ROWS = (
-    Kind("bool", "bool_value", "BOOLEAN", lambda value: "true" if value else "false"),
-    Kind("int", "int_value", "BIGINT", str),
-    Kind("float", "float_value", "DOUBLE", _float_bits),
-    Kind("str", "text_value", "VARCHAR", str),
-    Kind("date", "date_value", "DATE", lambda value: str(value.toordinal() - _EPOCH_DAY)),
-    Kind("datetime", "datetime_value", "TIMESTAMP", _epoch_us),
-    Kind("instant", "instant_value", "TIMESTAMP WITH TIME ZONE", _epoch_us),
-    Kind("dict", "json_value", "VARCHAR", str),
-    Kind("list", "json_value", "VARCHAR", str),
+    Kind("bool", "bool_value", "BOOLEAN", 0, lambda value: "true" if value else "false"),
+    Kind("int", "int_value", "BIGINT", 1, str),
+    Kind("float", "float_value", "DOUBLE", 1, _float_bits),
+    Kind("str", "text_value", "VARCHAR", 2, str),
+    Kind("date", "date_value", "DATE", 3, lambda value: str(value.toordinal() - _EPOCH_DAY)),
+    Kind("datetime", "datetime_value", "TIMESTAMP", 4, _epoch_us),
+    Kind("instant", "instant_value", "TIMESTAMP WITH TIME ZONE", 5, _epoch_us),
+    Kind("dict", "json_value", "VARCHAR", 6, str),
+    Kind("list", "json_value", "VARCHAR", 7, str),
 )
 
 KINDS: Mapping[str, Kind] = MappingProxyType({kind.name: kind for kind in _ROWS})
 
 VALUE_COLUMNS: Mapping[str, str] = MappingProxyType({kind.column: kind.sql_type for kind in _ROWS})
+
+NUMBERS = ("int", "float")
+"""The kinds of numbers."""
 
 MINUS_ZERO = "minus_zero"
 STORED_COLUMNS: Mapping[str, str] = MappingProxyType({**VALUE_COLUMNS, MINUS_ZERO: "BOOLEAN"})

@@ -218,8 +218,12 @@ class QuerySet(Frames, Telling, Asking, Generic[R]):
 
     def _made(self, rows: list[tuple[Any, ...]], outputs: Sequence[Output]) -> list[Any]:
         """Return the rows of the statement as what the QuerySet gives."""
+        contents = [output.content for output in outputs]
         if self._fields:
-            return self._values(python_rows(self._session, rows, [output.content for output in outputs]))
+            return self._values(python_rows(rows, contents))
+        if self._query.annotations:
+            own = len(outputs) - len(self._query.annotations)
+            rows = python_rows(rows, [*[""] * own, *contents[own:]])  # the record reads its own
         return self._session.make(self._query.table.name, [output.name for output in outputs], rows)
 
     def _values(self, rows: Sequence[Sequence[Any]]) -> list[Any]:

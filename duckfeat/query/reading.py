@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from datetime import UTC
+from datetime import UTC, datetime
 from types import MappingProxyType
 from typing import Any
 
 from duckfeat.model.canonical import loads
-from duckfeat.model.dtypes import decode, decode_as
-from duckfeat.model.kinds import KINDS
+from duckfeat.model.dtypes import decode_items
+from duckfeat.model.kinds import KINDS, MINUS_ZERO
 from duckfeat.model.statement import Statement
 from duckfeat.query.session import Session
 
@@ -40,7 +40,7 @@ def _rows(batch: Any) -> Rows:
     return list(zip(*(column.to_pylist() for column in batch.columns), strict=True))
 
 
-def python_rows(session: Session, rows: Rows, contents: Sequence[str]) -> Rows:
+def python_rows(rows: Rows, contents: Sequence[str]) -> Rows:
     """Return rows with instants that have their zone, and feature values of their own type."""
     readers = [(at, _READERS[content]) for at, content in enumerate(contents) if content in _READERS]
     if not readers:
@@ -48,21 +48,38 @@ def python_rows(session: Session, rows: Rows, contents: Sequence[str]) -> Rows:
     listed = [list(row) for row in rows]
     for row in listed:
         for at, read in readers:
-            row[at] = None if row[at] is None else read(session, row[at])
+            row[at] = None if row[at] is None else read(row[at])
     return [tuple(row) for row in listed]
 
 
-def _read_value(session: Session, parts: Mapping[str, Any]) -> Any:
-    """Return a feature value; the items of a list take the type back that its feature gives them."""
+def _read_instant(moment: datetime) -> datetime:
+    return moment.replace(tzinfo=UTC)
+
+
+def _read_value(parts: Mapping[str, Any]) -> Any:
+    """Return a typed value; the items of a list take the type back that its feature gives them."""
     kind = parts["kind"]
     if kind is None:
         return None
-    physical = parts[KINDS[kind].column]
-    info = session.features.known(parts["feature_id"]) if kind == "list" else None
-    return decode_as(info.dtype, kind, physical) if info else decode(kind, physical)
+    return -0.0 if parts[MINUS_ZERO] else decode_items(parts["items"], kind, parts[KINDS[kind].column])
 
 
-def _read_moments(_session: Session, parts: Mapping[str, Any]) -> Any:
+def _read_number(parts: Mapping[str, Any]) -> int | float:
+    """Return a number of either kind."""
+    number: int | float = parts["float_value"] if parts["int_value"] is None else parts["int_value"]
+    return -0.0 if parts[MINUS_ZERO] else number
+
+
+def _listed(read: Callable[[Any], Any]) -> Callable[[Any], Any]:
+    """Return what reads lists, and lists of them, of what `read` reads; missing items stay missing."""
+
+    def read_items(items: list[Any]) -> list[Any]:
+        return [item if item is None else read_items(item) if isinstance(item, list) else read(item) for item in items]
+
+    return read_items
+
+
+def _read_moments(parts: Mapping[str, Any]) -> Any:
     """Return what a feature of either sort of datetime holds: one moment, or a list of them, instants first.
 
     Several values that are lists of moments are read one by one.
@@ -71,18 +88,22 @@ def _read_moments(_session: Session, parts: Mapping[str, Any]) -> Any:
     if isinstance(naive, list) or isinstance(instant, list):
         if any(isinstance(item, list) for item in [*(naive or []), *(instant or [])]):
             pairs = zip(naive, instant, strict=True)
-            return [_read_moments(_session, {"naive": one, "instant": other}) for one, other in pairs]
+            return [_read_moments({"naive": one, "instant": other}) for one, other in pairs]
         zoned = [None if moment is None else moment.replace(tzinfo=UTC) for moment in instant or []]
         return zoned + (naive or []) if zoned != (naive or []) else zoned
     return naive if instant is None else instant.replace(tzinfo=UTC)
 
 
-_READERS: Mapping[str, Callable[[Session, Any], Any]] = MappingProxyType(
+_READERS: Mapping[str, Callable[[Any], Any]] = MappingProxyType(
     {
-        "instant": lambda session, moment: moment.replace(tzinfo=UTC),
+        "instant": _read_instant,
+        "instants": _listed(_read_instant),
         "value": _read_value,
+        "values": _listed(lambda placed: _read_value(placed["value"])),
+        "number": _read_number,
+        "numbers": _listed(_read_number),
         "moments": _read_moments,
-        "json": lambda session, text: loads(text),
-        "json_list": lambda session, texts: [loads(text) for text in texts],
+        "json": loads,
+        "json_list": _listed(loads),
     }
 )

@@ -206,7 +206,7 @@ def _unique(outputs: list[Output]) -> list[Output]:
         seen[output.name] = seen.get(output.name, 0) + 1
         number = seen[output.name]
         name = output.name if number == 1 else f"{output.name}_{number}"
-        unique.append(output if number == 1 else Output(name, output.sql, output.content, output.instants))
+        unique.append(output if number == 1 else replace(output, name=name))
     return unique
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -67,3 +68,18 @@ def test_a_table_that_fails_late_raises_an_error_of_ours(
     with pytest.raises(QueryError, match="too far"):
         engine.select(statement.sql, statement.params)
     assert engine.rows(Statement("SELECT 1", {})) == [(1,)]
+
+
+def test_a_connection_works_after_rows_that_could_not_be_read(
+    engine: EmbeddedEngine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "pytz", None)  # DuckDB's Python client makes instants inside lists with it
+    unreadable, readable = Statement("SELECT [now()]", {}), Statement("SELECT count(*) AS n FROM ulabels", {})
+    with pytest.raises(QueryError, match="pytz"):
+        engine.rows(unreadable)
+    assert engine.arrow(readable)["n"].to_pylist() == [0]
+    with engine.transaction():
+        engine.write("INSERT INTO ulabels (id) SELECT 1 WHERE FALSE")
+        with pytest.raises(QueryError, match="pytz"):
+            engine.rows(unreadable)
+        assert engine.arrow(readable)["n"].to_pylist() == [0]
