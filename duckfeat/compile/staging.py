@@ -246,6 +246,11 @@ def but_untouched(named: str) -> str:
     return f"SELECT n.* FROM ({named}) AS n ANTI JOIN {UNTOUCHED} AS o ON {_PAIR}"
 
 
+def with_pairs(named: str, rows: str) -> str:
+    """Return the query of pairs of feature and entity with those of annotations; a pair may come twice."""
+    return f"SELECT feature_id, entity_id FROM ({named}) UNION ALL SELECT feature_id, entity_id FROM ({rows})"
+
+
 def taken() -> str:
     """Return the query of the kinds of the staged cells that are taken, and how many there are of each."""
     return f"SELECT kind, count(*) FROM {CELLS} WHERE reason IS NULL GROUP BY ALL ORDER BY ALL"

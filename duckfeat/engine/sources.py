@@ -22,6 +22,7 @@ import duckdb
 from duckfeat.engine.base import Engine
 from duckfeat.engine.failures import translated
 from duckfeat.engine.source_frames import Tabled, check_unique, pandas_table, polars_table
+from duckfeat.engine.version import MAJOR
 from duckfeat.errors import IntegrityError, InvalidArgument, MissingFile, QueryError, ValidationError
 from duckfeat.model.sql_types import JSON, NDJSON, NULL, RAW, Column, SqlType
 from duckfeat.model.statement import Statement
@@ -135,12 +136,18 @@ def _arrow(engine: Engine, tabled: Tabled, stack: ExitStack) -> Source:
     columns = [_in_utc(column) if position in instants else column for position, (column, _) in enumerate(typed)]
     numbered = pyarrow.Table.from_arrays([*columns, _numbers(0, table.num_rows)], names=[*ids, "row"])
     stack.enter_context(engine.registered(INPUT, numbered))
+    shown = [_INSTANT if position in instants else _CELL for position in range(len(ids))]
     sql = INPUT
-    if instants:
-        # DuckDB 1.5 asks for `pytz` when it has Arrow filter moments of a time zone.
-        shown = [f"timezone('UTC', {id_}::TIMESTAMP) AS {id_}" if at in instants else id_ for at, id_ in enumerate(ids)]
-        sql = f"(SELECT row, {', '.join(shown)} FROM {INPUT}) AS bulk_arrow"
+    if any(cell != "{id}" for cell in shown):
+        listed = ", ".join(f"{cell.format(id=id_)} AS {id_}" for cell, id_ in zip(shown, ids, strict=True))
+        sql = f"(SELECT row, {listed} FROM {INPUT}) AS bulk_arrow"
     return Source(sql, _described(engine, f"SELECT {', '.join(ids)} FROM {sql}", table.column_names, known))
+
+
+# DuckDB 1.5 has Arrow filter what it scans, also by the least and greatest value of a join's other side. Arrow takes no
+# NaN for less than any number, and asks for `pytz` at moments of a time zone. What is computed is not filtered there.
+_CELL = "{id}" if MAJOR > 1 else "CASE WHEN row >= 0 THEN {id} END"
+_INSTANT = "timezone('UTC', {id}::TIMESTAMP)"
 
 
 def _in_utc(column: Any) -> Any:

@@ -207,7 +207,10 @@ class Annotator:
         rows = self._without_second(group, staging.WANTED, beside=False)
         if self.refusals.failed:
             return
-        ended = staging.ended(self._entity, self.refusals.touched(group.named), rows, group.ids)
+        named = self.refusals.touched(group.named)
+        if not group.first.multiple:
+            named = staging.with_pairs(named, rows)  # one value takes the place of another, whatever was skipped
+        ended = staging.ended(self._entity, named, rows, group.ids)
         self.removed += self._store(staging.remove(self._entity, ended), self._given(group))
         fresh = staging.fresh(rows, self._entity, group.ids)
         self.links += self._store(staging.add(self._entity, fresh), self._given(group))

@@ -344,6 +344,29 @@ def test_skipping_a_value_does_not_remove_the_one_that_is_there(store: Store) ->
         assert (values("a"), values("b")) == ({"n": 1}, {})
 
 
+@pytest.mark.parametrize("mode", ["update", "set"])
+@pytest.mark.parametrize("cells", [[1, 2, 7], [1.0, 2.5, 7.0]], ids=["a second value", "no int"])
+def test_a_value_takes_the_place_of_another_beside_a_skipped_one(store: Store, mode: str, cells: list[float]) -> None:
+    dft.Feature(name="x", dtype=int).save()
+    dft.save([dft.Record(name=name, features={"x": 5}) for name in "ab"])
+    frame = pl.DataFrame({"name": ["a", "a", "b"], "x": cells})
+    report = store.annotate(frame, key="name", mode=mode, on_invalid="skip")
+    assert (report.links, report.removed, report.skipped["row"].to_list()) == (2, 2, [1])
+    assert (values("a"), values("b")) == ({"x": 1}, {"x": 7})
+    assert store.check().ok
+
+
+@pytest.mark.parametrize("convert", [pl.DataFrame.clone, pl.DataFrame.to_arrow, pl.DataFrame.lazy])
+def test_nan_is_a_value_like_any_other(store: Store, convert: Any) -> None:
+    cells = [float("nan"), 1.0, 2.0, 3.0, 4.0]
+    frame = convert(pl.DataFrame({"name": list("abcde"), "x": cells}))
+    for mode, links in (("add", 5), ("add", 0), ("update", 0)):
+        report = store.annotate(frame, key="name", create="all", mode=mode)
+        assert (report.values, report.links, report.removed) == (5, links, 0)
+        found = dft.Record.all().order_by("name").pl(features=["x"])["x"]
+        assert str(found.to_list()) == str(cells)
+
+
 def test_a_second_value_is_refused(store: Store) -> None:
     loaded(store)
     error = refused(store, ValidationError, pl.DataFrame({"name": ["b", "a"], "dose": [3.0, 9.0]}))
