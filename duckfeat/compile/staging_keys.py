@@ -120,12 +120,17 @@ def nameless(source: str, name: str, value: str) -> str:
 
 
 _NUMBER = "-?(0|[1-9][0-9]*)([.][0-9]+)?([eE][+-]?[0-9]+)?"
+_WHOLE = "-?(0|[1-9][0-9]*)"
 _DAY = "[0-9]{4}-[0-9]{2}-[0-9]{2}"
 _MOMENT = f"{_DAY}[ T][0-9]{{2}}:[0-9]{{2}}(:[0-9]{{2}}([.][0-9]{{1,6}})?)?"
 _LOOKS: Mapping[str, str] = {
     "bool": "lower(v) IN ('true', 'false')",
-    "int": "regexp_full_match(v, '-?(0|[1-9][0-9]{0,17})')",
-    "float": f"regexp_full_match(v, '{_NUMBER}') OR lower(v) IN ('nan', 'inf', '-inf')",
+    "int": f"regexp_full_match(v, '{_WHOLE}') AND try_cast(v AS BIGINT) IS NOT NULL",
+    # A whole number that is too large for an int would lose digits.
+    "float": (
+        f"CASE WHEN regexp_full_match(v, '{_WHOLE}') THEN try_cast(v AS BIGINT) IS NOT NULL "
+        f"ELSE regexp_full_match(v, '{_NUMBER}') OR lower(v) IN ('nan', 'inf', '-inf') END"
+    ),
     "date": f"regexp_full_match(v, '{_DAY}') AND try_cast(v AS DATE) IS NOT NULL",
     "datetime": f"regexp_full_match(v, '{_MOMENT}') AND try_cast(v AS TIMESTAMP) IS NOT NULL",
     "datetime[UTC]": (

@@ -13,6 +13,8 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field, replace
 from glob import glob
+from itertools import groupby
+from operator import itemgetter
 from os import PathLike, fspath
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, cast
@@ -296,14 +298,18 @@ def _plain(path: str) -> str:
 
 
 def _parquet(engine: Engine, files: list[str], stack: ExitStack) -> Source:
-    declared = f"SELECT name, logical_type FROM parquet_schema({_FILES}) WHERE logical_type IS NOT NULL"
-    types: dict[str, str] = dict(engine.rows(Statement(declared, {"files": files})))
-    if any("isAdjustedToUTC=1" in type_ and "NanoSeconds" in type_ for type_ in types.values()):
+    declared = f"SELECT file_name, name, logical_type, num_children, type FROM parquet_schema({_FILES})"
+    schema = engine.rows(Statement(declared, {"files": files}))
+    types = dict(_top_level(schema))
+    if any("isAdjustedToUTC=1" in str(type_) and "NanoSeconds" in str(type_) for _, _, type_, *_ in schema):
         # Not every DuckDB tells the nanoseconds of an instant.
         return _parquet_by_arrow(engine, files, stack)
-    plain = f"SELECT * FROM read_parquet({_FILES})"
+    if _NUMBERS_OF_ROWS & {name.lower() for name in types} or _differ(schema):
+        return _parquet_by_arrow(engine, files, stack)
+    read = f"read_parquet({_FILES}, hive_partitioning = false)"
+    plain = f"SELECT * FROM {read}"
     columns = tuple(
-        replace(column, type=NULL) if types.get(column.name, "").startswith("Null") else column
+        replace(column, type=NULL) if (types.get(column.name) or "").startswith("Null") else column
         for column in _described(engine, plain, None, {}, {"files": files})
     )
     sizes = f"SELECT num_rows FROM parquet_file_metadata({_FILES})"
@@ -311,26 +317,101 @@ def _parquet(engine: Engine, files: list[str], stack: ExitStack) -> Source:
     offsets = [sum(counts[:position]) for position in range(len(counts))]
     aliases = ", ".join(["row", *(column.id for column in columns)])
     row = "file_row_number + $offsets[(file_index + 1)::BIGINT]" if len(files) > 1 else "file_row_number"
-    sql = f"(SELECT {row} AS row, * FROM read_parquet({_FILES})) AS bulk_parquet({aliases})"
+    sql = f"(SELECT {row} AS row, * FROM {read}) AS bulk_parquet({aliases})"
     params = {"files": files, "offsets": offsets} if len(files) > 1 else {"files": files}
     return Source(sql, columns, params)
+
+
+def _united(paths: Sequence[str]) -> pa.Schema:
+    """Return the columns that Parquet files have together.
+
+    Raises `InvalidArgument` for a column whose types have none in common that changes no value.
+    """
+    import pyarrow
+    import pyarrow.parquet
+
+    columns: dict[str, tuple[pa.DataType, str]] = {}
+    for path in paths:
+        for column in pyarrow.parquet.ParquetFile(path).schema.to_arrow_schema():
+            known, where = columns.get(column.name, (column.type, path))
+            common = _wider(known, column.type)
+            if common is None:
+                raise InvalidArgument(
+                    f"column {column.name!r} is {known} in {where} and {column.type} in {path}: annotate from each "
+                    "file by itself, or bring them to one type",
+                    column=column.name,
+                )
+            columns[column.name] = (common, where if common == known else path)
+    return pyarrow.schema([(name, type_) for name, (type_, _) in columns.items()])
+
+
+def _wider(one: pa.DataType, other: pa.DataType) -> pa.DataType | None:
+    """Return the one of two types that holds all values of both as they are, None if neither does."""
+    from pyarrow import types
+
+    if one == other or types.is_null(other):
+        return one
+    if types.is_null(one):
+        return other
+    if any(alike(one) and alike(other) for alike in (types.is_signed_integer, types.is_floating)):
+        return max(one, other, key=lambda type_: type_.bit_width)
+    return None
+
+
+_NUMBERS_OF_ROWS = frozenset({"file_row_number", "file_index"})
+"""What DuckDB tells of a row of a file, unless the file has a column of that name."""
+
+
+def _by_file(schema: Sequence[tuple[Any, ...]]) -> list[list[tuple[Any, ...]]]:
+    return [list(rows) for _, rows in groupby(sorted(schema, key=itemgetter(0)), itemgetter(0))]
+
+
+def _differ(schema: Sequence[tuple[Any, ...]]) -> bool:
+    """Tell whether files have other columns, or types of them, than the first has."""
+    first, *others = [[row[1:] for row in rows[1:]] for rows in _by_file(schema)]
+    return any(other != first for other in others)
+
+
+def _top_level(schema: Sequence[tuple[Any, ...]]) -> Iterator[tuple[str, str | None]]:
+    """Yield name and logical type of the columns of Parquet files, whose schemas are listed depth first.
+
+    >>> rows = [("f", "schema", None, 2), ("f", "m", None, 1), ("f", "x", "Null", None), ("f", "x", None, None)]
+    >>> list(_top_level(rows))
+    [('m', None), ('x', None)]
+    """
+    for rows in _by_file(schema):
+        left: list[int] = []
+        for _, name, type_, children, *_ in rows:
+            if len(left) == 1:
+                yield name, type_
+            if left:
+                left[-1] -= 1
+            left += [children] if children else []
+            while left and not left[-1]:
+                left.pop()
 
 
 def _parquet_by_arrow(engine: Engine, files: list[str], stack: ExitStack) -> Source:
     import pyarrow.dataset
 
-    dataset = pyarrow.dataset.dataset([_plain(file) for file in files], format="parquet")
+    paths = [_plain(file) for file in files]
+    dataset = pyarrow.dataset.dataset(paths, schema=_united(paths), format="parquet")
     return _reader(engine, dataset.scanner().to_reader(), stack)
 
 
 def _csv(engine: Engine, files: list[str], _stack: ExitStack) -> Source:
     # Every cell is read as the text it is: a feature's dtype decides what it means, not its looks.
-    read = f"read_csv({_FILES}, all_varchar = true, header = true, allow_quoted_nulls = false)"
+    quoted = """quote = '"', escape = '"', hive_partitioning = false, union_by_name = true"""
+    read = f"read_csv({_FILES}, all_varchar = true, header = true, allow_quoted_nulls = false, {quoted})"
     return _text_file(engine, read, files, RAW)
 
 
 def _ndjson(engine: Engine, files: list[str], _stack: ExitStack) -> Source:
-    read = f"read_json({_FILES}, format = 'newline_delimited', maximum_depth = 1, sample_size = -1)"
+    options = (
+        "format = 'newline_delimited', maximum_depth = 1, sample_size = -1, hive_partitioning = false, "
+        f"union_by_name = true, maximum_sample_files = {len(files)}"
+    )
+    read = f"read_json({_FILES}, {options})"
     return _text_file(engine, read, files, NDJSON)
 
 

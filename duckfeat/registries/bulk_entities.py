@@ -214,13 +214,13 @@ def key_sql(table: Table, field: Field[Any], column: Column) -> str:
 
 
 _KEYS = {
-    ("str", "text"): "{column}::VARCHAR",
-    ("str", "raw"): "{column}",
-    ("str", "json"): "CASE WHEN json_type({column}) = 'VARCHAR' THEN {column} ->> '$' END",
+    ("str", "text"): "nullif({column}::VARCHAR, '')",
+    ("str", "raw"): "nullif({column}, '')",
+    ("str", "json"): "CASE WHEN json_type({column}) = 'VARCHAR' THEN nullif({column} ->> '$', '') END",
     ("str", "null"): "{column}",
     ("int", "integer"): "{column}::BIGINT",
     ("int", "long"): "{column}",
-    ("int", "raw"): "try_cast({column} AS BIGINT)",
-    ("int", "json"): "try_cast({column} ->> '$' AS BIGINT)",
+    ("int", "raw"): "CASE WHEN regexp_full_match({column}, '-?[0-9]+') THEN try_cast({column} AS BIGINT) END",
+    ("int", "json"): "CASE WHEN regexp_full_match({column}, '-?[0-9]+') THEN try_cast({column} ->> '$' AS BIGINT) END",
     ("int", "null"): "{column}::BIGINT",
 }

@@ -426,3 +426,100 @@ def test_moments_beyond_all_years_are_refused(store: Store) -> None:
         store.annotate(table, key="name", create="all")
     assert dft.Record.count() == 0
     assert store.annotate(FRAME, key="name", create="all").links == 16
+
+
+# --- files as they come ----------------------------------------------------------------------------
+
+
+def write(path: Path, text: str) -> str:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(text)
+    return str(path)
+
+
+@pytest.mark.parametrize("name", ["file_row_number", "File_Index"])
+@pytest.mark.parametrize("files", [1, 2])
+def test_a_column_called_like_what_tells_rows_is_a_feature(store: Store, tmp_path: Path, name: str, files: int) -> None:
+    for number in range(files):
+        pl.DataFrame({"name": [f"a{number}", f"b{number}"], name: [7, 7]}).write_parquet(tmp_path / f"{number}.parquet")
+    store.annotate(tmp_path / "*.parquet", key="name", create="all")
+    assert found() == [{"name": record, name: 7} for record in sorted(f"{a}{n}" for n in range(files) for a in "ab")]
+    assert store.check().ok
+
+
+def test_a_missing_place_in_a_struct_is_no_column(store: Store) -> None:
+    frame = pl.DataFrame({"name": ["a"], "x": [1], "meta": [{"x": None}]})
+    store.annotate(frame.lazy(), key="name", create="all")
+    assert found() == [{"name": "a", "x": 1, "meta": {"x": None}}]
+
+
+@pytest.mark.parametrize("suffix", ["parquet", "csv", "ndjson"])
+def test_a_folder_says_nothing_of_a_column(store: Store, tmp_path: Path, suffix: str) -> None:
+    (tmp_path / "batch=7").mkdir()
+    frame = pl.DataFrame({"name": ["a"], "batch": [1]})
+    path = tmp_path / "batch=7" / f"t.{suffix}"
+    getattr(frame, f"write_{suffix}")(path)
+    store.annotate(path, key="name", create="all")
+    assert found() == [{"name": "a", "batch": 1}]
+
+
+def test_files_have_their_columns_together(store: Store, tmp_path: Path) -> None:
+    pl.DataFrame({"name": ["a"], "x": [None]}).write_parquet(tmp_path / "1.parquet")
+    pl.DataFrame({"y": ["q"], "name": ["b"], "x": [5]}).write_parquet(tmp_path / "2.parquet")
+    small = pl.DataFrame({"name": ["c"], "x": [6]}, schema_overrides={"x": pl.Int8})
+    small.write_parquet(tmp_path / "3.parquet")
+    write(tmp_path / "1.csv", "name,x\nd,7\n")
+    write(tmp_path / "2.csv", "y,name\nr,e\n")
+    for number in range(40):
+        late = ', "y": "s"' if number == 38 else ""
+        write(tmp_path / f"{number:02}.ndjson", f'{{"name": "r{number}"{late}}}\n')
+    for suffix in ("parquet", "csv", "ndjson"):
+        store.annotate(tmp_path / f"*.{suffix}", key="name", create="all")
+    wanted = [{"name": "a"}, {"name": "b", "x": 5, "y": "q"}, {"name": "c", "x": 6}, {"name": "d", "x": 7}]
+    assert found()[:5] == [*wanted, {"name": "e", "y": "r"}]
+    assert dft.Record.get(name="r38").features.get_values() == {"y": "s"}
+
+
+@pytest.mark.parametrize("others", [[5.5], ["5"], [True]])
+def test_files_that_disagree_on_a_column_are_refused(store: Store, tmp_path: Path, others: list[Any]) -> None:
+    for number, cells in enumerate(([1], others)):
+        pl.DataFrame({"name": [f"r{number}"], "x": cells}).write_parquet(tmp_path / f"{number}.parquet")
+    with pytest.raises(InvalidArgument, match=r"column 'x' is int64 in .*0\.parquet and .* in .*1\.parquet"):
+        store.annotate(tmp_path / "*.parquet", key="name", create="all")
+
+
+def test_quotes_in_csv_are_double_wherever_they_come(store: Store, tmp_path: Path) -> None:
+    late = "".join(f"r{number},v\n" for number in range(25_000))
+    text = f'name,x\na,5\'\nb,\'5-3\'\n{late}c,"say ""hi"""\nd,"a, b"\ne,""\n'
+    store.annotate(write(tmp_path / "t.csv", text), key="name", create="all")
+    cells = {name: dft.Record.get(name=name).features.get_values()["x"] for name in "abcde"}
+    assert cells == {"a": "5'", "b": "'5-3'", "c": 'say "hi"', "d": "a, b", "e": ""}
+
+
+def test_whole_numbers_in_csv_keep_their_digits(store: Store, tmp_path: Path) -> None:
+    lines = ["name,int,text", "a,1234567890123456789,18446744073709551617", "b,-9223372036854775808,1"]
+    store.annotate(write(tmp_path / "t.csv", "\n".join(lines)), key="name", create="all")
+    assert found() == [
+        {"name": "a", "int": 1234567890123456789, "text": "18446744073709551617"},
+        {"name": "b", "int": -(2**63), "text": "1"},
+    ]
+
+
+@pytest.mark.parametrize("suffix", ["csv", "ndjson"])
+def test_an_id_is_a_whole_number(store: Store, tmp_path: Path, suffix: str) -> None:
+    dft.save([dft.Record(name=name) for name in "abc"])
+    texts = {"csv": "id,x\n1,1\n2.6,2\n", "ndjson": '{"id": 1, "x": 1}\n{"id": 2.6, "x": 2}\n'}
+    path = write(tmp_path / f"t.{suffix}", texts[suffix])
+    with pytest.raises(ValidationError, match="no Record id in row 1"):
+        store.annotate(path, key="id", create="features")
+    store.annotate(path, key="id", create="features", on_invalid="skip")
+    assert found() == [{"name": "a", "x": 1}, {"name": "b"}, {"name": "c"}]
+
+
+@pytest.mark.parametrize("key", ["name", "uid"])
+def test_a_blank_key_is_none(store: Store, key: str) -> None:
+    frame = pl.DataFrame({key: ["one", ""], "x": [1, 2]})
+    with pytest.raises(ValidationError, match=f"no Record {key} in row 1"):
+        store.annotate(frame, key=key, create="all")
+    report = store.annotate(frame, key=key, create="all", on_invalid="skip")
+    assert (report.entities, report.skipped["row"].to_list()) == (1, [1])
