@@ -101,8 +101,17 @@ class TermTable:
         )
 
     def nameless(self) -> str:
-        """Return the statement that counts the staged terms without a name."""
-        return f"SELECT count(*) FROM staged_terms WHERE {self.table.label} IS NULL"
+        """Return the query of the keys of staged terms without a name."""
+        return f"SELECT key FROM staged_terms WHERE {self.table.label} IS NULL ORDER BY position"
+
+    @staticmethod
+    def missing_parents() -> str:
+        """Return the query of the staged parents that are no terms, each with its term, in the order of these."""
+        return (
+            "SELECT s.parent, s.key FROM (SELECT position, key, unnest(parents) AS parent FROM staged_terms) AS s "
+            "ANTI JOIN known_terms AS p ON p.key = s.parent WHERE s.parent <> '' "
+            "GROUP BY s.parent, s.key ORDER BY min(s.position), s.parent"
+        )
 
     def match(self) -> str:
         """Return the statement that finds the staged terms that are saved already."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, Protocol, runtime_checkable
 
 from duckfeat.errors import InvalidArgument
 from duckfeat.model.arguments import flag
@@ -25,16 +25,15 @@ def kept(operand: Any) -> Any:
     return operand.copy() if type(operand) in {list, set, dict} else operand
 
 
-class Asking:
+@runtime_checkable
+class Asking(Protocol):
     """A question whose answers can be the operand of `in`."""
 
     def asked(self) -> Any:
         """Return the compiler's question for the records that are meant; None where values are."""
-        raise NotImplementedError
 
     def answers(self) -> Iterable[Any]:
         """Return the values of the one field that is asked for."""
-        raise NotImplementedError
 
 
 class Condition:

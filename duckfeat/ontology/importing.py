@@ -25,16 +25,6 @@ _SHOWN = 5
 _FOLLOWED = 100_000
 """Search follows up to this many changed records one by one; after more it reads the registry again."""
 
-_MISSING = """
-SELECT parent, key, count(*) OVER () FROM (
-    SELECT s.parent, s.key, min(s.position) AS position
-    FROM (SELECT position, key, unnest(parents) AS parent FROM staged_terms) AS s
-    ANTI JOIN known_terms AS p ON p.key = s.parent
-    WHERE s.parent <> '' GROUP BY s.parent, s.key
-) ORDER BY position, parent LIMIT 5
-"""
-"""The first staged parents that are no terms, each with its term, and how many there are."""
-
 _log = logging.getLogger("duckfeat")
 
 
@@ -102,6 +92,9 @@ class Import:
     def _write(self, sql: str, given: dict[str, Any]) -> int:
         return self._engine.write(sql, {name: given[name] for name in set(_PARAMETER.findall(sql))})
 
+    def _rows(self, sql: str) -> list[tuple[Any, ...]]:
+        return self._engine.rows(Statement(sql, {}))
+
     def _count(self, sql: str, given: dict[str, Any] | None = None) -> int:
         return int(self._engine.rows(Statement(sql, given or {}))[0][0])
 
@@ -121,17 +114,14 @@ class Import:
     def _check_names(self, source_id: int) -> None:
         """Raise `InvalidArgument` where staged terms have an id and no name, but need one."""
         label = self._terms.table.label
-        nameless = 0 if self._terms.table.field(label).null else self._count(self._terms.nameless())
-        if not nameless:
+        found = [] if self._terms.table.field(label).null else self._rows(self._terms.nameless())
+        if not found:
             return
-        import polars
-
-        staged = polars.DataFrame(self._engine.arrow(Statement("SELECT * FROM staged_terms ORDER BY position", {})))
-        keys = staged.filter(polars.col(label).is_null())["key"].head(_SHOWN).to_list()
-        path = self._place(source_id)
+        path, staged = self._place(source_id), self._count("SELECT count(*) FROM staged_terms")
+        keys = [key for (key,) in found[:_SHOWN]]
         raise InvalidArgument(
-            f"{Path(path).name}: {nameless:,} of {len(staged):,} terms have no {label}: "
-            f"{_some(map(repr, keys), nameless)}",
+            f"{Path(path).name}: {len(found):,} of {staged:,} terms have no {label}: "
+            f"{_some(map(repr, keys), len(found))}",
             path=path,
             field=label,
             terms=keys,
@@ -164,11 +154,11 @@ class Import:
         """Log which parents are no terms, and return how many."""
         if "parents" not in self._terms.table.relations:
             return 0
-        found = self._engine.rows(Statement(_MISSING, {}))
+        found = self._rows(self._terms.missing_parents())
         if not found:
             return 0
-        count = int(found[0][2])
-        some = _some((f"{parent!r} of {term!r}" for parent, term, _ in found), count)
+        count = len(found)
+        some = _some((f"{parent!r} of {term!r}" for parent, term in found[:_SHOWN]), count)
         _log.warning(
             "%s: %d parents are neither in %s nor saved, and are left out: %s",
             self._terms.table.name,

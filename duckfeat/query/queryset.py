@@ -21,7 +21,7 @@ from duckfeat.model.attributes import Telling
 from duckfeat.model.columns import Output
 from duckfeat.model.fields import FieldRef, field_name
 from duckfeat.model.order import Order
-from duckfeat.model.q import Asking, Condition, Q
+from duckfeat.model.q import Condition, Q
 from duckfeat.model.statement import Statement
 from duckfeat.model.uids import is_uid_like
 from duckfeat.query.combining import both, either, with_annotations, without
@@ -39,7 +39,7 @@ _SHOWN = 20
 _log = logging.getLogger("duckfeat")
 
 
-class QuerySet(Frames, Telling, Asking, Generic[R]):
+class QuerySet(Frames, Telling, Generic[R]):
     """The records of a registry that fulfil some conditions; nothing runs until the answer is asked for.
 
     Every method that narrows or orders returns another QuerySet. Conditions are checked when they are given.
