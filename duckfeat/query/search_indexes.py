@@ -11,6 +11,7 @@ searched.
 
 from __future__ import annotations
 
+import os
 import threading
 from collections.abc import Callable, Collection, Iterable, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
@@ -62,6 +63,7 @@ class _Indexes:
         self._indexes: dict[_Key, SearchIndex] = {}
         self._stale: dict[_Key, set[int]] = {}
         self._lock = threading.Lock()
+        self._turns: dict[tuple[int, _Key], threading.Lock] = {}
 
     def touched(self, registry: str, ids: Collection[int]) -> None:
         with self._lock:
@@ -85,7 +87,17 @@ class _Indexes:
         return key in self._indexes
 
     def index(self, key: _Key, read: Read, *, but: Collection[int] = ()) -> SearchIndex:
-        """Return an index, its rows up to date but for some."""
+        """Return an index, its rows up to date but for some.
+
+        Who asks while another thread brings it up to date waits: that thread may have taken over what this one wrote.
+        """
+        with self._lock:
+            # A process that was forked meanwhile takes turns of its own.
+            turn = self._turns.setdefault((os.getpid(), key), threading.Lock())
+        with turn:
+            return self._current(key, read, but)
+
+    def _current(self, key: _Key, read: Read, but: Collection[int]) -> SearchIndex:
         with self._lock:
             index = self._indexes.pop(key, None)
             if index is not None:

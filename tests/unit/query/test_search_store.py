@@ -287,6 +287,16 @@ def test_what_is_forgotten_inside_a_transaction_is_read_again(cells: Store) -> N
     assert first(cells, "platlet") == "platelet"
 
 
+@pytest.fixture
+def hurried() -> Iterator[None]:
+    """Threads take turns after every few steps, as on a busy machine."""
+    before = sys.getswitchinterval()
+    sys.setswitchinterval(1e-5)
+    yield
+    sys.setswitchinterval(before)
+
+
+@pytest.mark.usefixtures("hurried")
 def test_many_threads_find_what_each_of_them_wrote(cells: Store) -> None:
     def work(number: int) -> list[str | None]:
         found = []
