@@ -154,11 +154,16 @@ def _reading(dtype: str) -> Conversion:
     return _READ.get(dtype, _asked())
 
 
-# JSON scalars of the type that a dtype has; every other JSON value is Python's to read.
 _INNER = "({v} ->> '$')"
+JSON_TYPE = (
+    f"CASE WHEN json_type({{v}}) = 'DOUBLE' AND regexp_full_match({_INNER}, '-?[0-9]+') THEN 'HUGEINT' "
+    "ELSE json_type({v}) END"
+)
+"""The type of a JSON value; DuckDB itself takes whole numbers beyond 64 bits for floats."""
+# JSON scalars of the type that a dtype has; every other JSON value is Python's to read.
 _OF_JSON: Mapping[str, Conversion] = MappingProxyType(
     {
-        name: Conversion(kind, value, undecided=f"(json_type({{v}}) IN ({types}) AND {value} IS NOT NULL) IS NOT TRUE")
+        name: Conversion(kind, value, undecided=f"({JSON_TYPE} IN ({types}) AND {value} IS NOT NULL) IS NOT TRUE")
         for name, kind, types, value in (
             ("bool", "bool", "'BOOLEAN'", f"{_INNER} = 'true'"),
             ("int", "int", "'BIGINT', 'UBIGINT'", f"try_cast({_INNER} AS BIGINT)"),

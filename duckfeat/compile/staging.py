@@ -470,12 +470,22 @@ def second(entity: str, staged: str, features: Sequence[int], *, beside: bool) -
     )
 
 
-def second_cells(earlier: str, beside: str) -> str:
+def second_values(earlier: str, beside: str) -> str:
     """Return the query of the second values of entities as refused cells, with the reasons."""
+    return _second_cells("v.value", "feature_values", "s.feature_id = v.feature_id", earlier, beside)
+
+
+def second_names(table: Table, earlier: str, beside: str) -> str:
+    """Return the query of the second categories of entities as refused cells, with the reasons."""
+    called = f"coalesce({', '.join(f'v.{field}' for field in table.called)})"
+    return _second_cells(called, table.rows, "TRUE", earlier, beside)
+
+
+def _second_cells(shown: str, values: str, alike: str, earlier: str, beside: str) -> str:
     return (
-        f"SELECT s.row, s.entity_id, s.feature_id, s.value_id, coalesce(v.value, '#' || s.value_id) AS v, "
+        f"SELECT s.row, s.entity_id, s.feature_id, s.value_id, {shown} AS v, "
         f"CASE WHEN s.beside THEN {_text(beside)} ELSE {_text(earlier)} END AS reason "
-        f"FROM {SECOND} AS s LEFT JOIN feature_values AS v ON s.value_id = v.id AND s.feature_id = v.feature_id"
+        f"FROM {SECOND} AS s LEFT JOIN {values} AS v ON s.value_id = v.id AND {alike}"
     )
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from duckfeat.compile.conversions import JSON_TYPE, filled
 from duckfeat.compile.staging import KEYS, ROWS, TRASH
 from duckfeat.model.tables import Table
 
@@ -144,7 +145,7 @@ RAW_DTYPES = tuple(_LOOKS)
 
 def inferred(source: str, name: str, value: str, family: str) -> str:
     """Return the query of what all cells are, by name: flags for `RAW_DTYPES`, or the list of JSON types."""
-    facts = "list(DISTINCT json_type(v))"
+    facts = f"list(DISTINCT {filled(JSON_TYPE, 'v')})"
     if family == "raw":
         facts = ", ".join(f"bool_and({looks})" for looks in _LOOKS.values())
     return (

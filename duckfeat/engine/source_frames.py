@@ -130,15 +130,17 @@ def _json_texts(name: str, values: Sequence[Any]) -> pa.Array:
     for row, value in enumerate(values):
         try:
             missing = is_missing(value) or (isinstance(value, float) and math.isnan(value))  # missing in pandas
-            texts.append(None if missing else dumps(_as_text(value)))
+            texts.append(None if missing else _text(value))
         except NotJson as error:
             raise ValidationError(f"column {name!r}, row {row}: {error}", feature=name, row=row, value=value) from None
     return pyarrow.array(texts, pyarrow.string())
 
 
-def _as_text(value: Any) -> Any:
-    """Return a path or a UUID as its text, anything else as it is."""
-    return str(value) if isinstance(value, PurePath | UUID) else value
+def _text(value: Any) -> str:
+    """Return the JSON text of a cell: a path or a UUID is its text, and an int of any size is for a dtype to refuse."""
+    if isinstance(value, int) and not isinstance(value, bool):
+        return int.__repr__(value)
+    return dumps(str(value) if isinstance(value, PurePath | UUID) else value)
 
 
 def _with_json(table: pa.Table, objects: Mapping[str, pa.Array], order: Sequence[str]) -> pa.Table:

@@ -9,7 +9,7 @@ from types import MappingProxyType
 from typing import Any
 
 from duckfeat.compile import staging_keys
-from duckfeat.engine.sources import Source
+from duckfeat.engine.source_tables import Source
 from duckfeat.errors import FieldError, InvalidArgument, ValidationError, hint
 from duckfeat.model.arguments import flag
 from duckfeat.model.feature_info import FeatureInfo

@@ -92,11 +92,13 @@ class Refusals:
 
     def add_second(self, infos: Sequence[FeatureInfo]) -> None:
         """Add the staged second values of entities."""
-        registry = infos[0].dtype.registry or "FeatureValue"
-        records = self._session.registries[registry]
-        label = self._session.catalog[registry].label
-        telling = ("value_id", lambda id_: getattr(records.get(id_), label))
-        self._refuse(staging.second_cells(_SECOND, _BESIDE), infos, telling)
+        if infos[0].dtype.is_cat:
+            table = self._session.catalog[infos[0].dtype.registry or ""]
+            self._refuse(staging.second_names(table, _SECOND, _BESIDE), infos, _AS_TOLD)
+            return
+        values = self._session.registries["FeatureValue"]
+        telling = ("value_id", lambda id_: values.get(id_).value)
+        self._refuse(staging.second_values(_SECOND, _BESIDE), infos, telling)
 
     def _refuse(
         self, sql: str, infos: Sequence[FeatureInfo], telling: _Telling, params: Mapping[str, Any] | None = None

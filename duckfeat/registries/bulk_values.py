@@ -124,12 +124,16 @@ class Annotator:
 
     def _add_pending(self, group: Group, parts: Sequence[Part]) -> None:
         """Add what entities do not have yet, where most of it may hold already."""
+        wanted = []
         for part in parts:
-            sql = staging.temporary(staging.PENDING, staging.pending(part, self._entity))
+            pending = f"{staging.PENDING}_{part.kind}"
+            sql = staging.temporary(pending, staging.pending(part, self._entity))
             if self._store(sql, self._given(group)):
-                rest = replace(part, sql=staging.everything(staging.PENDING))
+                rest = replace(part, sql=staging.everything(pending))
                 self._add_values(group, rest)
-                self._add(group, staging.once(staging.annotated(rest)))
+                wanted.append(staging.annotated(rest))
+        if wanted:
+            self._add(group, staging.once(" UNION ALL ".join(wanted)))
 
     def _parts(self, group: Group, counts: Sequence[int]) -> list[Part]:
         """Return the cells by the kind they are stored as; what is refused is left out, or raises."""

@@ -591,3 +591,23 @@ def test_a_bar_that_was_asked_for_needs_its_library(store: Store, monkeypatch: p
     monkeypatch.setitem(sys.modules, "tqdm.auto", None)
     assert "duckfeat[progress]" in str(refused(store, MissingExtra, FRAME, create="all", progress=True))
     assert store.annotate(FRAME, key="name", create="all").links == 5
+
+
+@pytest.mark.parametrize("cells", [(1, 2.5), (2.5, 1)])
+def test_of_two_numbers_of_several_kinds_the_earlier_row_counts(store: Store, cells: tuple[float, float]) -> None:
+    dft.Feature(name="n", dtype="num").save()
+    store.annotate(pl.DataFrame({"name": ["z"], "n": [0]}), key="name", create=True)
+    frame = pl.DataFrame({"name": ["a", "a"], "n": pl.Series(cells, dtype=pl.Object)})
+    report = store.annotate(frame, key="name", create=True, on_invalid="skip")
+    assert report.skipped.select("row", "value").rows() == [(1, str(cells[1]))]
+    assert dft.Record.get(name="a").features["n"] == cells[0]
+
+
+def test_a_second_category_is_told_by_its_name(store: Store) -> None:
+    dft.save([dft.ULabel(name="one"), dft.ULabel(name="two")])
+    dft.Feature(name="c", dtype="cat[ULabel]").save()
+    frame = pl.DataFrame({"name": ["a", "a"], "c": ["one", "two"]})
+    with pytest.raises(ValidationError, match=r"'two' \(str\) is a second value"):
+        store.annotate(frame, key="name", create=True)
+    report = store.annotate(frame, key="name", create=True, on_invalid="skip")
+    assert report.skipped["value"].to_list() == ["two"]

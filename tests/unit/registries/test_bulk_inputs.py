@@ -523,3 +523,21 @@ def test_a_blank_key_is_none(store: Store, key: str) -> None:
         store.annotate(frame, key=key, create="all")
     report = store.annotate(frame, key=key, create="all", on_invalid="skip")
     assert (report.entities, report.skipped["row"].to_list()) == (1, [1])
+
+
+def _objects(*values: Any) -> pl.Series:
+    return pl.Series(values, dtype=pl.Object)
+
+
+def test_whole_numbers_beyond_64_bits_are_no_floats(store: Store, tmp_path: Path) -> None:
+    (tmp_path / "a.ndjson").write_text('{"name": "a", "n": 1}\n{"name": "b", "n": 1180591620717411303424}\n')
+    frame = pl.DataFrame({"name": ["a", "b"], "n": _objects(1, 2**70)})
+    for data in (tmp_path / "a.ndjson", frame):
+        with pytest.raises(ValidationError, match=r"1180591620717411303424 \(int\) is beyond 64 bits \(row 1\)"):
+            store.annotate(data, key="name", create="all")
+        report = store.annotate(data, key="name", create="all", on_invalid="skip")
+        assert report.skipped.rows() == [(1, "n", "1180591620717411303424", "is beyond 64 bits")]
+    assert dft.Feature.get(name="n").dtype == "int"
+    dft.Feature(name="x", dtype="float").save()
+    report = store.annotate(frame.rename({"n": "x"}), key="name", on_invalid="skip")
+    assert [value for *_, value in dft.Record.filter().values_list("name", "x")] == [2.0**70, 1.0]
