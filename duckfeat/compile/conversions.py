@@ -62,7 +62,7 @@ _FAR_DATE = ("NOT isfinite({v}) OR {v} < '0001-01-01' OR {v} > '9999-12-31'", _Y
 _FAR_MOMENT = (
     (
         "NOT isfinite({v}) OR try_cast({v} AS TIMESTAMP) IS NULL "
-        "OR {v} < '0001-01-01 00:00:00' OR {v} > '9999-12-31 23:59:59.999999'"
+        "OR {v}::TIMESTAMP < '0001-01-01 00:00:00' OR {v}::TIMESTAMP > '9999-12-31 23:59:59.999999'"
     ),
     _YEARS,
 )

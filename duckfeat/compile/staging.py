@@ -262,8 +262,8 @@ def span() -> str:
 
 
 def few(cells: str, limit: int, shown: str) -> str:
-    """Return the query of the first few of the refused cells, each as it is shown."""
-    return f"SELECT row, feature_id, {shown} AS v, reason FROM ({cells}) ORDER BY row LIMIT {limit}"
+    """Return the query of the first few of the refused cells, each as it is shown and as text."""
+    return f"SELECT row, feature_id, {shown} AS v, v::VARCHAR AS text, reason FROM ({cells}) ORDER BY row LIMIT {limit}"
 
 
 def texts(cells: str) -> str:

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING, Any
 
 from duckfeat.engine.base import Engine
-from duckfeat.engine.source_frames import Tabled
+from duckfeat.engine.source_frames import Tabled, json_texts
 from duckfeat.engine.source_tables import INPUT, Source, copied, described, ids_of
 from duckfeat.engine.version import MAJOR
-from duckfeat.errors import ValidationError
+from duckfeat.errors import QueryError, ValidationError
+from duckfeat.model.dtypes import TOO_FINE
 from duckfeat.model.sql_types import JSON, NULL, SqlType
 
 if TYPE_CHECKING:
@@ -21,12 +22,12 @@ def of_table(engine: Engine, tabled: Tabled, stack: ExitStack) -> Source:
     """Register an Arrow table under positional names, with its rows numbered."""
     import pyarrow
 
-    table, json = tabled
+    table, told = tabled
     if not table.column_names:
         return Source(INPUT, ())
     typed = [_readable(*named) for named in zip(table.column_names, table.itercolumns(), strict=True)]
-    known = {position: JSON for position, name in enumerate(table.column_names) if name in json}
-    known |= {position: type_ for position, (_, type_) in enumerate(typed) if type_}
+    known = {position: type_ for position, (_, type_) in enumerate(typed) if type_}
+    known |= {position: told[name] for position, name in enumerate(table.column_names) if name in told}
     instants = {
         position
         for position, (column, _) in enumerate(typed)
@@ -64,29 +65,99 @@ def _no_rows(column: pa.Field) -> pa.ChunkedArray:
     return pyarrow.chunked_array([], column.type)
 
 
-_KNOWN_EXTENSIONS = frozenset({"arrow.uuid", "arrow.json", "arrow.bool8"})
-
-
 def _readable(name: str, column: Any) -> tuple[Any, SqlType | None]:
     """Return an Arrow column as every DuckDB reads it, and its type where that would not show.
 
-    Raises `ValidationError` for an extension type, such as a period: what it stores is not what it means.
+    Raises `ValidationError` for a type of which no value comes, and for instants in lists that are too fine.
     """
-    import pyarrow
+    from pyarrow import ArrowInvalid, types
 
     type_ = column.type
-    if isinstance(type_, pyarrow.BaseExtensionType) and type_.extension_name not in _KNOWN_EXTENSIONS:
+    for part in _parts(type_):
+        _check_type(name, part, nested=part is not type_)
+    if types.is_null(type_):
+        return column.cast("string"), NULL
+    if types.is_timestamp(type_):
+        return _readable_moments(column)
+    if any(types.is_struct(part) and not part.num_fields for part in _parts(type_)):
+        return json_texts(name, column.to_pylist()), JSON
+    wanted = _wanted(type_)
+    try:
+        return (column if wanted == type_ else column.cast(wanted)), None
+    except ArrowInvalid as error:
+        raise ValidationError(f"column {name!r} holds an instant that {TOO_FINE}", feature=name) from error
+
+
+_KNOWN_EXTENSIONS = frozenset({"arrow.uuid", "arrow.json", "arrow.bool8"})
+
+
+def _check_type(name: str, type_: pa.DataType, *, nested: bool) -> None:
+    """Refuse an extension type, such as a period, for what it stores is not what it means, and what DuckDB cannot read.
+
+    In a list or a struct a duration would be taken for the numbers it consists of.
+    """
+    from pyarrow import BaseExtensionType, types
+
+    foreign = isinstance(type_, BaseExtensionType) and type_.extension_name not in _KNOWN_EXTENSIONS
+    if foreign or types.is_decimal256(type_) or (nested and (types.is_duration(type_) or types.is_interval(type_))):
+        shown = type_.extension_name if foreign else type_
         raise ValidationError(
-            f"column {name!r} has the type {type_.extension_name}, which no dtype covers: convert the column first",
+            f"column {name!r} has the type {shown}, which no dtype covers: convert the column first",
             feature=name,
-            type=type_.extension_name,
+            type=str(shown),
         )
-    if pyarrow.types.is_null(type_):
-        return column.cast(pyarrow.string()), NULL
-    if pyarrow.types.is_float16(type_):
-        return column.cast(pyarrow.float32()), None
-    if pyarrow.types.is_timestamp(type_) and type_.unit == "ns" and type_.tz is not None:
-        return _in_utc(column), SqlType("timestamptz_ns", "TIMESTAMP_NS")
+
+
+def _parts(type_: pa.DataType) -> Iterator[pa.DataType]:
+    """Yield a type and the types of what it holds."""
+    from pyarrow import types
+
+    yield type_
+    if types.is_dictionary(type_):
+        yield from _parts(type_.value_type)
+    elif types.is_nested(type_):
+        for place in range(type_.num_fields):
+            yield from _parts(type_.field(place).type)
+
+
+def _wanted(type_: pa.DataType) -> pa.DataType:
+    """Return the type that every DuckDB reads in the place of one that not every one does."""
+    import pyarrow
+    from pyarrow import types
+
+    if types.is_float16(type_):
+        return pyarrow.float32()
+    if types.is_timestamp(type_) and type_.unit == "ns" and type_.tz is not None:
+        return pyarrow.timestamp("us", type_.tz)
+    for is_list, make in ((types.is_list, pyarrow.list_), (types.is_large_list, pyarrow.large_list)):
+        if is_list(type_):
+            return make(_wanted(type_.value_type))
+    if types.is_fixed_size_list(type_):
+        return pyarrow.list_(_wanted(type_.value_type), type_.list_size)
+    if types.is_struct(type_):
+        return pyarrow.struct([(part.name, _wanted(part.type)) for part in type_])
+    return type_
+
+
+_FAR = 10**18
+"""Further away than so many microseconds is nothing that a dtype takes, and more than some types of DuckDB hold."""
+_PER_UNIT = {"s": 10**6, "ms": 10**3}
+
+
+def _readable_moments(column: Any) -> tuple[Any, SqlType | None]:
+    """Return a column of moments as every DuckDB reads it."""
+    import pyarrow
+    from pyarrow import compute
+
+    type_ = column.type
+    if type_.unit == "ns":
+        return (column, None) if type_.tz is None else (_in_utc(column), SqlType("timestamptz_ns", "TIMESTAMP_NS"))
+    if type_.unit in _PER_UNIT:
+        limit, numbers = _FAR // _PER_UNIT[type_.unit], column.cast(pyarrow.int64())
+        column = compute.min_element_wise(
+            compute.max_element_wise(numbers, -limit, skip_nulls=False), limit, skip_nulls=False
+        )
+        column = column.cast(type_)
     return column, None
 
 
@@ -106,16 +177,39 @@ def of_stream(engine: Engine, data: Any, _stack: ExitStack) -> Source:
     fields = [pyarrow.field(id_, column.type) for id_, (column, _) in zip(ids, empty, strict=True)]
     schema = pyarrow.schema([*fields, pyarrow.field("row", pyarrow.int64())])
 
+    failed: list[Exception] = []
+
     def numbered() -> Iterator[Any]:
         start = 0
-        for batch in data:
+        for batch in _until_failed(data, failed):
             columns = [_readable(*named)[0] for named in zip(names, batch.columns, strict=True)]
             arrays = [*columns, _numbers(start, batch.num_rows)]
             yield pyarrow.RecordBatch.from_arrays(arrays, schema=schema)
             start += batch.num_rows
 
     stream = pyarrow.RecordBatchReader.from_batches(schema, numbered())
-    with engine.registered("bulk_stream", stream):
+    with engine.registered("bulk_stream", stream), _told(failed):
         copied(engine, "SELECT * FROM bulk_stream", {})
     known = {position: type_ for position, (_, type_) in enumerate(empty) if type_}
     return Source(INPUT, described(engine, f"SELECT {', '.join(ids)} FROM {INPUT}", names, known))
+
+
+def _until_failed(data: Any, failed: list[Exception]) -> Iterator[Any]:
+    """Yield the batches of a stream; an error of it is kept, for the engine would wrap it in its own."""
+    try:
+        yield from data
+    except Exception as error:
+        failed.append(error)
+        raise
+
+
+@contextmanager
+def _told(failed: list[Exception]) -> Iterator[None]:
+    """Raise what made a stream fail instead of what the engine made of it."""
+    try:
+        yield
+    except QueryError:
+        if not failed:
+            raise
+        reason = f"{type(failed[0]).__name__}: {failed[0]}"
+        raise QueryError(f"the batches of the input cannot be read: {reason}", reason=reason) from failed[0]

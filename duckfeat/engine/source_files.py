@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import replace
+from csv import Error as CsvError
+from csv import reader
 from glob import glob
 from itertools import groupby
 from operator import itemgetter
@@ -15,9 +17,10 @@ from typing import TYPE_CHECKING, Any
 
 from duckfeat.engine.base import Engine
 from duckfeat.engine.source_arrow import of_stream
-from duckfeat.engine.source_tables import INPUT, Source, copied, described
+from duckfeat.engine.source_frames import check_unique
+from duckfeat.engine.source_tables import INPUT, Source, copied, described, ids_of
 from duckfeat.errors import InvalidArgument, MissingFile, QueryError
-from duckfeat.model.sql_types import NDJSON, NULL, RAW, SqlType
+from duckfeat.model.sql_types import NDJSON, NULL, RAW, Column
 from duckfeat.model.statement import Statement
 
 if TYPE_CHECKING:
@@ -48,7 +51,8 @@ def _read(opener: _Opener, engine: Engine, path: str, stack: ExitStack) -> Sourc
     try:
         return opener(engine, _found(path), stack)
     except QueryError as error:
-        raise InvalidArgument(f"{path} cannot be read: {error.reason}", path=path, reason=error.reason) from error
+        reason = re.split("\n(?:Possible|Try) ", error.reason)[0].strip()
+        raise InvalidArgument(f"{path} cannot be read: {reason}", path=path, reason=reason) from error
 
 
 def _found(path: str) -> list[str]:
@@ -83,18 +87,15 @@ def of_parquet(engine: Engine, files: list[str], stack: ExitStack) -> Source:
     """Return what Parquet files hold."""
     declared = f"SELECT file_name, name, logical_type, num_children, type FROM parquet_schema({_FILES})"
     schema = engine.rows(Statement(declared, {"files": files}))
-    types = dict(_top_level(schema))
-    if any("isAdjustedToUTC=1" in str(type_) and "NanoSeconds" in str(type_) for _, _, type_, *_ in schema):
+    fine = any("isAdjustedToUTC=1" in str(type_) and "NanoSeconds" in str(type_) for _, _, type_, *_ in schema)
+    if fine or _NUMBERS_OF_ROWS & {name.lower() for _, name, *_ in schema} or _differ(schema):
         # Not every DuckDB tells the nanoseconds of an instant.
         return _parquet_by_arrow(engine, files, stack)
-    if _NUMBERS_OF_ROWS & {name.lower() for name in types} or _differ(schema):
-        return _parquet_by_arrow(engine, files, stack)
     read = f"read_parquet({_FILES}, hive_partitioning = false)"
-    plain = f"SELECT * FROM {read}"
-    columns = tuple(
-        replace(column, type=NULL) if (types.get(column.name) or "").startswith("Null") else column
-        for column in described(engine, plain, None, {}, {"files": files})
-    )
+    # DuckDB would give a number to a name that another one has in other case.
+    first = list(_top_level(_by_file(schema)[0]))
+    nothing = {place: NULL for place, (_, type_) in enumerate(first) if (type_ or "").startswith("Null")}
+    columns = described(engine, f"SELECT * FROM {read}", [name for name, _ in first], nothing, {"files": files})
     sizes = f"SELECT num_rows FROM parquet_file_metadata({_FILES})"
     counts = [count for (count,) in engine.rows(Statement(sizes, {"files": files}))] if len(files) > 1 else [0]
     offsets = [sum(counts[:position]) for position in range(len(counts))]
@@ -182,34 +183,90 @@ def _parquet_by_arrow(engine: Engine, files: list[str], stack: ExitStack) -> Sou
     return of_stream(engine, dataset.scanner().to_reader(), stack)
 
 
+# --- text files ----------------------------------------------------------------------------------
+
+# Nothing of a file is guessed but what separates its cells, and that by its header alone. Every cell is read as the
+# text it is: a feature's dtype decides what it means, not its looks.
+_DIALECT = "header = true, quote = '\"', escape = '\"', allow_quoted_nulls = false"
+_LINES = (
+    f"SELECT line FROM read_csv({_FILES}, auto_detect = false, header = false, delim = chr(31), quote = '', "
+    "escape = '', hive_partitioning = false, columns = {'line': 'VARCHAR'}) LIMIT 20"
+)
+_DELIMITERS = ",\t;|"
+
+
 def _csv(engine: Engine, files: list[str], _stack: ExitStack) -> Source:
-    # Every cell is read as the text it is: a feature's dtype decides what it means, not its looks.
-    quoted = """quote = '"', escape = '"', hive_partitioning = false, union_by_name = true"""
-    read = f"read_csv({_FILES}, all_varchar = true, header = true, allow_quoted_nulls = false, {quoted})"
-    return _text_file(engine, read, files, RAW)
+    headers = {file: _header(engine, file) for file in files}
+    names = list(dict.fromkeys(name for _, header in headers.values() for name in header))
+    places = {name: place for place, name in enumerate(names)}
+    columns = tuple(Column(name, id_, RAW) for name, id_ in zip(names, ids_of(len(names)), strict=True))
+    engine.write(f"CREATE OR REPLACE TEMP TABLE {INPUT} ({', '.join(['row BIGINT', *_declared(columns)])})", {})
+    total = 0
+    for (delimiter, header), alike in groupby((file for file in files if headers[file][1]), headers.__getitem__):
+        types = ", ".join(f"'{id_}': 'VARCHAR'" for id_ in ids_of(len(header)))
+        options = f"auto_detect = false, delim = $delimiter, columns = {{{types}}}, hive_partitioning = false"
+        read = f"read_csv({_FILES}, {options}, {_DIALECT})"
+        targets = ", ".join(["row", *(columns[places[name]].id for name in header)])
+        # The window reads the files from beginning to end, whatever the engine's order of insertion is.
+        numbered = f"SELECT row_number() OVER () - 1 + $offset, * FROM {read}"
+        given = {"files": list(alike), "delimiter": delimiter, "offset": total}
+        total += engine.write(f"INSERT INTO {INPUT} ({targets}) {numbered}", given)
+    return Source(INPUT, columns)
+
+
+def _header(engine: Engine, file: str) -> tuple[str, tuple[str, ...]]:
+    """Return what separates the cells of a CSV file, and the names of its columns.
+
+    Raises `InvalidArgument` for two columns of one name.
+    """
+    lines = [line or "" for (line,) in engine.rows(Statement(_LINES, {"files": [file]}))]
+    first = re.sub(r'"(""|[^"])*"', "", lines[0]) if lines else ""
+    delimiter = max(_DELIMITERS, key=first.count) if ".tsv" not in file.lower() else "\t"
+    try:
+        names = next(reader([f"{line}\n" for line in lines], delimiter=delimiter), [])
+    except CsvError as error:
+        raise InvalidArgument(f"the header of {_plain(file)} cannot be read: {error}", path=_plain(file)) from error
+    check_unique(names)
+    return delimiter, tuple(names)
+
+
+def _declared(columns: Iterable[Column]) -> list[str]:
+    return [f"{column.id} {column.type.text}" for column in columns]
+
+
+_SHAPES = (
+    "SELECT json_type(json), CASE WHEN json_type(json) = 'OBJECT' THEN json_keys(json) END AS keys "
+    f"FROM read_ndjson_objects({_FILES}) GROUP BY ALL ORDER BY count(*) DESC, keys"
+)
 
 
 def _ndjson(engine: Engine, files: list[str], _stack: ExitStack) -> Source:
-    options = (
-        "format = 'newline_delimited', maximum_depth = 1, sample_size = -1, hive_partitioning = false, "
-        f"union_by_name = true, maximum_sample_files = {len(files)}"
-    )
-    read = f"read_json({_FILES}, {options})"
-    return _text_file(engine, read, files, NDJSON)
-
-
-def _text_file(engine: Engine, read: str, files: list[str], type_: SqlType) -> Source:
-    """Copy the rows of text files into a temporary table."""
-    params = {"files": files}
-    columns = tuple(
-        replace(column, type=type_) for column in described(engine, f"SELECT * FROM {read}", None, {}, params)
-    )
-    aliases = ", ".join(column.id for column in columns)
-    casts = ", ".join(f"{column.id}::{type_.text} AS {column.id}" for column in columns)
-    # The window reads the file from its beginning to its end, whatever the engine's order of insertion is.
-    numbered = f"SELECT row_number() OVER () - 1 AS row, {casts} FROM {read} AS bulk_text({aliases})"
-    copied(engine, numbered, params)
+    names = _keys(engine.rows(Statement(_SHAPES, {"files": files})))
+    columns = tuple(Column(name, id_, NDJSON) for name, id_ in zip(names, ids_of(len(names)), strict=True))
+    if columns:
+        options = "format = 'newline_delimited', records = true, columns = $columns, hive_partitioning = false"
+        read = f"read_json({_FILES}, {options}) AS bulk_text({', '.join(column.id for column in columns)})"
+        given = {"files": files, "columns": dict.fromkeys(names, NDJSON.text)}
+        copied(engine, f"SELECT row_number() OVER () - 1 AS row, * FROM {read}", given)
     return Source(INPUT, columns)
+
+
+def _keys(shapes: Sequence[tuple[str, Sequence[str] | None]]) -> list[str]:
+    """Return the keys of the objects of NDJSON files, those of the commonest objects first.
+
+    Raises `InvalidArgument` for lines that are no objects, for an empty key, and for keys that DuckDB takes for one.
+    """
+    other = sorted({str(type_) for type_, keys in shapes if keys is None})
+    if other:
+        raise InvalidArgument(f"every line of an NDJSON file is an object; there are others ({', '.join(other)})")
+    names = list(dict.fromkeys(name for _, keys in shapes for name in keys or ()))
+    if "" in names:
+        raise InvalidArgument("the file has an object with an empty key")
+    by_case = Counter(name.lower() for name in names)
+    alike = [name for name in names if by_case[name.lower()] > 1]
+    if alike:
+        raise InvalidArgument(f"the file has keys that differ in case alone: {', '.join(map(repr, alike))}", keys=alike)
+    return names
 
 
 _BY_SUFFIX: Mapping[tuple[str, ...], _Opener] = {

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import date, datetime
+from decimal import Decimal
+from numbers import Integral, Real
 from pathlib import PurePath
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
@@ -12,12 +15,15 @@ from uuid import UUID
 from duckfeat.errors import InvalidArgument, ValidationError
 from duckfeat.model.canonical import NotJson, dumps
 from duckfeat.model.dtypes import is_missing
+from duckfeat.model.sql_types import JSON, SqlType
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
-Tabled = tuple["pa.Table", Collection[str]]
-"""An Arrow table, and the names of its columns that are JSON texts."""
+Tabled = tuple["pa.Table", Mapping[str, SqlType]]
+"""An Arrow table, and the types of those of its columns of which Arrow does not tell."""
+
+_WHOLE = SqlType("hugeint", "VARCHAR")
 
 
 def polars_table(data: Any) -> Tabled:
@@ -27,22 +33,25 @@ def polars_table(data: Any) -> Tabled:
     """
     import polars
 
-    casts: dict[Any, Any] = {
-        polars.Int128: polars.Decimal(38, 0),
-        polars.UInt128: polars.Decimal(38, 0),
-        polars.Float16: polars.Float32,
-    }
-    objects = {}
-    for name, dtype in data.schema.items():
-        if dtype in casts:
-            data = data.with_columns(polars.col(name).cast(casts[type(dtype)]))
-        elif dtype == polars.Object:
-            objects[name] = _json_texts(name, data[name].to_list())
     broken = [name for name in data.columns if "\0" in name]
     if broken:
         raise InvalidArgument(f"a column of a Polars frame cannot be called {broken[0]!r}", columns=broken)
-    table = data.drop(list(objects)).to_arrow()
-    return _with_json(table, objects, data.columns), objects
+    data, told = without_int128(data)
+    objects = {
+        name: json_texts(name, data[name].to_list())
+        for name, dtype in data.schema.items()
+        if dtype == polars.Object or (dtype.is_nested() and "Int128" in str(dtype))
+    }
+    table = data.drop(list(objects)).to_arrow() if len(objects) < len(data.columns) else None
+    return _with_json(table, objects, data.columns), told | dict.fromkeys(objects, JSON)
+
+
+def without_int128(data: Any) -> tuple[Any, dict[str, SqlType]]:
+    """Return a Polars frame, eager or lazy, with whole numbers that Arrow has no type for as texts, and their types."""
+    import polars
+
+    whole = [name for name, dtype in data.collect_schema().items() if dtype in (polars.Int128, polars.UInt128)]
+    return data.with_columns(polars.col(*whole).cast(polars.String)) if whole else data, dict.fromkeys(whole, _WHOLE)
 
 
 def pandas_table(data: Any) -> Tabled:
@@ -52,21 +61,27 @@ def pandas_table(data: Any) -> Tabled:
     no type for, or an object of no dtype.
     """
     if any(name is not None for name in data.index.names):
+        both = sorted(name for name in data.index.names if name in data.columns)
+        if both:
+            raise InvalidArgument(f"the frame's index and a column of it are both called {both[0]!r}", columns=both)
         data = data.reset_index()
     _check_names(list(data.columns))
     objects: dict[str, pa.Array] = {}
     for name in data.columns:
         column = data[name]
-        if str(column.dtype) == "object" and _nested_or_mixed(column):
-            objects[name] = _json_texts(name, column.tolist())
+        if str(column.dtype) == "object" and not _alike(name, column.tolist()):
+            objects[name] = json_texts(name, column.tolist())
     rest = data.loc[:, [name for name in data.columns if name not in objects]]
-    return _with_json(_without_nan(_converted(rest)), objects, list(data.columns)), objects
+    table = _without_nan(_converted(rest)) if len(rest.columns) else None
+    return _with_json(table, objects, list(data.columns)), dict.fromkeys(objects, JSON)
 
 
 def _check_names(names: Sequence[Any]) -> None:
     for name in names:
         if not isinstance(name, str):
             raise InvalidArgument(f"column names are text, not {name!r}", value=name)
+        if not name.isascii() and name != name.encode(errors="replace").decode():
+            raise InvalidArgument(f"the column's name {name!r} is no valid Unicode", value=name)
     check_unique(names)
 
 
@@ -111,18 +126,81 @@ def _without_nan(table: pa.Table) -> pa.Table:
     return table
 
 
-def _nested_or_mixed(column: Any) -> bool:
-    """Tell whether Arrow would refuse a column of Python objects, or give each dict the keys of all others."""
+def _alike(name: str, values: Sequence[Any]) -> bool:
+    """Tell whether Arrow keeps each cell of a column of Python objects, or of its lists, as what it is.
+
+    Raises `ValidationError` for moments of several kinds, of which Arrow would make one, and which JSON does not have.
+    """
     import pyarrow
 
+    kinds = _kinds(values)
+    if kinds == {"list"}:
+        kinds = _kinds(_items(values))
+    if len(kinds) > 1 and any(kind.startswith("date") for kind in kinds):
+        several = sorted(kinds)
+        raise ValidationError(
+            f"column {name!r} holds values of several kinds ({', '.join(several)}): convert the column first",
+            feature=name,
+            kinds=several,
+        )
+    if kinds & {"list", "dict"} or (len(kinds) > 1 and kinds != {"int", "Decimal"}):
+        return False
     try:
-        type_ = pyarrow.Array.from_pandas(column).type
-    except (pyarrow.ArrowException, OverflowError):
-        return True
-    return "struct" in str(type_)
+        pyarrow.Array.from_pandas(values)
+    except (pyarrow.ArrowException, OverflowError, UnicodeEncodeError):
+        return False
+    return True
 
 
-def _json_texts(name: str, values: Sequence[Any]) -> pa.Array:
+_KINDS: tuple[tuple[Any, str], ...] = (
+    (str, "str"),
+    (Integral, "int"),
+    (Decimal, "Decimal"),
+    (Real, "float"),
+    (datetime, "datetime"),
+    (date, "date"),
+    (Mapping, "dict"),
+    ((list, tuple), "list"),
+)
+_CALLED = {"bool": "bool", "bool_": "bool", "datetime64": "datetime", "ndarray": "list"}
+_DATETIMES = {True: "datetime", False: "datetime with a time zone"}
+_MISSING = frozenset({"NoneType", "NAType", "NaTType"})
+
+
+def _kinds(values: Sequence[Any]) -> set[str]:
+    """Return the kinds of Python objects that are not missing; in pandas NaN is."""
+    by_type = {type_: _kind(type_) for type_ in set(map(type, values))}
+    kinds = {kind for kind in by_type.values() if kind}
+    numbers = (value for value in values if by_type[type(value)] == "float")
+    if len(kinds) > 1 and "float" in kinds and all(map(math.isnan, numbers)):
+        kinds.remove("float")
+    if "datetime" in kinds:
+        moments = (value for value in values if by_type[type(value)] == "datetime")
+        kinds.remove("datetime")
+        kinds |= {_DATETIMES[getattr(value, "tzinfo", None) is None] for value in moments}
+    return kinds
+
+
+def _kind(type_: type) -> str | None:
+    """Return what kind of value a Python type has, None if its values are missing ones."""
+    name = type_.__name__
+    if name in _MISSING:
+        return None
+    return _CALLED.get(name) or next((kind for types, kind in _KINDS if issubclass(type_, types)), name)
+
+
+def _items(values: Iterable[Any]) -> list[Any]:
+    """Return the items of lists; one stands for all that a NumPy array has."""
+    found: list[Any] = []
+    for value in values:
+        if isinstance(value, list | tuple):
+            found += value
+        elif _kind(type(value)) == "list":
+            found += value[:1] if value.ndim == 1 else [[]]
+    return found
+
+
+def json_texts(name: str, values: Sequence[Any]) -> pa.Array:
     """Return Python objects as JSON texts, so that each cell keeps its own type."""
     import pyarrow
 
@@ -143,7 +221,12 @@ def _text(value: Any) -> str:
     return dumps(str(value) if isinstance(value, PurePath | UUID) else value)
 
 
-def _with_json(table: pa.Table, objects: Mapping[str, pa.Array], order: Sequence[str]) -> pa.Table:
+def _with_json(table: pa.Table | None, objects: Mapping[str, pa.Array], order: Sequence[str]) -> pa.Table:
+    """Return a table with columns of JSON texts, in an order; there may be no others."""
+    import pyarrow
+
+    if table is None or not objects:
+        return table if table is not None else pyarrow.table({name: objects[name] for name in order})
     for name, texts in objects.items():
         table = table.append_column(name, texts)
-    return table.select(list(order)) if objects else table
+    return table.select(list(order))

@@ -21,7 +21,7 @@ from duckfeat.engine.base import Engine
 from duckfeat.engine.failures import translated
 from duckfeat.engine.source_arrow import of_stream, of_table
 from duckfeat.engine.source_files import of_files, of_parquet
-from duckfeat.engine.source_frames import check_unique, pandas_table, polars_table
+from duckfeat.engine.source_frames import check_unique, pandas_table, polars_table, without_int128
 from duckfeat.engine.source_tables import Source, dropped
 from duckfeat.errors import InvalidArgument
 from duckfeat.model.sql_types import SqlType
@@ -80,27 +80,38 @@ def _pandas(engine: Engine, data: Any, stack: ExitStack) -> Source:
 def _lazy(engine: Engine, data: Any, stack: ExitStack) -> Source:
     folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="duckfeat-"))
     path = Path(folder) / "input.parquet"
-    data.sink_parquet(path)
-    source = of_parquet(engine, [str(path)], stack)
+    try:
+        data, told = without_int128(data)
+        schema = data.collect_schema()
+        data.sink_parquet(path)
+    except Exception as error:  # what the frame's own functions raise, too
+        reason = str(error).partition("\n")[0] or type(error).__name__
+        raise InvalidArgument(f"the LazyFrame cannot be read: {reason}", reason=reason) from error
     # Parquet has no type for a duration: it would come back as a number.
-    lost = {name for name, dtype in data.collect_schema().items() if str(dtype).startswith("Duration")}
-    typed = [replace(c, type=SqlType("interval", "INTERVAL")) if c.name in lost else c for c in source.columns]
-    return replace(source, columns=tuple(typed))
+    told |= {name: _DURATION for name, dtype in schema.items() if str(dtype).startswith("Duration")}
+    source = of_parquet(engine, [str(path)], stack)
+    return replace(source, columns=tuple(replace(c, type=told.get(c.name, c.type)) for c in source.columns))
+
+
+_DURATION = SqlType("interval", "INTERVAL")
 
 
 def _table(engine: Engine, data: Any, stack: ExitStack) -> Source:
-    return of_table(engine, (data, ()), stack)
+    return of_table(engine, (data, {}), stack)
 
 
 def _record_batch(engine: Engine, data: Any, stack: ExitStack) -> Source:
     import pyarrow
 
-    return of_table(engine, (pyarrow.Table.from_batches([data]), ()), stack)
+    return of_table(engine, (pyarrow.Table.from_batches([data]), {}), stack)
 
 
 def _relation(engine: Engine, data: Any, stack: ExitStack) -> Source:
-    with translated(engine.url):
-        reader = data.to_arrow_reader(_BATCH)
+    try:
+        with translated(engine.url):
+            reader = data.to_arrow_reader(_BATCH)
+    except OSError as error:  # what Arrow says of a type that it does not know
+        raise InvalidArgument(f"the relation cannot be read: {error}", reason=str(error)) from error
     return of_stream(engine, reader, stack)
 
 

@@ -249,7 +249,16 @@ def _coerce_date(value: Any) -> Any:
 def _coerce_datetime(value: Any) -> Any:
     if isinstance(value, date) and not isinstance(value, datetime):
         return datetime(value.year, value.month, value.day)
-    return _parsed(datetime.fromisoformat, value)
+    return _parsed(_moment, value)
+
+
+def _moment(text: str) -> datetime:
+    """Return the moment of a text; one with a part below the microsecond is refused, which Python would cut off."""
+    moment = datetime.fromisoformat(text)
+    finer = re.search(r"[.,][0-9]{6}([0-9]+)", text)
+    if finer and finer[1].strip("0"):
+        raise Refused(TOO_FINE)
+    return moment
 
 
 def _coerce_instant(value: Any) -> Any:
@@ -260,6 +269,8 @@ def _coerce_instant(value: Any) -> Any:
 def _parsed(parse: Callable[[str], Any], value: Any) -> Any:
     try:
         return parse(value.strip()) if isinstance(value, str) else value
+    except Refused:
+        raise
     except ValueError:
         return value
 

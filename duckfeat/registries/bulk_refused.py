@@ -111,10 +111,12 @@ class Refusals:
             return
         by_id = {info.id: info for info in infos}
         if not self._skip:
-            found = self._engine.arrow(Statement(staging.few(sql, _SHOWN, telling[0]), given)).to_pylist()
-            for cell in found[: _SHOWN - len(self._lines)]:
-                reason = cell["reason"] or self._reason(cell["v"])
-                self._note(by_id[cell["feature_id"]], _read(telling[1], cell["v"]), cell["row"], reason)
+            found = self._engine.arrow(Statement(staging.few(sql, _SHOWN, telling[0]), given))
+            columns = ("feature_id", "v", "text", "row", "reason")
+            for cell in zip(*(found[name] for name in columns), strict=True):
+                if len(self._lines) < _SHOWN:
+                    feature_id, text, row, reason = (cell[place].as_py() for place in (0, 2, 3, 4))
+                    self._note(by_id[feature_id], _read(telling[1], cell[1], text), row, reason or self._reason(text))
             return
         self._engine.write(staging.untouched(sql, again=self._untouched), given)
         self._untouched = True
@@ -178,8 +180,9 @@ def _schema() -> dict[str, Any]:
     return {"row": polars.Int64, "feature": polars.String, "value": polars.String, "reason": polars.String}
 
 
-def _read(read: Callable[[Any], Any], value: Any) -> Any:
+def _read(read: Callable[[Any], Any], cell: Any, text: str) -> Any:
+    """Return the value of an Arrow cell, or its text where Python has none that is like it."""
     try:
-        return read(value)
-    except ValueError:
-        return value
+        return read(cell.as_py())
+    except (ValueError, OverflowError):
+        return text

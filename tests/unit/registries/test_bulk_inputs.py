@@ -20,7 +20,7 @@ import pyarrow.parquet as pq
 import pytest
 
 import duckfeat as dft
-from duckfeat.errors import InvalidArgument, QueryError, ValidationError
+from duckfeat.errors import DuckfeatError, InvalidArgument, QueryError, ValidationError
 from duckfeat.store import Store
 
 FRAME = pl.DataFrame(
@@ -422,7 +422,7 @@ def test_a_stream_that_breaks_is_told_and_nothing_is_kept(store: Store) -> None:
 
 def test_moments_beyond_all_years_are_refused(store: Store) -> None:
     table = pa.table({"name": ["a"], "at": pa.array([2**62], pa.timestamp("s", "UTC"))})
-    with pytest.raises(QueryError):
+    with pytest.raises(ValidationError, match="outside the years 1 to 9999"):
         store.annotate(table, key="name", create="all")
     assert dft.Record.count() == 0
     assert store.annotate(FRAME, key="name", create="all").links == 16
@@ -541,3 +541,69 @@ def test_whole_numbers_beyond_64_bits_are_no_floats(store: Store, tmp_path: Path
     dft.Feature(name="x", dtype="float").save()
     report = store.annotate(frame.rename({"n": "x"}), key="name", on_invalid="skip")
     assert [value for *_, value in dft.Record.filter().values_list("name", "x")] == [2.0**70, 1.0]
+
+
+# --- names as they stand ---------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("suffix", [".csv", ".parquet", "lazy"])
+def test_names_that_differ_in_case_or_have_spaces_stay(store: Store, tmp_path: Path, suffix: str) -> None:
+    frame = pl.DataFrame({"name": ["a"], "X": [1], "x": [2], "x_1": [3], " x ": [4]})
+    path = tmp_path / f"a{suffix}"
+    if suffix == ".csv":
+        frame.write_csv(path)
+    elif suffix == ".parquet":
+        frame.write_parquet(path)
+    store.annotate(frame.lazy() if suffix == "lazy" else path, key="name", create="all")
+    assert found() == [{"name": "a", "X": 1, "x": 2, "x_1": 3, " x ": 4}]
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "message"),
+    [
+        ("a.csv", "name,x,x\na,1,2\n", "two columns called 'x'"),
+        ("a.csv", ",name\n0,a\n", "name is empty"),
+        ("a.csv", "name,x\na,1\nb\n", "Line: 3\nOriginal Line: b\nExpected Number of Columns: 2 Found: 1$"),
+        ("a.csv", "name,x\na,1,2\n", "Expected Number of Columns: 2 Found: 3$"),
+        ("a.csv", "", "has no column"),
+        ("a.ndjson", '{"name": "a", "X": 1}\n{"x": 2}\n', "differ in case alone: 'X', 'x'|'x', 'X'"),
+        ("a.ndjson", '{"name": "a", "": 1}\n', "empty key"),
+        ("a.ndjson", '{"name": "a"}\n[1]\n', "every line of an NDJSON file is an object.*ARRAY"),
+        ("a.ndjson", '{"name": "a", "x": 1, "x": 2}\n', 'duplicate key "x"$'),
+        ("a.ndjson", '{"name": "a"}\nnope\n', "Malformed JSON"),
+        ("a.ndjson", "", "has no column"),
+    ],
+)
+def test_files_that_cannot_be_read_are_told(store: Store, tmp_path: Path, name: str, text: str, message: str) -> None:
+    (tmp_path / name).write_text(text)
+    with pytest.raises(DuckfeatError, match=message):
+        store.annotate(tmp_path / name, key="name", create="all")
+    assert (dft.Record.count(), dft.Feature.count()) == (0, 0)
+
+
+@pytest.mark.parametrize(
+    ("text", "wanted"),
+    [
+        ("name\na;b\nc|d\n", [{"name": "a;b"}, {"name": "c|d"}]),
+        ("name;x\na,1;b,2\n", [{"name": "a,1", "x": "b,2"}]),
+        ('name|"x,y,z"\na|1\n', [{"name": "a", "x,y,z": 1}]),
+        ('name,"x\ny"\n#a,1\n', [{"name": "#a", "x\ny": 1}]),
+        ("\ufeffname\tx\r\na\t1\r\n\r\nb\t2", [{"name": "a", "x": 1}, {"name": "b", "x": 2}]),
+    ],
+)
+def test_the_header_tells_what_separates_cells(store: Store, tmp_path: Path, text: str, wanted: list[Any]) -> None:
+    (tmp_path / "a.csv").write_text(text, newline="")
+    store.annotate(tmp_path / "a.csv", key="name", create="all")
+    assert found() == wanted
+
+
+def test_csv_files_of_several_headers_have_their_columns_together(store: Store, tmp_path: Path) -> None:
+    (tmp_path / "1.csv").write_text("name,x\na,1\nb,\n")
+    (tmp_path / "2.csv").write_text("name,x\nc,3\n")
+    (tmp_path / "3.csv").write_text("y;x;name\n7;4;d\n")
+    (tmp_path / "4.csv").write_text("name,x\ne,oops\n")
+    dft.save([dft.Feature(name=name, dtype=int) for name in "xy"])
+    with pytest.raises(ValidationError, match=r"'oops' .* \(row 4\)"):
+        store.annotate(str(tmp_path / "*.csv"), key="name", create=True)
+    assert store.annotate(str(tmp_path / "[123].csv"), key="name", create=True).rows == 4
+    assert found() == [{"name": "a", "x": 1}, {"name": "b"}, {"name": "c", "x": 3}, {"name": "d", "x": 4, "y": 7}]
