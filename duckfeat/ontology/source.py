@@ -12,10 +12,10 @@ from duckfeat.errors import FieldError, InvalidArgument, MissingFile, hint
 from duckfeat.model.arguments import flag, is_path_text, several, shown, text
 from duckfeat.model.fields import Field
 from duckfeat.model.tables import Table
-from duckfeat.ontology.formats import stem_of, suffix_of
+from duckfeat.ontology import obo, tables
+from duckfeat.ontology.formats import is_archive, stem_of, suffix_of
 from duckfeat.ontology.packaged import PACKAGED
 from duckfeat.ontology.reading import content_fields
-from duckfeat.ontology.tables import SUFFIXES, check_columns
 from duckfeat.registries.base import TracksUpdates
 
 ENTITIES = (
@@ -85,13 +85,14 @@ class Source(TracksUpdates, rows="sources", uid_length=8):
         an OBO or OWL file whose ids begin so; by default those of the ontology itself. Adding a source of the same
         name, version and organism again changes that one.
 
-        Raises `InvalidArgument` for an unknown entity or organism and for a column that the table does not have,
+        Raises `InvalidArgument` for an unknown entity or organism, for a column that the table does not have, and for
+        columns or a prefix of a file that has no such thing,
         `FieldError` for a field that terms do not get from sources, `MissingFile` for a path that does not exist.
         """
         place = _file(path)
         session = cls._current()
         entity = entity_name(entity)
-        options = {"columns": _columns(columns, session.catalog[entity], place), "prefix": _prefixes(prefix)}
+        options = {"columns": _columns(columns, session.catalog[entity], place), "prefix": _prefixes(prefix, place)}
         given = {
             "url": str(place),
             "options": json.dumps({key: value for key, value in options.items() if value}, sort_keys=True),
@@ -106,6 +107,8 @@ class Source(TracksUpdates, rows="sources", uid_length=8):
             "organism": session.registries["Organism"]._name_of(organism),
         }
         found: Source = known.get_or_none(**named) or known(**named, url=str(place))
+        if found.url != given["url"]:
+            found.in_db = False
         for field, value in given.items():
             setattr(found, field, value)
         return found.save()
@@ -163,8 +166,11 @@ def _columns(columns: Any, table: Table, place: Path) -> dict[str, str | int]:
             given = {field: column}
             raise InvalidArgument(f"a field has the name or the position of a column, not {shown(given)}", value=given)
         _check_field(field, table)
-    if columns and suffix_of(place) in SUFFIXES:
-        check_columns(place, columns)
+    if columns:
+        if place.is_dir() or is_archive(place) or suffix_of(place) in obo.SUFFIXES:
+            raise InvalidArgument(f"columns are those of a table, and {place.name} is none", path=str(place))
+        if suffix_of(place) in tables.SUFFIXES:
+            tables.check_columns(place, columns)
     return dict(columns or {})
 
 
@@ -179,9 +185,12 @@ def _check_field(field: str, table: Table) -> None:
         )
 
 
-def _prefixes(prefix: Any) -> list[str] | None:
+def _prefixes(prefix: Any, place: Path) -> list[str] | None:
     if prefix is None:
         return None
+    if place.is_dir() or is_archive(place) or suffix_of(place) in tables.SUFFIXES:
+        message = f"a prefix tells the terms of an OBO or OWL file from others, and {place.name} is none"
+        raise InvalidArgument(message, path=str(place))
     return [text(one, "a prefix") for one in ([prefix] if isinstance(prefix, str) else several(prefix, "prefixes"))]
 
 

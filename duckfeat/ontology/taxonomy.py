@@ -26,11 +26,14 @@ _BATCH = 100_000
 def read_taxonomy(path: Path, engine: Engine) -> Iterator[pl.DataFrame]:
     """Yield the taxa with their names and parents, in batches; the engine keeps to its memory limit.
 
-    Raises `InvalidArgument` where one of the two files is missing.
+    Raises `InvalidArgument` where one of the two files is missing or empty.
     """
     import polars
 
     with _folder(path) as folder:
+        empty = [name for name in FILES if not (folder / name).stat().st_size]
+        if empty:
+            raise InvalidArgument(f"{path}: {' and '.join(empty)} is empty", path=str(path))
         names, nodes = (str(folder / name) for name in FILES)
         given = {"names": names, "nodes": nodes}
         for batch in engine.batches(Statement(statement("ontology.taxonomy"), given), _BATCH):

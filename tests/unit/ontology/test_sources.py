@@ -611,3 +611,34 @@ def test_a_source_is_looked_at_without_saving(store: Store) -> None:
     with pytest.raises(DoesNotExist, match="did you mean 'leukocyte'"):
         public.get(name="leucocyte")
     assert store.CellType.count() == 0
+
+
+@pytest.mark.parametrize("name", ["names.dmp", "nodes.dmp"])
+def test_a_taxonomy_of_an_empty_file(store: Store, tmp_path: Path, name: str) -> None:
+    folder = taxonomy(tmp_path)
+    (folder / name).write_text("")
+    dft.Source.add("organism", path=folder, name="ncbitaxon")
+    with pytest.raises(InvalidArgument, match=f"{name} is empty"):
+        store.Organism.import_source("ncbitaxon")
+
+
+# --- what a file does not have -------------------------------------------------------------------
+
+
+def test_columns_and_prefixes_of_files_that_have_none(store: Store, tmp_path: Path) -> None:
+    with pytest.raises(InvalidArgument, match=r"columns are those of a table, and cells\.obo is none"):
+        dft.Source.add("cell_type", path=CELLS, columns={"name": "label"})
+    (tmp_path / "genes.csv").write_text("symbol\nA\n")
+    with pytest.raises(InvalidArgument, match=r"a prefix tells .*, and genes\.csv is none"):
+        dft.Source.add("gene", path=tmp_path / "genes.csv", organism="human", prefix="ENSG")
+    with pytest.raises(InvalidArgument, match="columns are those of a table"):
+        dft.Source.add("organism", path=taxonomy(tmp_path), columns={"name": 0})
+    assert store.Source.count() == 0
+
+
+def test_a_source_of_another_file_was_not_imported(store: Store, tmp_path: Path) -> None:
+    (tmp_path / "a.csv").write_text("symbol\nA\n")
+    (tmp_path / "b.csv").write_text("symbol\nB\n")
+    store.Gene.import_source(dft.Source.add("gene", path=tmp_path / "a.csv", organism="human", name="genes"))
+    assert dft.Source.add("gene", path=tmp_path / "a.csv", organism="human", name="genes").in_db
+    assert not dft.Source.add("gene", path=tmp_path / "b.csv", organism="human", name="genes").in_db
