@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import signal
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -167,7 +168,9 @@ def terminal(tmp_path: Path) -> Iterator[pexpect.spawn]:
         child.expect(re.escape("In [1]:"))
         yield child
     finally:
-        child.close(force=True)
+        child.kill(signal.SIGKILL)
+        child.wait()  # closing it by force gives it a tenth of a second to end, too little for a busy machine
+        child.close()
 
 
 def test_tab_completes_a_name_on_a_terminal(terminal: pexpect.spawn) -> None:
