@@ -494,6 +494,14 @@ def without(staged: str, losers: str) -> str:
     return f"SELECT n.* FROM {staged} AS n ANTI JOIN {losers} AS o ON {_PAIR} AND n.value_id = o.value_id"
 
 
+def unused(kept: str) -> str:
+    """Return the statement that removes values from the number `first` on that second values alone have."""
+    return (
+        f"DELETE FROM typed_values WHERE id >= $first AND id IN (SELECT value_id FROM {SECOND}) "
+        f"AND id NOT IN (SELECT value_id FROM ({kept}))"
+    )
+
+
 def ended(entity: str, within: str, kept: str, features: Sequence[int]) -> str:
     """Return the query of what holds now of pairs of feature and entity, and is not kept."""
     now = f"SELECT n.* FROM ({current(entity, features)}) AS n SEMI JOIN ({within}) AS o ON {_PAIR}"

@@ -90,15 +90,17 @@ class Refusals:
         self._explained = None
         return self._count - before
 
-    def add_second(self, infos: Sequence[FeatureInfo]) -> None:
-        """Add the staged second values of entities."""
+    def add_second(self, infos: Sequence[FeatureInfo]) -> int:
+        """Add the staged second values of entities, and return how many there are."""
+        before = self._count
         if infos[0].dtype.is_cat:
             table = self._session.catalog[infos[0].dtype.registry or ""]
             self._refuse(staging.second_names(table, _SECOND, _BESIDE), infos, _AS_TOLD)
-            return
-        values = self._session.registries["FeatureValue"]
-        telling = ("value_id", lambda id_: values.get(id_).value)
-        self._refuse(staging.second_values(_SECOND, _BESIDE), infos, telling)
+        else:
+            values = self._session.registries["FeatureValue"]
+            telling = ("value_id", lambda id_: values.get(id_).value)
+            self._refuse(staging.second_values(_SECOND, _BESIDE), infos, telling)
+        return self._count - before
 
     def _refuse(
         self, sql: str, infos: Sequence[FeatureInfo], telling: _Telling, params: Mapping[str, Any] | None = None

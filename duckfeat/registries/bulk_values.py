@@ -39,6 +39,7 @@ class Annotator:
         self._now = now
         self._entity = options.table.entity or ""
         self._change = self._engine.next_ids("changes", 0)
+        self._first_value = self._engine.next_ids("typed_values", 0)
         self.refusals = Refusals(session, options)
         self._decider = Decider(session, plan.source.params)
         self.values = self.new_values = self.links = self.removed = 0
@@ -224,8 +225,11 @@ class Annotator:
         if not group.first.multiple:
             sql = staging.second(self._entity, staged, group.ids, beside=beside)
             if self._store(staging.temporary(staging.SECOND, sql), self._given(group)):
-                self.refusals.add_second(group.infos)
-                return staging.without(staged, staging.SECOND)
+                self.values -= self.refusals.add_second(group.infos)
+                rows = staging.without(staged, staging.SECOND)
+                if not group.first.dtype.is_cat and not self.refusals.failed:
+                    self.new_values -= self._store(staging.unused(rows), {"first": self._first_value})
+                return rows
         return staging.everything(staged)
 
     # --- talking to the engine -------------------------------------------------------------------

@@ -603,6 +603,18 @@ def test_of_two_numbers_of_several_kinds_the_earlier_row_counts(store: Store, ce
     assert dft.Record.get(name="a").features["n"] == cells[0]
 
 
+@pytest.mark.parametrize("mode", ["add", "update", "set"])
+def test_a_value_that_is_skipped_is_not_left_behind(store: Store, mode: str) -> None:
+    dft.Feature(name="n", dtype=int).save()
+    store.annotate(pl.DataFrame({"name": ["z"], "n": [5]}), key="name", create=True)
+    frame = pl.DataFrame({"name": ["a", "a", "b", "b", "b"], "n": [1, 2, 2, 3, 5]})
+    report = store.annotate(frame, key="name", create=True, mode=mode, on_invalid="skip")
+    assert (report.values, report.new_values, report.links, len(report.skipped)) == (2, 2, 2, 3)
+    assert sorted(value.value for value in dft.FeatureValue.all()) == [1, 2, 5]
+    assert dft.FeatureValue.search("3").count() == 0
+    assert store.check().ok
+
+
 def test_a_second_category_is_told_by_its_name(store: Store) -> None:
     dft.save([dft.ULabel(name="one"), dft.ULabel(name="two")])
     dft.Feature(name="c", dtype="cat[ULabel]").save()
