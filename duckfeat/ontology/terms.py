@@ -3,30 +3,26 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
-from duckfeat.compile.select import Query
-from duckfeat.errors import DoesNotExist, FieldError, InvalidArgument, MissingFile, hint
-from duckfeat.model.arguments import flag, several, shown, text, whole
+from duckfeat.errors import DoesNotExist, InvalidArgument, MissingFile
+from duckfeat.model.arguments import flag, several, shown, text
 from duckfeat.model.fields import FieldRef, ForeignKey, Many, field_name
-from duckfeat.model.q import RelatedTo
-from duckfeat.model.tables import Table
 from duckfeat.ontology.choosing import choose
 from duckfeat.ontology.organisms import known_organism
 from duckfeat.ontology.public import PublicOntology, Terms
 from duckfeat.ontology.reading import content_fields, folded, no_terms, read
 from duckfeat.ontology.source import ALL, Source
-from duckfeat.query.queryset import QuerySet
 from duckfeat.query.session import Session
 from duckfeat.registries import naming
 from duckfeat.registries.base import TracksUpdates
+from duckfeat.registries.hierarchy import Hierarchical
 from duckfeat.registries.naming import add_synonym
 
 if TYPE_CHECKING:
-    from duckfeat.ontology.drawing import HierarchyView
     from duckfeat.ontology.importing import Imported
 
 _log = logging.getLogger("duckfeat")
@@ -436,8 +432,8 @@ def _synonyms(given: str | Iterable[str]) -> list[str]:
     return [text(one, "a synonym") for one in ([given] if isinstance(given, str) else several(given, "synonyms"))]
 
 
-class Term(Sourced):
-    """A record with others above and below it."""
+class Term(Sourced, Hierarchical):
+    """A term with others above and below it."""
 
     parents: Any
     children: Any
@@ -447,81 +443,6 @@ class Term(Sourced):
         _declare(cls, "parents", Many(cls.__name__, f"{rows}.parents", "The terms right above."))
         _declare(cls, "children", Many(cls.__name__, f"{rows}.parents", "The terms right below.", forward=False))
         super()._relate(rows)
-
-    def query_parents(self) -> QuerySet[Self]:
-        """Return all terms above this one, at any distance, as a QuerySet. A cycle is followed once.
-
-        >>> import duckfeat as dft
-        >>> store = dft.connect()
-        >>> t_cell = dft.CellType.from_source(name="T cell").save()
-        >>> t_cell.query_parents().filter(name__endswith="cyte").order_by("name").to_list("name")
-        ['leukocyte', 'lymphocyte', 'mononuclear leukocyte']
-        """
-        return self._closure("parents")
-
-    def query_children(self) -> QuerySet[Self]:
-        """Return all terms below this one, at any distance, as a QuerySet. A cycle is followed once."""
-        return self._closure("children")
-
-    def _closure(self, name: str) -> QuerySet[Self]:
-        self._require_saved("query")
-        session = self._bound
-        table = session.catalog[self.__registry__]
-        query = Query(table, branches=session.branches)
-        return QuerySet(session, query.where(RelatedTo(table.relations[name], (self.id,), closure=True)))
-
-    def view_parents(
-        self, field: str | FieldRef | None = None, with_children: bool = False, distance: int | None = None
-    ) -> HierarchyView:
-        """Return a drawing of the terms above this one, and with `with_children` of those below.
-
-        `field` is what they are labelled by, `distance` how many steps to go at most. It prints as a tree of text; a
-        notebook draws it where Graphviz is installed. `.dot` and `.svg()` give it for other uses.
-
-        Raises `FieldError` for what is no text field.
-        """
-        self._require_saved("draw")
-        from duckfeat.ontology.drawing import HierarchyView
-
-        with_children = flag(with_children, "with_children")
-        distance = None if distance is None else whole(distance, "distance")
-        name = self.__table__.label if field is None else _text_field(self.__table__, field_name(field))
-        found = self.query_parents() | self.query_children() if with_children else self.query_parents()
-        labels = {self.id: self.__dict__[name], **dict(found.values_list("id", name)._fetch())}
-        relation = self.__table__.relations["parents"].link
-        edges = self._bound.engine.run("ontology.edges", None, relation=relation, ids=list(labels))
-        if distance is not None:
-            near = set(_within(self.id, edges, distance))
-            labels = {id_: label for id_, label in labels.items() if id_ in near}
-            edges = [edge for edge in edges if set(edge) <= near]
-        return HierarchyView(self.id, {id_: str(label) for id_, label in labels.items()}, edges)
-
-
-def _text_field(table: Table, name: str) -> str:
-    """Return the name of a field that holds texts; raise `FieldError` for any other, and for a relation."""
-    texts = [field.name for field in table.fields.values() if field.type == "str"]
-    if name in texts:
-        return name
-    kind = "a relation" if name in table.relations else "no text field" if table.has(name) else "no field"
-    raise FieldError(
-        f"{table.name}.{name} is {kind}: terms are labelled by a text field{hint(name, texts)}",
-        registry=table.name,
-        name=name,
-        available=texts,
-    )
-
-
-def _within(start: int, edges: Sequence[tuple[int, ...]], distance: int) -> Iterator[int]:
-    """Yield the terms in reach of one when steps go either always up or always down."""
-    yield start
-    for near, far in ((0, 1), (1, 0)):
-        reached, front = {start}, {start}
-        for _ in range(distance):
-            front = {edge[far] for edge in edges if edge[near] in front} - reached
-            if not front:
-                break
-            reached |= front
-            yield from front
 
 
 def _declare(cls: type[Any], name: str, declared: Any) -> None:

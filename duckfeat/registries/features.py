@@ -58,19 +58,25 @@ class FeatureManager(Telling):
     def _write(self, values: Mapping[Any, Any], mode: str) -> None:
         write_values(self._session, self._table, {self._record.id: values}, mode)
 
-    def remove_values(self, features: Any) -> None:
+    def remove_values(self, features: Any, *, value: Any = None) -> None:
         """Remove the values of features: a name, a Feature, several of them, or `{feature: value}`.
 
-        In a mapping None means any value. Values that are not there are passed over.
+        In a mapping None means any value; `value` restricts what is removed to one value, for features that are listed.
+        Values that are not there are passed over.
+
+        Raises `ValidationError` for an unknown feature and a value that is none of it, `InvalidArgument` for a `value`
+        beside a mapping.
         """
         session = self._session
-        given = features.items() if isinstance(features, Mapping) else ((name, None) for name in _listed(features))
+        if isinstance(features, Mapping) and not is_missing(value):
+            raise InvalidArgument("values are given in the mapping or as `value`, not both", value=value)
+        given = features.items() if isinstance(features, Mapping) else ((name, value) for name in _listed(features))
         infos = _known(session, given)
         with session.engine.transaction():
             current = self._current()
             removed = set()
-            for info, value in infos:
-                ids = None if is_missing(value) else _existing_ids(session, info, value)
+            for info, one in infos:
+                ids = None if is_missing(one) else _existing_ids(session, info, one)
                 removed |= {row for row in current if row[0] == info.id and (ids is None or row[2] in ids)}
             session.writer.annotations.write(self._table, current, [], sorted(removed), "remove")
 

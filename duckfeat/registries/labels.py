@@ -5,12 +5,12 @@ from __future__ import annotations
 from typing import Any
 
 from duckfeat.model.fields import Field, ForeignKey, Many, Reverse
-from duckfeat.registries.base import TracksUpdates
 from duckfeat.registries.features import FeatureManager
+from duckfeat.registries.hierarchy import Hierarchical
 from duckfeat.registries.naming import add_synonym
 
 
-class ULabel(TracksUpdates, rows="ulabels", uid_length=8):
+class ULabel(Hierarchical, rows="ulabels", uid_length=8):
     """A universal label: a simple name to annotate with, in a hierarchy if wanted.
 
     Saving a label whose name exists (within its type) gives the existing one.
@@ -46,7 +46,7 @@ class ULabel(TracksUpdates, rows="ulabels", uid_length=8):
         add_synonym(self, synonym)
 
 
-class Record(TracksUpdates, rows="records", uid_length=16):
+class Record(Hierarchical, rows="records", uid_length=16):
     """A sample, or any other thing that is measured. It carries features.
 
     Saving a record whose name exists (within its type) gives the existing one. `features` are values to save

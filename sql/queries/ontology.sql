@@ -45,13 +45,3 @@ SELECT
 FROM taxa AS t
 LEFT JOIN nodes AS n ON t.tax_id = n.tax_id
 WHERE t.name IS NOT NULL;
-
--- name: edges
--- The relations of a hierarchy between given terms: term, and the one above it.
-SELECT from_id, to_id
-FROM current_links
-WHERE
-    relation = $relation
-    AND from_id IN (SELECT unnest($ids::BIGINT[]))
-    AND to_id IN (SELECT unnest($ids::BIGINT[]))
-ORDER BY from_id, to_id;

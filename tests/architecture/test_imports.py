@@ -13,7 +13,7 @@ ROOT = Path(__file__).resolve().parents[2]
 HEAVY = ("numpy", "pandas", "polars", "pyarrow")
 DEFERRED = {
     "duckfeat.engine.lake",
-    "duckfeat.ontology.drawing",
+    "duckfeat.registries.drawing",
     "duckfeat.ontology.importing",
     "duckfeat.query.search_index",
     "duckfeat.registries.bulk",

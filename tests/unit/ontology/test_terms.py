@@ -411,7 +411,7 @@ def test_the_hierarchy_is_drawn_as_text(cells: Store) -> None:
 @pytest.mark.parametrize(
     ("field", "told"),
     [
-        ("source", r"CellType\.source is a relation: terms are labelled by a text field"),
+        ("source", r"CellType\.source is a relation: records are labelled by a text field"),
         ("parents", r"CellType\.parents is a relation: [^(]* Available: abbr, description, name, ontology_id, "),
         ("records", r"CellType\.records is a relation"),
         ("source_id", r"CellType\.source_id is no text field"),

@@ -174,3 +174,17 @@ def test_a_feature_is_not_gone_through() -> None:
     for what in whats:
         with pytest.raises(TypeError, match="not iterable"):
             list(what)
+
+
+def test_one_value_of_listed_features_is_removed(store: Store) -> None:
+    dft.save([dft.Feature(name="n", dtype=int, multiple=True), dft.Feature(name="m", dtype=int, multiple=True)])
+    record = store.Record(name="a", features={"n": [1, 2, 3], "m": [1, 2]}).save()
+    record.features.remove_values("n", value=2)
+    assert record.features.get_values() == {"n": [1, 3], "m": [1, 2]}
+    record.features.remove_values(["n", "m"], value=1)
+    record.features.remove_values("n", value=99)
+    assert record.features.get_values() == {"n": [3], "m": [2]}
+    with pytest.raises(InvalidArgument, match="not both"):
+        record.features.remove_values({"n": 3}, value=3)
+    with pytest.raises(ValidationError, match="'x'"):
+        record.features.remove_values("n", value="x")
