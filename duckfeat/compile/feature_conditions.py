@@ -15,6 +15,7 @@ from duckfeat.compile.lookups import LOOKUPS, apply, available_for, is_step, ite
 from duckfeat.compile.operands import Mismatch, kinds_of
 from duckfeat.compile.scope import REMOVAL_COLUMNS, Scope, annotations_ever, unless_removed
 from duckfeat.errors import FieldError, InvalidArgument
+from duckfeat.model.arguments import shown
 from duckfeat.model.feature_info import FeatureInfo
 from duckfeat.model.kinds import KINDS
 
@@ -57,7 +58,7 @@ def asks_missing(steps: tuple[str, ...], operand: Any) -> bool | None:
     """Tell whether a lookup asks for what is missing, for what is there (False), or neither (None)."""
     if steps == ("isnull",):
         if not isinstance(operand, bool):
-            raise InvalidArgument(f"isnull takes True or False, not {operand!r}", value=operand)
+            raise InvalidArgument(f"isnull takes True or False, not {shown(operand)}", value=operand)
         return operand
     return True if operand is None and steps in ((), ("exact",)) else None
 
@@ -162,7 +163,7 @@ def _meeting(columns: dict[str, str], steps: tuple[str, ...], operand: Any, what
     """Keep the columns whose kind the operand can meet, of a dtype that is stored in several."""
     found = {kind: lhs for kind, lhs in columns.items() if _accepts(kind, steps, operand)}
     if not found:
-        raise InvalidArgument(f"{what} ({' or '.join(columns)}) is never compared with {operand!r}", value=operand)
+        raise InvalidArgument(f"{what} ({' or '.join(columns)}) is never compared with {shown(operand)}", value=operand)
     return found
 
 
@@ -198,7 +199,7 @@ def kind_conditions(
         return _in_by_kind(params, columns, items_of(operand), what)
     kinds = _kinds_for(columns, steps, operand)
     if not kinds:
-        raise FieldError(f"{what}: {'__'.join(steps)} does not go with {operand!r}", value=operand)
+        raise FieldError(f"{what}: {'__'.join(steps)} does not go with {shown(operand)}", value=operand)
     # What is missing is so in all of the columns.
     join = all_of if asks_missing(without_parts(steps), operand) else any_of
     return join([apply(params, columns[kind], kind, steps, operand, what) for kind in kinds])

@@ -10,6 +10,7 @@ from duckfeat.compile.scope import Context, Scope
 from duckfeat.compile.select import Query, filtered
 from duckfeat.errors import FieldError, InvalidArgument
 from duckfeat.model.aggregates import Aggregate
+from duckfeat.model.arguments import shown
 from duckfeat.model.columns import Output
 from duckfeat.model.statement import Statement
 
@@ -64,7 +65,9 @@ def _key(scope: Scope, key: Any) -> Output:
 
 def _given(scope: Scope, aggregate: Any) -> Values | None:
     if not isinstance(aggregate, Aggregate):
-        raise InvalidArgument(f'an aggregate is one such as mean("temperature"), not {aggregate!r}', value=aggregate)
+        raise InvalidArgument(
+            f'an aggregate is one such as mean("temperature"), not {shown(aggregate)}', value=aggregate
+        )
     return None if aggregate.of is None else values_of(scope, aggregate)
 
 

@@ -16,6 +16,7 @@ from typing import Any
 from duckfeat.compile.fragments import FALSE, Parameters
 from duckfeat.compile.operands import Mismatch, convert, exact_number
 from duckfeat.errors import FieldError, InvalidArgument, hint
+from duckfeat.model.arguments import shown
 from duckfeat.model.kinds import KINDS
 from duckfeat.model.q import Asking
 
@@ -96,7 +97,7 @@ def items_of(operand: Any) -> list[Any]:
     """Return the items of an `in` operand; text and single values are refused, missing items left out."""
     operand = operand.answers() if isinstance(operand, Asking) else operand
     if isinstance(operand, str | bytes | Mapping) or not isinstance(operand, Iterable):
-        raise InvalidArgument(f"`in` takes a list of values, not {operand!r}", value=operand)
+        raise InvalidArgument(f"`in` takes a list of values, not {shown(operand)}", value=operand)
     return [item for item in operand if item is not None]
 
 
@@ -118,7 +119,7 @@ def _converted(type_: str, operand: Any) -> list[Any]:
 
 def _range(params: Parameters, lhs: str, type_: str, operand: Any) -> str:
     if isinstance(operand, str) or not isinstance(operand, Iterable):
-        raise InvalidArgument(f"`range` takes two bounds, not {operand!r}", value=operand)
+        raise InvalidArgument(f"`range` takes two bounds, not {shown(operand)}", value=operand)
     bounds = list(operand)
     if len(bounds) != 2:
         raise InvalidArgument(f"`range` takes two bounds, not {len(bounds)}", value=operand)
@@ -154,7 +155,7 @@ def _regex(options: str) -> Render:
         try:
             re.compile(pattern)
         except re.error as error:
-            raise Mismatch(f"{pattern!r} is not a regular expression: {error}", value=pattern) from None
+            raise Mismatch(f"{shown(pattern)} is not a regular expression: {error}", value=pattern) from None
         return f"regexp_matches({lhs}, {params.add(pattern)}, '{options}')"
 
     return render

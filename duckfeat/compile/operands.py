@@ -9,6 +9,7 @@ from types import MappingProxyType
 from typing import Any
 
 from duckfeat.errors import InvalidArgument
+from duckfeat.model.arguments import shown
 from duckfeat.model.canonical import NotJson, dumps
 from duckfeat.model.dtypes import Refused, plain
 
@@ -18,7 +19,7 @@ class Mismatch(InvalidArgument):
 
 
 def _refuse(kind: str, operand: Any) -> Mismatch:
-    return Mismatch(f"{operand!r} ({type(operand).__name__}) is not {kind}", value=operand)
+    return Mismatch(f"{shown(operand)} ({type(operand).__name__}) is not {kind}", value=operand)
 
 
 def _text(operand: Any) -> Any:
@@ -106,7 +107,7 @@ def _nested(types: tuple[type, ...], kind: str) -> Callable[[Any], Any]:
         try:
             return dumps(operand)
         except NotJson as error:
-            raise Mismatch(f"{operand!r} holds {error}", value=operand) from None
+            raise Mismatch(f"{shown(operand)} holds {error}", value=operand) from None
 
     return convert
 
@@ -141,7 +142,7 @@ def convert(type_: str, operand: Any) -> Any:
     try:
         return CONVERT[type_](plain(operand))
     except Refused as error:
-        raise Mismatch(f"{operand!r} {error}", value=operand) from None
+        raise Mismatch(f"{shown(operand)} {error}", value=operand) from None
 
 
 def kinds_of(operand: Any) -> tuple[str, ...]:
@@ -156,7 +157,7 @@ def kinds_of(operand: Any) -> tuple[str, ...]:
     for types, kinds in _MEETS:
         if isinstance(operand, types):
             return kinds
-    raise InvalidArgument(f"no feature value is a {type(operand).__name__}: {operand!r}", value=operand)
+    raise InvalidArgument(f"no feature value is a {type(operand).__name__}: {shown(operand)}", value=operand)
 
 
 _MEETS: tuple[tuple[Any, tuple[str, ...]], ...] = (

@@ -18,6 +18,7 @@ from types import GenericAlias, MappingProxyType
 from typing import Any, NamedTuple, get_args, get_origin
 
 from duckfeat.errors import InvalidArgument, ValidationError, hint, suggestions
+from duckfeat.model.arguments import shown
 from duckfeat.model.canonical import NotJson, dumps, float_text, loads
 from duckfeat.model.frame_types import frame_dtype
 from duckfeat.model.kinds import INT_MAX, INT_MIN, value_hash
@@ -379,7 +380,7 @@ def _list_item(item: Dtype, position: int, entry: Any, coerce: bool) -> Any:
     try:
         return to_json(item.encode(entry, coerce=coerce))
     except Refused as error:
-        raise Refused(f"holds {entry!r} at [{position}], which {error}") from None
+        raise Refused(f"holds {shown(entry)} at [{position}], which {error}") from None
 
 
 def to_json(typed: Typed) -> Any:
@@ -465,12 +466,12 @@ def parse_dtype(spec: Any, registries: Iterable[str] = ()) -> Dtype:
         return _python_type(spec)
     if isinstance(spec, str):
         return _text(spec.strip(), registries)
-    raise InvalidArgument(f"a dtype is a type, a text or a registry, not {spec!r}", value=spec)
+    raise InvalidArgument(f"a dtype is a type, a text or a registry, not {shown(spec)}", value=spec)
 
 
 def _generic(spec: Any) -> Dtype:
     if get_origin(spec) is not list:
-        raise InvalidArgument(f"unknown dtype {spec!r}; lists are written list[int]", value=spec)
+        raise InvalidArgument(f"unknown dtype {shown(spec)}; lists are written list[int]", value=spec)
     return Dtype(DTYPES["list"], item=_checked_item(parse_dtype(get_args(spec)[0])))
 
 
@@ -495,7 +496,7 @@ def _text(spec: str, registries: Iterable[str] = ()) -> Dtype:
         raise InvalidArgument("a cat dtype names its registry: 'cat[ULabel]'", value=spec)
     if spec not in DTYPES:
         told = hint(spec, [*DTYPES, "list[T]", "cat[Registry]"], _category_of(spec, registries))
-        raise InvalidArgument(f"unknown dtype {spec!r}{told}", value=spec, available=sorted(DTYPES))
+        raise InvalidArgument(f"unknown dtype {shown(spec)}{told}", value=spec, available=sorted(DTYPES))
     return Dtype(DTYPES[spec])
 
 
@@ -522,10 +523,9 @@ def encode_for(feature: str, dtype: Dtype, value: Any, *, coerce: bool = False, 
         return dtype.encode(value, coerce=coerce)
     except Refused as error:
         where = "" if row is None else f" (row {row})"
-        shown = repr(value) if len(repr(value)) <= 80 else repr(value)[:77] + "..."
         kind = type(value).__name__
         raise ValidationError(
-            f"feature {feature!r} has dtype {dtype.name}: {shown} ({kind}) {error}{where}",
+            f"feature {feature!r} has dtype {dtype.name}: {shown(value)} ({kind}) {error}{where}",
             feature=feature,
             dtype=dtype.name,
             value=value,

@@ -6,6 +6,7 @@ import atexit
 import threading
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextvars import ContextVar
+from os import PathLike
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ from duckfeat.compile.scope import Context
 from duckfeat.engine.base import Engine
 from duckfeat.engine.opening import MEMORY
 from duckfeat.errors import FieldError, InstanceNotFound, InvalidArgument, hint
+from duckfeat.model.arguments import named
 from duckfeat.model.dtypes import parse_dtype
 from duckfeat.model.feature_info import FeatureInfo
 from duckfeat.model.tables import Catalog
@@ -244,7 +246,7 @@ class Instances:
         """
         if instance is None:
             return self.current()
-        key = str(instance)
+        key = str(instance) if isinstance(instance, PathLike) else named(instance)
         place = _local(key)
         for known in (key, str(place)):
             if known in self.by_name:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Self, SupportsIndex
 
 from duckfeat.compile.select import Query
 from duckfeat.errors import AttributeMissing, DuckfeatError, FieldError, InvalidArgument, attribute_missing, hint
-from duckfeat.model.arguments import flag
+from duckfeat.model.arguments import flag, shown
 from duckfeat.model.attributes import TellingType
 from duckfeat.model.dtypes import Typed, decode
 from duckfeat.model.fields import Field, FieldRef, ForeignKey, Many, Relation, Reverse, field_name
@@ -153,7 +153,9 @@ class SQLRecord(metaclass=TellingType):
     def _set_foreign(self, field: ForeignKey[Any], value: Any) -> None:
         registry = getattr(type(value), "__registry__", None)
         if value is not None and registry != field.target:
-            raise InvalidArgument(f"{self.__registry__}.{field.name} is a {field.target}, not {value!r}", value=value)
+            raise InvalidArgument(
+                f"{self.__registry__}.{field.name} is a {field.target}, not {shown(value)}", value=value
+            )
         self.__dict__[field.name] = value
         self.__dict__[field.column] = None if value is None else value.id
         self._points(field)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from duckfeat.compile import staging
 from duckfeat.compile.staging import Part
 from duckfeat.errors import ValidationError
+from duckfeat.model.arguments import shown
 from duckfeat.model.feature_info import FeatureInfo
 from duckfeat.model.sql_types import SqlType
 from duckfeat.model.statement import Statement
@@ -153,9 +154,10 @@ class Refusals:
         return explained
 
     def _note(self, info: FeatureInfo, value: Any, row: int, reason: str) -> None:
-        shown = repr(value) if len(repr(value)) <= 80 else repr(value)[:77] + "..."
         kind = type(value).__name__
-        self._lines.append(f"feature {info.name!r} has dtype {info.dtype.name}: {shown} ({kind}) {reason} (row {row})")
+        self._lines.append(
+            f"feature {info.name!r} has dtype {info.dtype.name}: {shown(value)} ({kind}) {reason} (row {row})"
+        )
         if not self._facts:
             self._facts = {
                 "feature": info.name,

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from duckfeat.compile.select import Query
 from duckfeat.errors import FieldError, InvalidArgument
-from duckfeat.model.arguments import is_hashable, several
+from duckfeat.model.arguments import is_hashable, several, shown, spelled
 from duckfeat.model.dtypes import is_missing
 from duckfeat.model.fields import Field, ForeignKey
 from duckfeat.query.finding import searchable
@@ -78,7 +78,7 @@ def _texts(values: Any) -> tuple[list[Any], bool]:
     listed = several(converted, "values")
     for value in listed:
         if not is_hashable(value):
-            raise InvalidArgument(f"values are texts, not {value!r}", value=value)
+            raise InvalidArgument(f"values are texts, not {shown(value)}", value=value)
     return listed, False
 
 
@@ -177,7 +177,7 @@ class Inspection:
         lines = [f"{len(self.validated)} of {total} values are validated"]
         for value in self.non_validated[:_SHOWN]:
             meant = f" (did you mean {self.suggestions[value]!r}?)" if value in self.suggestions else ""
-            lines.append(f"  not validated: {value!r}{meant}")
+            lines.append(f"  not validated: {spelled(value)}{meant}")
         if len(self.non_validated) > _SHOWN:
             lines.append(f"  ... {len(self.non_validated) - _SHOWN} more")
         return "\n".join(lines)
@@ -244,7 +244,7 @@ def standardize(cls: type[SQLRecord], values: Any, field: str) -> Any:
 def add_synonym(record: Any, synonym: str) -> None:
     """Add a synonym to a record that has them, and save it."""
     if type(synonym) is not str or not synonym.strip() or "|" in synonym:
-        raise InvalidArgument(f"a synonym is a text without '|', not {synonym!r}", value=synonym)
+        raise InvalidArgument(f"a synonym is a text without '|', not {shown(synonym)}", value=synonym)
     known = [part for part in (record.synonyms or "").split("|") if part]
     if synonym not in known:
         with record._bound.engine.transaction():
@@ -268,7 +268,7 @@ def _shown(record: SQLRecord) -> list[tuple[str, Any]]:
 
 
 def _short(value: Any) -> str:
-    text = value.isoformat(" ", "seconds") if hasattr(value, "isoformat") and hasattr(value, "hour") else repr(value)
+    text = value.isoformat(" ", "seconds") if hasattr(value, "isoformat") and hasattr(value, "hour") else spelled(value)
     return text if len(text) <= 60 else text[:57] + "..."
 
 

@@ -7,10 +7,11 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import polars as pl
 import pytest
 
 import duckfeat as dft
-from duckfeat.errors import DuckfeatError
+from duckfeat.errors import DuckfeatError, ValidationError
 from duckfeat.store import Store
 from tests.counting import row_counts
 
@@ -176,3 +177,23 @@ def _refuses(call: str, store: Store, odd: Any) -> bool:
         store.switch("main")
         dft.settings.space = "all"
     return False
+
+
+def test_a_value_that_python_has_no_text_for_is_told_of_all_the_same(store: Store) -> None:
+    deep: dict[str, Any] = {}
+    for _ in range(3000):
+        deep = {"a": deep}
+    store.save([store.Feature(name="meta", dtype=dict), store.Feature(name="dose", dtype=int)])
+    record = store.Record(name="r").save()
+    for value, told in (
+        ({"meta": deep}, r"<dict> \(dict\) holds nesting deeper than 200"),
+        ({"dose": 10**5000}, "<int>"),
+    ):
+        with pytest.raises(ValidationError, match=told):
+            record.features.set_values(value)
+    with pytest.raises(ValidationError, match="nesting deeper than 200"):
+        store.annotate(pl.DataFrame({"name": ["r"], "meta": pl.Series([deep], dtype=pl.Object)}), key="name")
+    with pytest.raises(ValidationError, match="unknown feature 'new'"):
+        record.features.set_values({"new": deep})
+    assert record.features.get_values() == {}
+    assert repr(store.Feature.get(name="meta") == deep) == "(meta exact <dict>)"
