@@ -35,6 +35,7 @@ from duckfeat.compile.feature_conditions import (
 )
 from duckfeat.compile.fragments import TRUE, any_of
 from duckfeat.compile.lookups import apply, apply_to_id, available_for, is_step, items_of
+from duckfeat.compile.operands import asked
 from duckfeat.compile.scope import Context, Scope, pairs_sql, related_scope
 from duckfeat.compile.terms import closure
 from duckfeat.errors import FieldError, InvalidArgument, hint
@@ -288,6 +289,7 @@ def _led_to(context: Context, node: RelatedTo) -> str:
 
 
 def _lookup(scope: Scope, lookup: Lookup, skip: int, *, negated: bool, joined: bool) -> Expression:
+    lookup = (lookup[0], asked(lookup[1], lookup[0]))
     segments = lookup[0].split("__")[skip:]
     way = None if joined and not negated else _way(scope, segments)
     if way is not None:
@@ -433,9 +435,10 @@ def predicate_condition(scope: Scope, predicate: Predicate) -> Expression:
     if feature is None:
         raise FieldError(f"{shown(predicate)}: the feature is not registered in this store", feature=predicate.feature)
     steps: tuple[str, ...] = (predicate.lookup,)
+    operand = asked(predicate.operand, feature.name)
     if predicate.path:
-        return nested_condition(scope, feature, predicate.path, steps, predicate.operand, every=predicate.every)
-    return feature_condition(scope, feature, steps, predicate.operand, _category_condition, every=predicate.every)
+        return nested_condition(scope, feature, predicate.path, steps, operand, every=predicate.every)
+    return feature_condition(scope, feature, steps, operand, _category_condition, every=predicate.every)
 
 
 def _category_condition(target: Scope, steps: tuple[str, ...], operand: Any) -> str:

@@ -11,11 +11,21 @@ from duckfeat.compile.columns import category_table
 from duckfeat.compile.expressions import Expression, Holders, Kinship, Negation, Origin, Removal, junction
 from duckfeat.compile.feature_joins import among
 from duckfeat.compile.fragments import Parameters, all_of, any_of
-from duckfeat.compile.lookups import LOOKUPS, apply, available_for, is_step, items_of, unknown_step, without_parts
+from duckfeat.compile.lookups import (
+    LOOKUPS,
+    apply,
+    available_for,
+    is_step,
+    items_of,
+    nothing_to_compare,
+    unknown_step,
+    without_parts,
+)
 from duckfeat.compile.operands import Mismatch, kinds_of
 from duckfeat.compile.scope import REMOVAL_COLUMNS, Scope, annotations_ever, unless_removed
 from duckfeat.errors import FieldError, InvalidArgument
 from duckfeat.model.arguments import shown
+from duckfeat.model.dtypes import is_missing
 from duckfeat.model.feature_info import FeatureInfo
 from duckfeat.model.kinds import KINDS
 
@@ -60,7 +70,11 @@ def asks_missing(steps: tuple[str, ...], operand: Any) -> bool | None:
         if not isinstance(operand, bool):
             raise InvalidArgument(f"isnull takes True or False, not {shown(operand)}", value=operand)
         return operand
-    return True if operand is None and steps in ((), ("exact",)) else None
+    return _ASKS_OF_NONE.get(steps) if is_missing(operand) else None
+
+
+_ASKS_OF_NONE = {(): True, ("exact",): True, ("ne",): False}
+"""What lookups ask of None: whether something is missing or, the other way round, there."""
 
 
 def last_lookup(steps: Sequence[str]) -> tuple[str, ...]:
@@ -161,15 +175,17 @@ def _typed_condition(params: Parameters, feature: FeatureInfo, value: str, steps
 
 def _meeting(columns: dict[str, str], steps: tuple[str, ...], operand: Any, what: str) -> dict[str, str]:
     """Keep the columns whose kind the operand can meet, of a dtype that is stored in several."""
-    found = {kind: lhs for kind, lhs in columns.items() if _accepts(kind, steps, operand)}
+    found = {kind: lhs for kind, lhs in columns.items() if _accepts(kind, steps, operand, what)}
+    if not found and operand is None:
+        raise nothing_to_compare(what, steps[-1])
     if not found:
         raise InvalidArgument(f"{what} ({' or '.join(columns)}) is never compared with {shown(operand)}", value=operand)
     return found
 
 
-def _accepts(kind: str, steps: tuple[str, ...], operand: Any) -> bool:
+def _accepts(kind: str, steps: tuple[str, ...], operand: Any, what: str) -> bool:
     try:
-        apply(Parameters(), "x", kind, steps, operand, "")
+        apply(Parameters(), "x", kind, steps, operand, what)
     except (InvalidArgument, Mismatch):
         return False
     return True
@@ -245,7 +261,7 @@ def nested_condition(
     """Return the condition on a place inside an entity's dict or list values of a feature."""
     if not feature.dtype.is_json:
         raise FieldError(f"feature {feature.name!r} has dtype {feature.dtype.name}: there is nothing inside it")
-    what = f"feature {feature.name!r} at {list(path)}"
+    what = f"feature {feature.name!r} at {shown(list(path))}"
     origin = _value_origin(scope, feature)
     if asks_missing(steps, operand):
         found = _nested(scope.context.params, _VALUE, path, ("isnull",), False, what)

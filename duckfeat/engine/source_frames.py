@@ -117,7 +117,7 @@ def _nested_or_mixed(column: Any) -> bool:
 
     try:
         type_ = pyarrow.Array.from_pandas(column).type
-    except (pyarrow.ArrowException, OverflowError):
+    except (pyarrow.ArrowException, OverflowError, TypeError):  # TypeError: a decimal that is no number
         return True
     return "struct" in str(type_)
 

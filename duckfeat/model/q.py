@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from typing import Any, Protocol, runtime_checkable
 
 from duckfeat.errors import InvalidArgument
-from duckfeat.model.arguments import flag, shown, spelled
+from duckfeat.model.arguments import flag, is_text, shown, spelled
 from duckfeat.model.order import Order
 
 SHOWN_DEPTH = 20
@@ -259,6 +259,13 @@ class FeaturePath(Comparable):
 
     feature: Any
     path: tuple[str | int, ...]
+
+    def __post_init__(self) -> None:
+        for part in self.path:
+            if not (is_text(part) if isinstance(part, str) else type(part) is int and 0 <= part < 2**63):
+                raise InvalidArgument(
+                    f"a place in a value is a key or a position from 0, not {shown(part)}", value=part
+                )
 
     def __getitem__(self, part: str | int) -> FeaturePath:
         return FeaturePath(self.feature, (*self.path, part))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 from duckfeat.compile import staging
@@ -13,7 +14,7 @@ from duckfeat.model.feature_info import FeatureInfo
 from duckfeat.model.sql_types import SqlType
 from duckfeat.model.statement import Statement
 from duckfeat.query.session import Session
-from duckfeat.registries.bulk_decide import told
+from duckfeat.registries.bulk_decide import BEYOND, pythons, told
 from duckfeat.registries.bulk_plan import Options
 from duckfeat.registries.categories import nearest
 
@@ -110,10 +111,12 @@ class Refusals:
             return
         by_id = {info.id: info for info in infos}
         if not self._skip:
-            found = self._engine.arrow(Statement(staging.few(sql, _SHOWN, telling[0]), given)).to_pylist()
-            for cell in found[: _SHOWN - len(self._lines)]:
-                reason = cell["reason"] or self._reason(cell["v"])
-                self._note(by_id[cell["feature_id"]], _read(telling[1], cell["v"]), cell["row"], reason)
+            found = self._engine.arrow(Statement(staging.few(sql, _SHOWN, telling[0]), given))
+            cells = zip(pythons(found["v"]), found.drop_columns("v").to_pylist(), strict=True)
+            for value, cell in islice(cells, _SHOWN - len(self._lines)):
+                reason = cell["reason"] or self._reason(value)
+                told = value if value is BEYOND else _read(telling[1], value)
+                self._note(by_id[cell["feature_id"]], told, cell["row"], reason)
             return
         self._engine.write(staging.untouched(sql, again=self._untouched), given)
         self._untouched = True

@@ -89,7 +89,7 @@ class Feature(Comparable, TracksUpdates, rows="features", uid_length=12):
     def __ne__(self, other: object) -> Any:
         if isinstance(other, SQLRecord) and other.__registry__ == "Feature":
             return not SQLRecord.__eq__(self, other)
-        return self._predicate("isnull", False) if other is None else self._predicate("ne", other)
+        return self._predicate("ne", other)
 
     def __hash__(self) -> int:
         return SQLRecord.__hash__(self)

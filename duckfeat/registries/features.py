@@ -7,7 +7,7 @@ from os import PathLike
 from typing import TYPE_CHECKING, Any
 
 from duckfeat.errors import InvalidArgument, ValidationError, suggestions
-from duckfeat.model.arguments import named, shown
+from duckfeat.model.arguments import named, nests_beyond, shown
 from duckfeat.model.attributes import Telling
 from duckfeat.model.dtypes import Refused, Typed, decode_as, encode_for, is_missing, plain
 from duckfeat.model.feature_info import FeatureInfo
@@ -237,6 +237,8 @@ def guessed_dtype(value: Any) -> str:
     except Refused:
         return "datetime"
     if isinstance(value, list | tuple):
+        if nests_beyond(value):
+            return "list"
         items = {guessed_dtype(item) for item in value if not is_missing(item)}
         item = "num" if items == {"int", "float"} else items.pop() if len(items) == 1 else "list"
         return "list" if item.startswith(("list", "cat")) else f"list[{item}]"

@@ -4,10 +4,15 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Callable
+from contextlib import suppress
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
+import numpy
+import pandas
 import polars as pl
+import pyarrow
 import pytest
 
 import duckfeat as dft
@@ -197,3 +202,65 @@ def test_a_value_that_python_has_no_text_for_is_told_of_all_the_same(store: Stor
         record.features.set_values({"new": deep})
     assert record.features.get_values() == {}
     assert repr(store.Feature.get(name="meta") == deep) == "(meta exact <dict>)"
+
+
+WEST = dt.timezone(dt.timedelta(hours=-5))
+EXTREMES: list[Any] = [
+    dt.datetime.max.replace(tzinfo=WEST),
+    dt.datetime.min.replace(tzinfo=dt.timezone(dt.timedelta(hours=14))),
+    dt.datetime(9999, 12, 31, 23, 59, 59, 999999),
+    dt.date.min,
+    dt.timedelta.max,
+    10**5000,
+    Decimal("1e999999"),
+    Decimal("1e-5000"),
+    Decimal("1." + "1" * 50),
+    Decimal("sNaN"),
+    Decimal("-Infinity"),
+    numpy.datetime64(2**62, "D"),
+    numpy.datetime64("NaT"),
+    numpy.timedelta64(1, "D"),
+    numpy.longdouble("1e4000"),
+    pandas.NaT,
+    pandas.NA,
+    pandas.Timestamp(1),
+    pandas.Timedelta("1D"),
+]
+
+
+@pytest.mark.parametrize("dtype", ["bool", "int", "float", "num", "str", "date", "datetime", "datetime[UTC]", "dict"])
+def test_extremes_are_taken_or_refused(dtype: str, store: Store) -> None:
+    """Whatever is written comes back, whatever is asked is answered, or it is told why not."""
+    names = [f"{prefix}{name}" for name in (dtype, f"list[{dtype}]") for prefix in ("", "coerced ")]
+    for name in names:
+        store.Feature(name=name, dtype=name.removeprefix("coerced "), coerce=name.startswith("coerced")).save()
+    record = store.Record(name="r").save()
+    for extreme in EXTREMES:
+        for name in names:
+            feature = store.Feature.get(name=name)
+            for given in (extreme, [extreme]):
+                with suppress(DuckfeatError):
+                    record.features.set_values({name: given})
+                    record.features.get_values()
+            for condition in (feature == extreme, feature != extreme, feature.isin([extreme]), feature <= extreme):
+                with suppress(DuckfeatError):
+                    store.Record.filter(condition).count()
+        for lookup in ("value", "value__gt", "value__in", "value__range"):
+            with suppress(DuckfeatError):
+                store.FeatureValue.filter(**{lookup: [extreme] * 2 if lookup.endswith("e") else extreme}).count()
+
+
+def test_dates_beyond_python_are_refused_in_bulk(store: Store) -> None:
+    store.save([store.Feature(name="at", dtype="datetime[UTC]"), store.Record(name="r")])
+    for type_ in (pyarrow.timestamp("us", "UTC"), pyarrow.list_(pyarrow.timestamp("us")), pyarrow.date32()):
+        value = 2**30 if type_ == pyarrow.date32() else 2**60
+        column = pyarrow.array([[value] if pyarrow.types.is_list(type_) else value], type_)
+        for name in ("at", "new"):
+            frame = pyarrow.table({"name": ["r"], name: column})
+            with pytest.raises(ValidationError, match="outside the years 1 to 9999> "):
+                store.annotate(frame, key="name", create="features")
+            if name == "at":
+                assert store.annotate(frame, key="name", on_invalid="skip").skipped.height == 1
+    decimals = pandas.DataFrame({"name": ["r"], "at": [Decimal("Infinity")]})
+    with pytest.raises(ValidationError, match="Decimal has no JSON form"):
+        store.annotate(decimals, key="name")
