@@ -24,7 +24,7 @@ from duckfeat.compile.lookups import (
 from duckfeat.compile.operands import Mismatch, kinds_of
 from duckfeat.compile.scope import REMOVAL_COLUMNS, Scope, annotations_ever, unless_removed
 from duckfeat.errors import FieldError, InvalidArgument
-from duckfeat.model.arguments import shown
+from duckfeat.model.arguments import is_text, shown
 from duckfeat.model.dtypes import is_missing
 from duckfeat.model.feature_info import FeatureInfo
 from duckfeat.model.kinds import KINDS
@@ -279,6 +279,9 @@ def _nested(
     what: str,
 ) -> str:
     """Return the condition on a place inside a nested value; what is found there has the kind JSON gives it."""
+    broken = [part for part in path if isinstance(part, str) and not is_text(part)]
+    if broken:
+        raise FieldError(f"{what}: a key is valid Unicode, not {broken[0]!r}", name=broken[0])
     column, place = f"{value}.json_value", params.add(pointer(path))
     kind = f"json_type({column}, {place})"
     text = f"json_extract_string({column}, {place})"

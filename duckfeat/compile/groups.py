@@ -10,7 +10,7 @@ from duckfeat.compile.scope import Context, Scope
 from duckfeat.compile.select import Query, filtered
 from duckfeat.errors import FieldError, InvalidArgument
 from duckfeat.model.aggregates import Aggregate
-from duckfeat.model.arguments import shown
+from duckfeat.model.arguments import is_text, shown
 from duckfeat.model.columns import Output
 from duckfeat.model.statement import Statement
 
@@ -75,3 +75,6 @@ def _check_names(names: Sequence[str]) -> None:
     twice = next((name for at, name in enumerate(names) if name in names[:at]), None)
     if twice is not None:
         raise InvalidArgument(f"two columns would be called {twice!r}", name=twice)
+    broken = next((name for name in names if not is_text(name)), None)
+    if broken is not None:
+        raise InvalidArgument(f"a column cannot be called {broken!r}, which is no valid Unicode", name=broken)

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
 from duckfeat.errors import InvalidArgument, ValidationError
+from duckfeat.model.arguments import is_text, shown
 from duckfeat.model.canonical import NotJson, dumps
 from duckfeat.model.dtypes import is_missing
 
@@ -23,9 +24,11 @@ Tabled = tuple["pa.Table", Collection[str]]
 def polars_table(data: Any) -> Tabled:
     """Return a Polars DataFrame as an Arrow table.
 
-    Raises `InvalidArgument` for a column's name that Arrow cannot have, `ValidationError` for an object of no dtype.
+    Raises `InvalidArgument` for a column that Arrow has no name or no form for, `ValidationError` for an object of no
+    dtype.
     """
     import polars
+    import pyarrow
 
     casts: dict[Any, Any] = {
         polars.Int128: polars.Decimal(38, 0),
@@ -41,7 +44,10 @@ def polars_table(data: Any) -> Tabled:
     broken = [name for name in data.columns if "\0" in name]
     if broken:
         raise InvalidArgument(f"a column of a Polars frame cannot be called {broken[0]!r}", columns=broken)
-    table = data.drop(list(objects)).to_arrow()
+    try:
+        table = data.drop(list(objects)).to_arrow()
+    except pyarrow.ArrowException as error:
+        raise InvalidArgument(f"the frame has no form in Arrow: {error}", reason=str(error)) from error
     return _with_json(table, objects, data.columns), objects
 
 
@@ -65,8 +71,8 @@ def pandas_table(data: Any) -> Tabled:
 
 def _check_names(names: Sequence[Any]) -> None:
     for name in names:
-        if not isinstance(name, str):
-            raise InvalidArgument(f"column names are text, not {name!r}", value=name)
+        if not isinstance(name, str) or not is_text(name):
+            raise InvalidArgument(f"column names are text, not {shown(name)}", value=name)
     check_unique(names)
 
 
@@ -117,7 +123,7 @@ def _nested_or_mixed(column: Any) -> bool:
 
     try:
         type_ = pyarrow.Array.from_pandas(column).type
-    except (pyarrow.ArrowException, OverflowError, TypeError):  # TypeError: a decimal that is no number
+    except (pyarrow.ArrowException, OverflowError, TypeError, UnicodeError):  # TypeError: a decimal that is no number
         return True
     return "struct" in str(type_)
 

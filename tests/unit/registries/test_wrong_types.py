@@ -6,6 +6,7 @@ import datetime as dt
 from collections.abc import Callable
 from contextlib import suppress
 from decimal import Decimal
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,8 @@ import pyarrow
 import pytest
 
 import duckfeat as dft
-from duckfeat.errors import DuckfeatError, ValidationError
+from duckfeat.aggregates import count
+from duckfeat.errors import DuckfeatError, InvalidArgument, ValidationError
 from duckfeat.store import Store
 from tests.counting import row_counts
 
@@ -264,3 +266,38 @@ def test_dates_beyond_python_are_refused_in_bulk(store: Store) -> None:
     decimals = pandas.DataFrame({"name": ["r"], "at": [Decimal("Infinity")]})
     with pytest.raises(ValidationError, match="Decimal has no JSON form"):
         store.annotate(decimals, key="name")
+
+
+@pytest.mark.parametrize("broken", ["\ud800", "a\udfffb"])
+def test_text_that_is_no_unicode_is_told_of_wherever_it_is_given(broken: str, store: Store) -> None:
+    store.save([store.Feature(name="word", dtype=str), store.Feature(name="meta", dtype=dict)])
+    record = store.Record(name="r").save()
+    calls: list[Callable[[], Any]] = [
+        lambda: record.features[broken],
+        lambda: store.Record.filter(**{f"meta__{broken}": 1}),
+        lambda: store.Record.filter(**{broken: 1}),
+        lambda: store.sql("SELECT $a AS a", {"a": broken}),
+        lambda: store.sql("SELECT $a AS a", {"a": {"k": [broken]}}),
+        lambda: store.Record.all().aggregate(**{broken: count()}),
+        lambda: store.Record.all().group_by("name").agg(**{broken: count()}),
+        lambda: store.Record.all().annotate(**{broken: count("ulabels")}),
+        lambda: store.Artifact(broken),
+        lambda: store.annotate(broken),
+    ]
+    for column in ({"word": [[broken]]}, {"word": pandas.Series([broken], dtype=object)}):
+        frame = pandas.DataFrame({"name": ["r"], **column})
+        calls.append(partial(store.annotate, frame, key="name"))
+    for call in calls:
+        with pytest.raises(DuckfeatError) as error:
+            call()
+        assert str(error.value).encode()
+        assert "the engine refused" not in str(error.value)
+
+
+def test_a_frame_nested_deeper_than_arrow_goes_is_told_of(store: Store) -> None:
+    store.Feature(name="meta", dtype=dict).save()
+    nested: Any = 1
+    for _ in range(100):
+        nested = {"a": nested}
+    with pytest.raises(InvalidArgument, match="the frame has no form in Arrow"):
+        store.annotate(pl.DataFrame({"name": ["r"], "meta": [nested]}), key="name", create=True)
