@@ -135,6 +135,14 @@ def _ambiguous(name: str, named: Sequence[FeatureInfo]) -> FieldError:
     )
 
 
+def not_pickled(what: str) -> InvalidArgument:
+    """Return the error for what belongs to an open store, which another process cannot have."""
+    return InvalidArgument(
+        f"{what} belongs to an open store and is not pickled: pickle values, as .pl(), .to_list() and "
+        ".features.get_values() give them, or uids, and connect and get(uid) where they are read"
+    )
+
+
 class Session:
     """An open store as the registries see it.
 
@@ -208,6 +216,13 @@ class Session:
             place = record.__dict__["_session"].place
             message = f"{record!r} belongs to another store, {place}; this one is {self.place}"
             raise InvalidArgument(message, value=record)
+
+    def __deepcopy__(self, _memo: dict[int, Any]) -> Session:
+        """Return the session itself: a copy of what belongs to a store belongs to the same one."""
+        return self
+
+    def __reduce__(self) -> Any:
+        raise not_pickled("what is asked of a store")
 
     @property
     def place(self) -> str:

@@ -85,7 +85,7 @@ class Wide:
         schema = frames.to_arrow(stream.schema.empty_table(), outputs, instants).schema
         return pyarrow.RecordBatchReader.from_batches(schema, batches())
 
-    def parquet(self, path: str | PathLike[str], compression: str) -> Path:
+    def parquet(self, path: str | PathLike[str], compression: Any) -> Path:
         """Write the rows to a Parquet file straight from the engine and return its path."""
         place = _writable(path)
         if not isinstance(compression, str) or compression not in COMPRESSIONS:

@@ -149,6 +149,9 @@ class Suggestions(Mapping[Any, str]):
             raise KeyError(value)
         return near
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        return (dict, (dict(self),))
+
     def __iter__(self) -> Iterator[Any]:
         return (value for value in self._values if value in self)
 
