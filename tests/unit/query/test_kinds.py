@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import UTC, date, datetime
 from decimal import Decimal
 from typing import Any
@@ -306,3 +307,17 @@ def test_names_are_not_empty(store: Store) -> None:
         with pytest.raises(ValidationError, match="name is empty"):
             make().save()
     assert store.Feature.count() == store.ULabel.count() == store.Record.count() == 0
+
+
+def test_features_of_related_records_are_told_where_only_fields_are_taken(things: Store) -> None:
+    asked = things.Record.all()
+    calls: list[Callable[[], Any]] = [
+        lambda: asked.order_by("type__size"),
+        lambda: things.Artifact.all().order_by("records__meta"),
+        lambda: asked.values("type__size"),
+        lambda: asked.pl(include=["type__size"]),
+        lambda: asked.pl(include="meta"),
+    ]
+    for call in calls:
+        with pytest.raises(FieldError, match=r"is a feature, and .* only fields are taken; .* Available: branch, "):
+            call()
