@@ -256,6 +256,10 @@ class SQLRecord(metaclass=TellingType):
 
     describe = Describe()
 
+    def _called(self) -> str:
+        """Return what the description of a record that points at this one says."""
+        return naming.short(naming.called(self))
+
     def __repr__(self) -> str:
         return naming.one_line(self)
 

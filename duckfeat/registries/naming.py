@@ -270,21 +270,22 @@ def _shown(record: SQLRecord) -> list[tuple[str, Any]]:
     return shown
 
 
-def _short(value: Any) -> str:
+def short(value: Any) -> str:
+    """Return a value as one line of a description, cut where it is long."""
     text = value.isoformat(" ", "seconds") if hasattr(value, "isoformat") and hasattr(value, "hour") else spelled(value)
     return text if len(text) <= 60 else text[:57] + "..."
 
 
 def one_line(record: SQLRecord) -> str:
     """Return a record as one line: `ULabel(uid='...', name='...')`."""
-    inner = ", ".join(f"{name}={_short(value)}" for name, value in _shown(record))
+    inner = ", ".join(f"{name}={short(value)}" for name, value in _shown(record))
     return f"{record.__registry__}({inner})"
 
 
 def html(record: SQLRecord) -> str:
     """Return a record as an HTML table for a notebook."""
     rows = "".join(
-        f"<tr><th style='text-align:left'>{html_.escape(name)}</th><td>{html_.escape(_short(value))}</td></tr>"
+        f"<tr><th style='text-align:left'>{html_.escape(name)}</th><td>{html_.escape(short(value))}</td></tr>"
         for name, value in _shown(record)
     )
     return f"<table><caption>{html_.escape(record.__registry__)}</caption>{rows}</table>"
@@ -295,20 +296,20 @@ def description(record: SQLRecord) -> str:
     lines = [record.__registry__]
     for key, value in _shown(record):
         name = key if key in record.__table__.fields else key.removesuffix("_id")
-        lines.append(f"  {name}: {_short(value) if name == key else _called(getattr(record, name), value)}")
+        lines.append(f"  {name}: {short(value) if name == key else _called(getattr(record, name), value)}")
     if record.id is not None and "ulabels" in record.__table__.relations:
         labels = [repr(name) for name in record.ulabels.order_by("name").values_list("name", flat=True)]
         lines += [f"  ulabels: {', '.join(labels)}"] if labels else []
     if record.id is not None and record.__table__.entity is not None:
         values = record.features.get_values()
         lines += ["  features:"] if values else []
-        lines += [f"    {name} = {_short(value)}" for name, value in values.items()]
+        lines += [f"    {name} = {short(value)}" for name, value in values.items()]
     return "\n".join(lines)
 
 
 def _called(record: SQLRecord | None, id_: int) -> str:
-    """Return what people call a record that another one points at: its name, or its uid where it has none."""
-    return f"#{id_}" if record is None else _short(called(record))
+    """Return what people call a record that another one points at."""
+    return f"#{id_}" if record is None else record._called()
 
 
 def called(record: SQLRecord) -> str:
