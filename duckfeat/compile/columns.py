@@ -60,8 +60,8 @@ def _path(scope: Scope, segments: Sequence[str], path: str) -> Output:
         return _path_or_name(scope.reach(relation), rest, path)
     if not table.has(name) and table.entity and scope.context.features.find(name):
         raise FieldError(
-            f"{path!r}: {name!r} is a feature, and of what is related or included only fields are taken; filter() takes "
-            f"features of related records, too{hint(name, table.fields)}",
+            f"{path!r}: {name!r} is a feature, and of what is related or included fields alone are taken; filter() "
+            f"takes features of related records, too{hint(name, table.fields)}",
             name=name,
             available=sorted(table.fields),
         )

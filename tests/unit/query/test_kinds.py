@@ -319,5 +319,5 @@ def test_features_of_related_records_are_told_where_only_fields_are_taken(things
         lambda: asked.pl(include="meta"),
     ]
     for call in calls:
-        with pytest.raises(FieldError, match=r"is a feature, and .* only fields are taken; .* Available: branch, "):
+        with pytest.raises(FieldError, match=r"is a feature, and .* fields alone are taken; .* Available: branch, "):
             call()
