@@ -187,9 +187,26 @@ def _readable(name: str, column: Any) -> tuple[Any, SqlType | None]:
         return column.cast(pyarrow.string()), NULL
     if pyarrow.types.is_float16(type_):
         return column.cast(pyarrow.float32()), None
+    if pyarrow.types.is_timestamp(type_) and type_.unit in {"s", "ms"}:
+        return _in_microseconds(name, column), None
     if pyarrow.types.is_timestamp(type_) and type_.unit == "ns" and type_.tz is not None:
         return _in_utc(column), SqlType("timestamptz_ns", "TIMESTAMP_NS")
     return column, None
+
+
+def _in_microseconds(name: str, column: Any) -> Any:
+    """Return an Arrow column of moments of whole seconds or milliseconds as DuckDB's own.
+
+    DuckDB 2.0 gives the whole database up when it converts one that has no microseconds in 64 bits.
+    """
+    import pyarrow
+
+    try:
+        return column.cast(pyarrow.timestamp("us", column.type.tz))
+    except pyarrow.ArrowInvalid as error:
+        raise ValidationError(
+            f"column {name!r} holds a date outside the years 1 to 9999", feature=name, reason=str(error)
+        ) from None
 
 
 def _numbers(start: int, count: int) -> Any:

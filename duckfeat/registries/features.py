@@ -255,10 +255,9 @@ def _several(info: FeatureInfo, value: Any) -> list[Any]:
     """Return the single values that were given for a feature."""
     if is_missing(value):
         return []
-    listed = isinstance(value, list | tuple | set | frozenset) or type(value).__name__ in {
-        "ndarray",
-        "Series",
-    }
+    # An array without dimensions is one value.
+    array = type(value).__name__ in {"ndarray", "Series"} and getattr(value, "shape", None) != ()
+    listed = array or isinstance(value, list | tuple | set | frozenset)
     if info.multiple and listed and info.dtype.base.name != "list":
         return [item for item in value if not is_missing(item)]
     if info.multiple and info.dtype.base.name == "list" and listed and all(isinstance(v, list | tuple) for v in value):

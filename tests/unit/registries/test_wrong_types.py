@@ -223,6 +223,7 @@ EXTREMES: list[Any] = [
     numpy.datetime64("NaT"),
     numpy.timedelta64(1, "D"),
     numpy.longdouble("1e4000"),
+    numpy.array(5),
     pandas.NaT,
     pandas.NA,
     pandas.Timestamp(1),
@@ -236,9 +237,10 @@ def test_extremes_are_taken_or_refused(dtype: str, store: Store) -> None:
     names = [f"{prefix}{name}" for name in (dtype, f"list[{dtype}]") for prefix in ("", "coerced ")]
     for name in names:
         store.Feature(name=name, dtype=name.removeprefix("coerced "), coerce=name.startswith("coerced")).save()
+    store.Feature(name="several", dtype=dtype, multiple=True).save()
     record = store.Record(name="r").save()
     for extreme in EXTREMES:
-        for name in names:
+        for name in [*names, "several"]:
             feature = store.Feature.get(name=name)
             for given in (extreme, [extreme]):
                 with suppress(DuckfeatError):
@@ -263,6 +265,11 @@ def test_dates_beyond_python_are_refused_in_bulk(store: Store) -> None:
                 store.annotate(frame, key="name", create="features")
             if name == "at":
                 assert store.annotate(frame, key="name", on_invalid="skip").skipped.height == 1
+    for unit in ("s", "ms"):
+        frame = pyarrow.table({"name": ["r"], "at": pyarrow.array([2**62], pyarrow.timestamp(unit, "UTC"))})
+        for on_invalid in ("raise", "skip"):
+            with pytest.raises(ValidationError, match="column 'at' holds a date outside the years 1 to 9999"):
+                store.annotate(frame, key="name", on_invalid=on_invalid)
     decimals = pandas.DataFrame({"name": ["r"], "at": [Decimal("Infinity")]})
     with pytest.raises(ValidationError, match="Decimal has no JSON form"):
         store.annotate(decimals, key="name")
