@@ -22,6 +22,7 @@ class DuckfeatError(Exception):
     """
 
     def __init__(self, message: str, **facts: Any) -> None:
+        message = message.encode(errors="backslashreplace").decode()  # so that a terminal or a log can show it
         super().__init__(message)
         self.message = message
         self.facts = facts

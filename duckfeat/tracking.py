@@ -17,6 +17,8 @@ class Tracking:
         self.run = run
 
     def __getattr__(self, name: str) -> Any:
+        if name.startswith("_"):  # asked by protocols, also before there is a run
+            raise AttributeError(name)
         return getattr(self.run, name)
 
     def __enter__(self) -> Any:

@@ -35,9 +35,11 @@ from duckfeat.compile.feature_conditions import (
 )
 from duckfeat.compile.fragments import TRUE, any_of
 from duckfeat.compile.lookups import apply, apply_to_id, available_for, is_step, items_of
+from duckfeat.compile.operands import asked
 from duckfeat.compile.scope import Context, Scope, pairs_sql, related_scope
 from duckfeat.compile.terms import closure
 from duckfeat.errors import FieldError, InvalidArgument, hint
+from duckfeat.model.arguments import shown
 from duckfeat.model.feature_info import FeatureInfo
 from duckfeat.model.fields import Field, ForeignKey, Relation
 from duckfeat.model.q import Among, Asking, Condition, Predicate, Q, RelatedTo
@@ -258,7 +260,7 @@ def _condition(scope: Scope, node: Any) -> Expression:
     if isinstance(node, Among):
         return Holders(scope.column("id"), _asked_origin(scope, node), nullable=scope.outer)
     if not isinstance(node, RelatedTo):
-        raise InvalidArgument(f"{node!r} is not a condition that can be asked of {scope.table.name}", value=node)
+        raise InvalidArgument(f"{shown(node)} is not a condition that can be asked of {scope.table.name}", value=node)
     return Leaf(f"{scope.column('id')} IN ({_led_to(scope.context, node)})", subqueries=1)
 
 
@@ -287,6 +289,7 @@ def _led_to(context: Context, node: RelatedTo) -> str:
 
 
 def _lookup(scope: Scope, lookup: Lookup, skip: int, *, negated: bool, joined: bool) -> Expression:
+    lookup = (lookup[0], asked(lookup[1], lookup[0]))
     segments = lookup[0].split("__")[skip:]
     way = None if joined and not negated else _way(scope, segments)
     if way is not None:
@@ -356,7 +359,7 @@ def _check_not_named(name: str, target: Table, steps: tuple[str, ...], operand: 
     if _is_text(operand) and steps in ((), ("exact",), ("in",)):
         path = "__".join((name, target.label, *(step for step in steps if step == "in")))
         raise InvalidArgument(
-            f"{what} is compared with a {target.name} or its id; to ask by {target.label}: {path}={operand!r}",
+            f"{what} is compared with a {target.name} or its id; to ask by {target.label}: {path}={shown(operand)}",
             value=operand,
         )
 
@@ -427,14 +430,15 @@ def _unknown(scope: Scope, name: str) -> FieldError:
 def predicate_condition(scope: Scope, predicate: Predicate) -> Expression:
     """Return the condition of a feature predicate on the rows of a scope whose records carry features."""
     if scope.table.entity is None:
-        raise FieldError(f"{scope.table.name} carries no features: {predicate!r} cannot be asked of it")
+        raise FieldError(f"{scope.table.name} carries no features: {shown(predicate)} cannot be asked of it")
     feature = scope.context.features.find(predicate.feature)
     if feature is None:
-        raise FieldError(f"{predicate!r}: the feature is not registered in this store", feature=predicate.feature)
+        raise FieldError(f"{shown(predicate)}: the feature is not registered in this store", feature=predicate.feature)
     steps: tuple[str, ...] = (predicate.lookup,)
+    operand = asked(predicate.operand, feature.name)
     if predicate.path:
-        return nested_condition(scope, feature, predicate.path, steps, predicate.operand, every=predicate.every)
-    return feature_condition(scope, feature, steps, predicate.operand, _category_condition, every=predicate.every)
+        return nested_condition(scope, feature, predicate.path, steps, operand, every=predicate.every)
+    return feature_condition(scope, feature, steps, operand, _category_condition, every=predicate.every)
 
 
 def _category_condition(target: Scope, steps: tuple[str, ...], operand: Any) -> str:

@@ -10,7 +10,7 @@ from duckfeat.compile.feature_joins import FeatureColumn
 from duckfeat.compile.lookups import TRANSFORMS
 from duckfeat.compile.scope import Scope, pairs_sql
 from duckfeat.compile.typed import number_place_sql, number_sql, packed, place_sql, value_sql
-from duckfeat.errors import FieldError
+from duckfeat.errors import FieldError, hint
 from duckfeat.model.columns import Output
 from duckfeat.model.dtypes import Dtype
 from duckfeat.model.feature_info import FeatureInfo
@@ -58,6 +58,13 @@ def _path(scope: Scope, segments: Sequence[str], path: str) -> Output:
         return _many(scope, relation, rest, path)
     if relation:
         return _path_or_name(scope.reach(relation), rest, path)
+    if not table.has(name) and table.entity and scope.context.features.find(name):
+        raise FieldError(
+            f"{path!r}: {name!r} is a feature, and of what is related or included fields alone are taken; filter() "
+            f"takes features of related records, too{hint(name, table.fields)}",
+            name=name,
+            available=sorted(table.fields),
+        )
     field = table.field(name)
     sql, content = scope.column(field.column), field.type
     for step in rest:

@@ -11,6 +11,7 @@ from duckfeat.compile.lookups import TRANSFORMS
 from duckfeat.compile.scope import Scope, pairs_sql
 from duckfeat.errors import FieldError, InvalidArgument, hint
 from duckfeat.model.aggregates import Aggregate
+from duckfeat.model.arguments import named
 from duckfeat.model.columns import Output
 from duckfeat.model.feature_info import FeatureInfo
 from duckfeat.model.fields import FieldRef, Relation, field_name
@@ -70,7 +71,7 @@ def feature_of(scope: Scope, key: Any) -> tuple[FeatureInfo, tuple[str, ...]]:
     table = scope.table
     available = [*table.fields, *table.relations, *scope.annotations, *(features.names() if table.entity else [])]
     what = "field or feature" if table.entity else "field"
-    name = str(getattr(key, "name", key))
+    name = named(key)
     raise FieldError(
         f"{table.name} has no {what} {name!r}{hint(name, available)}",
         registry=table.name,
@@ -145,7 +146,7 @@ def values_of(scope: Scope, aggregate: Aggregate) -> Values:
         raise FieldError(
             f"{aggregate!r}: {aggregate.function.name} takes {', '.join(sorted(aggregate.function.types))}, "
             f"and this is {values.content}",
-            name=str(aggregate.of),
+            name=named(aggregate.of),
         )
     return values
 

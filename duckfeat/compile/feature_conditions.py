@@ -11,10 +11,21 @@ from duckfeat.compile.columns import category_table
 from duckfeat.compile.expressions import Expression, Holders, Kinship, Negation, Origin, Removal, junction
 from duckfeat.compile.feature_joins import among
 from duckfeat.compile.fragments import Parameters, all_of, any_of
-from duckfeat.compile.lookups import LOOKUPS, apply, available_for, is_step, items_of, unknown_step, without_parts
+from duckfeat.compile.lookups import (
+    LOOKUPS,
+    apply,
+    available_for,
+    is_step,
+    items_of,
+    nothing_to_compare,
+    unknown_step,
+    without_parts,
+)
 from duckfeat.compile.operands import Mismatch, kinds_of
 from duckfeat.compile.scope import REMOVAL_COLUMNS, Scope, annotations_ever, unless_removed
 from duckfeat.errors import FieldError, InvalidArgument
+from duckfeat.model.arguments import is_text, shown
+from duckfeat.model.dtypes import is_missing
 from duckfeat.model.feature_info import FeatureInfo
 from duckfeat.model.kinds import KINDS
 
@@ -57,9 +68,13 @@ def asks_missing(steps: tuple[str, ...], operand: Any) -> bool | None:
     """Tell whether a lookup asks for what is missing, for what is there (False), or neither (None)."""
     if steps == ("isnull",):
         if not isinstance(operand, bool):
-            raise InvalidArgument(f"isnull takes True or False, not {operand!r}", value=operand)
+            raise InvalidArgument(f"isnull takes True or False, not {shown(operand)}", value=operand)
         return operand
-    return True if operand is None and steps in ((), ("exact",)) else None
+    return _ASKS_OF_NONE.get(steps) if is_missing(operand) else None
+
+
+_ASKS_OF_NONE = {(): True, ("exact",): True, ("ne",): False}
+"""What lookups ask of None: whether something is missing or, the other way round, there."""
 
 
 def last_lookup(steps: Sequence[str]) -> tuple[str, ...]:
@@ -160,15 +175,17 @@ def _typed_condition(params: Parameters, feature: FeatureInfo, value: str, steps
 
 def _meeting(columns: dict[str, str], steps: tuple[str, ...], operand: Any, what: str) -> dict[str, str]:
     """Keep the columns whose kind the operand can meet, of a dtype that is stored in several."""
-    found = {kind: lhs for kind, lhs in columns.items() if _accepts(kind, steps, operand)}
+    found = {kind: lhs for kind, lhs in columns.items() if _accepts(kind, steps, operand, what)}
+    if not found and operand is None:
+        raise nothing_to_compare(what, steps[-1])
     if not found:
-        raise InvalidArgument(f"{what} ({' or '.join(columns)}) is never compared with {operand!r}", value=operand)
+        raise InvalidArgument(f"{what} ({' or '.join(columns)}) is never compared with {shown(operand)}", value=operand)
     return found
 
 
-def _accepts(kind: str, steps: tuple[str, ...], operand: Any) -> bool:
+def _accepts(kind: str, steps: tuple[str, ...], operand: Any, what: str) -> bool:
     try:
-        apply(Parameters(), "x", kind, steps, operand, "")
+        apply(Parameters(), "x", kind, steps, operand, what)
     except (InvalidArgument, Mismatch):
         return False
     return True
@@ -198,7 +215,7 @@ def kind_conditions(
         return _in_by_kind(params, columns, items_of(operand), what)
     kinds = _kinds_for(columns, steps, operand)
     if not kinds:
-        raise FieldError(f"{what}: {'__'.join(steps)} does not go with {operand!r}", value=operand)
+        raise FieldError(f"{what}: {'__'.join(steps)} does not go with {shown(operand)}", value=operand)
     # What is missing is so in all of the columns.
     join = all_of if asks_missing(without_parts(steps), operand) else any_of
     return join([apply(params, columns[kind], kind, steps, operand, what) for kind in kinds])
@@ -244,7 +261,7 @@ def nested_condition(
     """Return the condition on a place inside an entity's dict or list values of a feature."""
     if not feature.dtype.is_json:
         raise FieldError(f"feature {feature.name!r} has dtype {feature.dtype.name}: there is nothing inside it")
-    what = f"feature {feature.name!r} at {list(path)}"
+    what = f"feature {feature.name!r} at {shown(list(path))}"
     origin = _value_origin(scope, feature)
     if asks_missing(steps, operand):
         found = _nested(scope.context.params, _VALUE, path, ("isnull",), False, what)
@@ -262,6 +279,9 @@ def _nested(
     what: str,
 ) -> str:
     """Return the condition on a place inside a nested value; what is found there has the kind JSON gives it."""
+    broken = [part for part in path if isinstance(part, str) and not is_text(part)]
+    if broken:
+        raise FieldError(f"{what}: a key is valid Unicode, not {broken[0]!r}", name=broken[0])
     column, place = f"{value}.json_value", params.add(pointer(path))
     kind = f"json_type({column}, {place})"
     text = f"json_extract_string({column}, {place})"

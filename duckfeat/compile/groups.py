@@ -10,6 +10,7 @@ from duckfeat.compile.scope import Context, Scope
 from duckfeat.compile.select import Query, filtered
 from duckfeat.errors import FieldError, InvalidArgument
 from duckfeat.model.aggregates import Aggregate
+from duckfeat.model.arguments import is_text, shown
 from duckfeat.model.columns import Output
 from duckfeat.model.statement import Statement
 
@@ -64,7 +65,9 @@ def _key(scope: Scope, key: Any) -> Output:
 
 def _given(scope: Scope, aggregate: Any) -> Values | None:
     if not isinstance(aggregate, Aggregate):
-        raise InvalidArgument(f'an aggregate is one such as mean("temperature"), not {aggregate!r}', value=aggregate)
+        raise InvalidArgument(
+            f'an aggregate is one such as mean("temperature"), not {shown(aggregate)}', value=aggregate
+        )
     return None if aggregate.of is None else values_of(scope, aggregate)
 
 
@@ -72,3 +75,6 @@ def _check_names(names: Sequence[str]) -> None:
     twice = next((name for at, name in enumerate(names) if name in names[:at]), None)
     if twice is not None:
         raise InvalidArgument(f"two columns would be called {twice!r}", name=twice)
+    broken = next((name for name in names if not is_text(name)), None)
+    if broken is not None:
+        raise InvalidArgument(f"a column cannot be called {broken!r}, which is no valid Unicode", name=broken)

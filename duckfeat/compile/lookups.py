@@ -16,6 +16,8 @@ from typing import Any
 from duckfeat.compile.fragments import FALSE, Parameters
 from duckfeat.compile.operands import Mismatch, convert, exact_number
 from duckfeat.errors import FieldError, InvalidArgument, hint
+from duckfeat.model.arguments import shown
+from duckfeat.model.dtypes import is_missing
 from duckfeat.model.kinds import KINDS
 from duckfeat.model.q import Asking
 
@@ -96,8 +98,8 @@ def items_of(operand: Any) -> list[Any]:
     """Return the items of an `in` operand; text and single values are refused, missing items left out."""
     operand = operand.answers() if isinstance(operand, Asking) else operand
     if isinstance(operand, str | bytes | Mapping) or not isinstance(operand, Iterable):
-        raise InvalidArgument(f"`in` takes a list of values, not {operand!r}", value=operand)
-    return [item for item in operand if item is not None]
+        raise InvalidArgument(f"`in` takes a list of values, not {shown(operand)}", value=operand)
+    return [item for item in operand if not is_missing(item)]
 
 
 def _in(params: Parameters, lhs: str, type_: str, operand: Any) -> str:
@@ -118,7 +120,7 @@ def _converted(type_: str, operand: Any) -> list[Any]:
 
 def _range(params: Parameters, lhs: str, type_: str, operand: Any) -> str:
     if isinstance(operand, str) or not isinstance(operand, Iterable):
-        raise InvalidArgument(f"`range` takes two bounds, not {operand!r}", value=operand)
+        raise InvalidArgument(f"`range` takes two bounds, not {shown(operand)}", value=operand)
     bounds = list(operand)
     if len(bounds) != 2:
         raise InvalidArgument(f"`range` takes two bounds, not {len(bounds)}", value=operand)
@@ -154,7 +156,7 @@ def _regex(options: str) -> Render:
         try:
             re.compile(pattern)
         except re.error as error:
-            raise Mismatch(f"{pattern!r} is not a regular expression: {error}", value=pattern) from None
+            raise Mismatch(f"{shown(pattern)} is not a regular expression: {error}", value=pattern) from None
         return f"regexp_matches({lhs}, {params.add(pattern)}, '{options}')"
 
     return render
@@ -165,7 +167,7 @@ LOOKUPS: Mapping[str, Lookup] = MappingProxyType(
         row.name: row
         for row in (
             Lookup("exact", ANY, "equal; None means missing", "'a.csv'", _exact),
-            Lookup("ne", ANY, "has a value, and it is another", "'a.csv'", _ne),
+            Lookup("ne", ANY, "has a value, and it is another; None means any", "'a.csv'", _ne),
             Lookup("iexact", TEXT, "equal, case folded", "'A.CSV'", _iexact),
             Lookup("contains", TEXT, "holds the text", "'50%'", _text("contains")),
             Lookup("icontains", TEXT, "holds the text, case folded", "'RNA'", _text("contains", folded=True)),
@@ -233,7 +235,7 @@ def apply(params: Parameters, lhs: str, type_: str, steps: tuple[str, ...], oper
     for position, step in enumerate(steps):
         if step in TRANSFORMS:
             _check_type(TRANSFORMS[step].types, type_, step, what)
-            lhs, type_ = TRANSFORMS[step].on(lhs, type_), TRANSFORMS[step].result
+            lhs, type_, what = TRANSFORMS[step].on(lhs, type_), TRANSFORMS[step].result, f"{what}__{step}"
         elif step in LOOKUPS and position == len(steps) - 1:
             return apply_one(params, lhs, type_, step, operand, what)
         else:
@@ -255,13 +257,18 @@ def apply_one(
     lookup = LOOKUPS[name]
     _check_type(lookup.types, type_, name, what)
     if operand is None:
-        if name == "exact":
-            return f"{lhs} IS NULL"
-        raise InvalidArgument(f"{what}__{name}=None compares with nothing; ask {what}__isnull=True", lookup=name)
+        if name in {"exact", "ne"}:
+            return f"{lhs} IS NULL" if name == "exact" else f"{lhs} IS NOT NULL"
+        raise nothing_to_compare(what, name)
     try:
         return (render or lookup.render)(params, lhs, type_, operand)
     except Mismatch as error:
         raise InvalidArgument(f"{what}__{name}: {error}", lookup=name, value=operand) from None
+
+
+def nothing_to_compare(what: str, name: str) -> InvalidArgument:
+    """Return the error for a lookup that was given None, which nothing is greater than or alike."""
+    return InvalidArgument(f"{what}__{name}=None compares with nothing; ask {what}__isnull=True", lookup=name)
 
 
 def available_for(type_: str) -> list[str]:
@@ -277,6 +284,8 @@ def _check_type(types: frozenset[str], type_: str, step: str, what: str) -> None
 
 
 def unknown_step(step: str, type_: str, what: str) -> FieldError:
-    """Return the error for a word after a field's name that is no lookup, with those there are."""
+    """Return the error for a word after a field's name that is no lookup, or one that is not the last."""
+    if step in LOOKUPS:
+        return FieldError(f"{what}: nothing follows a lookup, and {step!r} is one", name=step, available=[])
     have = available_for(type_) or [*LOOKUPS, *TRANSFORMS]
     return FieldError(f"{what} has no lookup {step!r}{hint(step, have)}", name=step, available=have)

@@ -5,12 +5,14 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping
 from datetime import UTC, date, datetime, time
+from decimal import Decimal
 from types import MappingProxyType
 from typing import Any
 
 from duckfeat.errors import InvalidArgument
+from duckfeat.model.arguments import shown
 from duckfeat.model.canonical import NotJson, dumps
-from duckfeat.model.dtypes import Refused, plain
+from duckfeat.model.dtypes import TOO_LONG, Refused, is_missing, plain
 
 
 class Mismatch(InvalidArgument):
@@ -18,7 +20,7 @@ class Mismatch(InvalidArgument):
 
 
 def _refuse(kind: str, operand: Any) -> Mismatch:
-    return Mismatch(f"{operand!r} ({type(operand).__name__}) is not {kind}", value=operand)
+    return Mismatch(f"{shown(operand)} ({type(operand).__name__}) is not {kind}", value=operand)
 
 
 def _text(operand: Any) -> Any:
@@ -40,6 +42,8 @@ def _valid(text: Any) -> Any:
 def _number(operand: Any) -> Any:
     if isinstance(operand, int | float) and not isinstance(operand, bool):
         return operand
+    if isinstance(operand, Decimal):
+        raise Refused(TOO_LONG)
     raise _refuse("a number", operand)
 
 
@@ -106,7 +110,7 @@ def _nested(types: tuple[type, ...], kind: str) -> Callable[[Any], Any]:
         try:
             return dumps(operand)
         except NotJson as error:
-            raise Mismatch(f"{operand!r} holds {error}", value=operand) from None
+            raise Mismatch(f"{shown(operand)} holds {error}", value=operand) from None
 
     return convert
 
@@ -128,6 +132,19 @@ CONVERT: Mapping[str, Callable[[Any], Any]] = MappingProxyType(
 """For each type, the function that checks an operand and converts it; it raises `Mismatch`."""
 
 
+def asked(operand: Any, what: str) -> Any:
+    """Return the operand of a lookup as Python has it; what is missing in any library is None.
+
+    >>> import numpy
+    >>> asked(numpy.array(5), "n_cells"), asked(numpy.datetime64("NaT"), "taken_on")
+    (5, None)
+    """
+    try:
+        return None if is_missing(operand) else plain(operand)
+    except Refused as error:
+        raise InvalidArgument(f"{what}: {shown(operand)} {error}", value=operand) from None
+
+
 def convert(type_: str, operand: Any) -> Any:
     """Return an operand as it is compared with a type.
 
@@ -141,7 +158,7 @@ def convert(type_: str, operand: Any) -> Any:
     try:
         return CONVERT[type_](plain(operand))
     except Refused as error:
-        raise Mismatch(f"{operand!r} {error}", value=operand) from None
+        raise Mismatch(f"{shown(operand)} {error}", value=operand) from None
 
 
 def kinds_of(operand: Any) -> tuple[str, ...]:
@@ -150,13 +167,13 @@ def kinds_of(operand: Any) -> tuple[str, ...]:
     >>> kinds_of(1), kinds_of(True), kinds_of("1")
     (('int', 'float'), ('bool',), ('str',))
     """
-    operand = plain(operand)
+    operand = asked(operand, "value")
     if isinstance(operand, datetime):
         return ("instant",) if operand.tzinfo else ("datetime",)
     for types, kinds in _MEETS:
         if isinstance(operand, types):
             return kinds
-    raise InvalidArgument(f"no feature value is a {type(operand).__name__}: {operand!r}", value=operand)
+    raise InvalidArgument(f"no feature value is a {type(operand).__name__}: {shown(operand)}", value=operand)
 
 
 _MEETS: tuple[tuple[Any, tuple[str, ...]], ...] = (

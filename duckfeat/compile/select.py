@@ -13,6 +13,7 @@ from duckfeat.compile.fragments import FALSE, LIST_LIMIT, all_of, quote
 from duckfeat.compile.scope import Context, Scope
 from duckfeat.errors import FieldError, InvalidArgument
 from duckfeat.model.aggregates import Aggregate
+from duckfeat.model.arguments import named
 from duckfeat.model.columns import Output
 from duckfeat.model.order import Order
 from duckfeat.model.q import Condition, Q
@@ -205,7 +206,7 @@ def _distinct_order(query: Query, outputs: Sequence[Output]) -> str:
     by_name = {output.name: _sorted_by(position, output) for position, output in enumerate(outputs, 1)}
     keys: list[str] = []
     for order in query.order:
-        name = str(order.key)
+        name = named(order.key)
         if name not in by_name:
             raise FieldError(f"distinct rows can be ordered by their own columns only, not by {name!r}", name=name)
         keys += [f"{sql} {_direction(order)}" for sql in by_name[name]]

@@ -53,6 +53,7 @@ _KNOWN: tuple[tuple[str, type[DuckfeatError], str], ...] = (
         QueryError,
         "the statement failed on its way, and the engine lost why; asked for all rows at once (.pl()) it says so",
     ),
+    ("cannot encode str as UTF-8", InvalidArgument, "a parameter is no valid Unicode"),
     ("regular expression", InvalidArgument, "the engine (RE2) does not take this regular expression"),
     ("no argument for repetition", InvalidArgument, "the engine (RE2) does not take this regular expression"),
     ("invalid perl operator", InvalidArgument, "the engine (RE2) does not take this regular expression"),

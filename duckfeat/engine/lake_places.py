@@ -21,7 +21,7 @@ from typing import Any
 from urllib.parse import parse_qsl, unquote, urlsplit
 
 from duckfeat.errors import InvalidArgument, hint
-from duckfeat.model.arguments import age
+from duckfeat.model.arguments import age, shown
 
 PREFIX = "ducklake:"
 CATALOG_SECRET, DATA_SECRET = "lake_catalog", "lake_data"
@@ -144,7 +144,9 @@ def data_folder(data_path: str | os.PathLike[str]) -> str:
     """
     text = os.fspath(data_path)
     if not text.strip() or "\0" in text:
-        raise InvalidArgument(f"data_path is a folder or s3://bucket/prefix, not {data_path!r}", data_path=data_path)
+        raise InvalidArgument(
+            f"data_path is a folder or s3://bucket/prefix, not {shown(data_path)}", data_path=data_path
+        )
     if "://" not in text:
         text = str(Path(text).expanduser().resolve())
     elif not text.startswith("s3://"):

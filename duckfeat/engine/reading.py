@@ -17,6 +17,7 @@ from typing import Any
 import duckdb
 
 from duckfeat.errors import InvalidArgument
+from duckfeat.model.arguments import shown
 
 _QUERIES = frozenset({"SELECT_NODE", "SET_OPERATION_NODE", "RECURSIVE_CTE_NODE", "CTE_NODE"})
 _TABLE_FUNCTIONS = frozenset(
@@ -112,7 +113,7 @@ class Known:
 def check_select(query: str) -> None:
     """Raise `InvalidArgument` unless a text is one SELECT."""
     if not isinstance(query, str):
-        raise InvalidArgument(f"a query is text, not {query!r}", query=query)
+        raise InvalidArgument(f"a query is text, not {shown(query)}", query=query)
     try:
         query.encode()
     except UnicodeEncodeError:

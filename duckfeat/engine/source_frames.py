@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
 from duckfeat.errors import InvalidArgument, ValidationError
+from duckfeat.model.arguments import is_text, shown
 from duckfeat.model.canonical import NotJson, dumps
 from duckfeat.model.dtypes import is_missing
 from duckfeat.model.sql_types import JSON, SqlType
@@ -29,9 +30,11 @@ _WHOLE = SqlType("hugeint", "VARCHAR")
 def polars_table(data: Any) -> Tabled:
     """Return a Polars DataFrame as an Arrow table.
 
-    Raises `InvalidArgument` for a column's name that Arrow cannot have, `ValidationError` for an object of no dtype.
+    Raises `InvalidArgument` for a column that Arrow has no name or no form for, `ValidationError` for an object of no
+    dtype.
     """
     import polars
+    import pyarrow
 
     broken = [name for name in data.columns if "\0" in name]
     if broken:
@@ -42,7 +45,10 @@ def polars_table(data: Any) -> Tabled:
         for name, dtype in data.schema.items()
         if dtype == polars.Object or (dtype.is_nested() and "Int128" in str(dtype))
     }
-    table = data.drop(list(objects)).to_arrow() if len(objects) < len(data.columns) else None
+    try:
+        table = data.drop(list(objects)).to_arrow() if len(objects) < len(data.columns) else None
+    except pyarrow.ArrowException as error:
+        raise InvalidArgument(f"the frame has no form in Arrow: {error}", reason=str(error)) from error
     return _with_json(table, objects, data.columns), told | dict.fromkeys(objects, JSON)
 
 
@@ -78,10 +84,8 @@ def pandas_table(data: Any) -> Tabled:
 
 def _check_names(names: Sequence[Any]) -> None:
     for name in names:
-        if not isinstance(name, str):
-            raise InvalidArgument(f"column names are text, not {name!r}", value=name)
-        if not name.isascii() and name != name.encode(errors="replace").decode():
-            raise InvalidArgument(f"the column's name {name!r} is no valid Unicode", value=name)
+        if not isinstance(name, str) or not is_text(name):
+            raise InvalidArgument(f"column names are text, not {shown(name)}", value=name)
     check_unique(names)
 
 
@@ -147,7 +151,7 @@ def _alike(name: str, values: Sequence[Any]) -> bool:
         return False
     try:
         pyarrow.Array.from_pandas(values)
-    except (pyarrow.ArrowException, OverflowError, UnicodeEncodeError):
+    except (pyarrow.ArrowException, OverflowError, TypeError, UnicodeError):  # TypeError: a decimal that is no number
         return False
     return True
 

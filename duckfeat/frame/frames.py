@@ -92,11 +92,16 @@ def to_polars(table: pa.Table) -> pl.DataFrame:
     """
     import polars
 
+    names = table.column_names
+    if any("\0" in name for name in names):  # where Arrow's C interface, through which Polars reads, cuts a name
+        table = table.rename_columns([f"c{position}" for position in range(len(names))])
     try:
-        return polars.DataFrame(polars.from_arrow(table))
+        frame = polars.DataFrame(polars.from_arrow(table))
+        frame.columns = names
     except polars.exceptions.PolarsError as error:
         reason = str(error).partition(". ")[0]
         raise InvalidArgument(f"this is no Polars frame: {reason}; name and cast its columns", reason=reason) from error
+    return frame
 
 
 # Arrow types that pandas would change when a value is missing, and the pandas types that keep them.

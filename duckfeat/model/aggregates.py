@@ -14,6 +14,7 @@ from types import MappingProxyType
 from typing import Any
 
 from duckfeat.errors import InvalidArgument
+from duckfeat.model.arguments import shown
 
 NUMBERS = frozenset({"int", "float"})
 MOMENTS = frozenset({"date", "datetime", "instant"})
@@ -127,7 +128,7 @@ def quantile(of: Any, q: Any) -> Aggregate:
     quantile('temperature', 0.9)
     """
     if isinstance(q, bool) or not isinstance(q, int | float) or not 0 <= q <= 1:
-        raise InvalidArgument(f"a quantile is a number from 0 to 1, not {q!r}", value=q)
+        raise InvalidArgument(f"a quantile is a number from 0 to 1, not {shown(q)}", value=q)
     return Aggregate(FUNCTIONS["quantile"], of, float(q))
 
 

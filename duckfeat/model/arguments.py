@@ -63,8 +63,30 @@ def shown(given: Any) -> str:
     >>> shown("a" * 100)
     "'aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa..."
     """
-    line, more, _ = repr(given).partition("\n")
+    line, more, _ = spelled(given).partition("\n")
     return f"{line[:77]}..." if more or len(line) > 80 else line
+
+
+def spelled(given: Any) -> str:
+    """Return the `repr` of something; its type where Python has none, as of a dict that is nested too deep.
+
+    >>> spelled(10**5000)
+    '<int>'
+    """
+    try:
+        return repr(given)
+    except Exception:  # noqa: BLE001  # what is told is another error, and an object's own `repr` may raise anything
+        return f"<{type(given).__name__}>"
+
+
+def named(given: Any) -> str:
+    """Return what something is called by: itself if it is a text, else its name, else what stands for it.
+
+    >>> named("key"), named(3)
+    ('key', '3')
+    """
+    name = getattr(given, "name", given)
+    return name if isinstance(name, str) else shown(name)
 
 
 def seconds(given: Any, what: str) -> float:
@@ -112,7 +134,7 @@ def age(given: Any, what: str) -> timedelta | None:
     duckfeat.errors.InvalidArgument: expire is a timedelta, how long to keep what is old, not 30
     """
     if given is not None and (not isinstance(given, timedelta) or given < timedelta(0)):
-        raise InvalidArgument(f"{what} is a timedelta, how long to keep what is old, not {given!r}", value=given)
+        raise InvalidArgument(f"{what} is a timedelta, how long to keep what is old, not {shown(given)}", value=given)
     return given
 
 

@@ -10,6 +10,7 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
+from duckfeat.model.arguments import shown
 from duckfeat.model.kinds import INT_MAX, INT_MIN
 
 _ESCAPES = {ord('"'): '\\"', ord("\\"): "\\\\", 8: "\\b", 9: "\\t", 10: "\\n", 12: "\\f", 13: "\\r"}
@@ -100,7 +101,7 @@ def _plain(value: Any) -> Any:
 
 def _write_int(value: int, path: str, _depth: int) -> str:
     if not INT_MIN <= value <= INT_MAX:
-        raise NotJson(path, f"an integer beyond 64 bits ({value})")
+        raise NotJson(path, f"an integer beyond 64 bits ({shown(value)})")
     return int.__repr__(value)
 
 
@@ -108,7 +109,7 @@ def _write_dict(value: Mapping[Any, Any], path: str, depth: int) -> str:
     parts = []
     for key, item in value.items():
         if not isinstance(key, str):
-            raise NotJson(path, f"a key that is not text ({key!r})")
+            raise NotJson(path, f"a key that is not text ({shown(key)})")
         parts.append(f"{text_literal(key, path)}:{dumps(item, f'{path}.{key}', depth + 1)}")
     return "{" + ",".join(parts) + "}"
 

@@ -8,7 +8,9 @@ unless the feature coerces.
 
 from __future__ import annotations
 
+import math
 import re
+import sys
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
@@ -18,6 +20,7 @@ from types import GenericAlias, MappingProxyType
 from typing import Any, NamedTuple, get_args, get_origin
 
 from duckfeat.errors import InvalidArgument, ValidationError, hint, suggestions
+from duckfeat.model.arguments import shown
 from duckfeat.model.canonical import NotJson, dumps, float_text, loads
 from duckfeat.model.frame_types import frame_dtype
 from duckfeat.model.kinds import INT_MAX, INT_MIN, value_hash
@@ -40,36 +43,47 @@ class Refused(ValueError):
 
 
 def plain(value: Any) -> Any:
-    """Return a NumPy, pandas or Polars scalar or array as the Python value it stands for, anything else as it is.
+    """Return a decimal, a NumPy, pandas or Polars scalar or array as the Python value it stands for.
 
-    A moment with a part below the microsecond is refused: it would be truncated.
+    Anything else stays as it is. A moment with a part below the microsecond is refused: it would be truncated.
     """
+    if isinstance(value, Decimal):
+        return _number(value)
     module = type(value).__module__.partition(".")[0]
     if module == "numpy" and hasattr(value, "tolist"):
         return _numpy(value)
-    if module == "pandas" and hasattr(value, "to_pydatetime"):
+    if module in {"pandas", "polars"} and hasattr(value, "to_list"):
+        return value.to_list()
+    if module == "pandas" and hasattr(value, "to_pydatetime") and not is_missing(value):
         if value.nanosecond:
             raise Refused(TOO_FINE)
         return value.to_pydatetime()
-    if module in {"pandas", "polars"} and hasattr(value, "to_list"):
-        return value.to_list()
     return value
 
 
-def _number(value: Decimal, coerce: bool) -> int | float | Decimal:
+def _number(value: Decimal) -> int | float | Decimal:
     """Return a decimal as the number it stands for: an int if it has no decimals, else the float that reads alike.
 
-    One that no float reads alike stays what it is, unless it may be converted with loss.
+    One that no float reads alike stays what it is.
     """
-    if value.is_finite() and value.as_tuple().exponent >= 0:  # type: ignore[operator]  # a number, as it is finite
+    if not value.is_finite():
+        return math.nan if value.is_nan() else float(value)
+    if value.adjusted() > sys.float_info.max_10_exp:
+        return value  # as an int it may have a million digits
+    if value.as_tuple().exponent >= 0:  # type: ignore[operator]  # a number, as it is finite
         return int(value)
     near = float(value)
-    exact = not value.is_finite() or Decimal(repr(near)) == value
-    return near if exact or coerce else value
+    return near if Decimal(repr(near)) == value else value
+
+
+def _with_loss(value: Any) -> Any:
+    """Return a decimal that no float reads alike as the nearest one, anything else as it is."""
+    near = float(value) if isinstance(value, Decimal) else 0.0
+    return value if math.isinf(near) or not isinstance(value, Decimal) else near
 
 
 TOO_FINE = "has a part below the microsecond, which would be lost"
-_TOO_LONG = "has more digits than a float keeps"
+TOO_LONG = "has more digits than a float keeps"
 
 
 def _numpy(value: Any) -> Any:
@@ -78,7 +92,7 @@ def _numpy(value: Any) -> Any:
         return value.tolist()
     if value.shape:
         return list(value)
-    if value.dtype.kind == "m":
+    if value.dtype.kind == "m" or is_missing(value):
         return value
     exact = value if value.dtype.str[3:] in _WHOLE_DAYS else value.astype("datetime64[us]")
     if exact != value:
@@ -119,7 +133,7 @@ def _int(value: Any) -> Typed:
         if not value.is_integer():
             raise Refused("is not a whole number")
         return Typed("int", _in_range(int(value)))
-    raise Refused(_TOO_LONG if isinstance(value, Decimal) else "is not an int")
+    raise Refused(TOO_LONG if isinstance(value, Decimal) else "is not an int")
 
 
 def _float(value: Any) -> Typed:
@@ -133,7 +147,7 @@ def _float(value: Any) -> Typed:
         if int(exact) != value:
             raise Refused("has no exact float")
         return Typed("float", exact)
-    raise Refused(_TOO_LONG if isinstance(value, Decimal) else "is not a float")
+    raise Refused(TOO_LONG if isinstance(value, Decimal) else "is not a float")
 
 
 def _num(value: Any) -> Typed:
@@ -141,7 +155,7 @@ def _num(value: Any) -> Typed:
         return Typed("float", float(value))
     if isinstance(value, int) and not isinstance(value, bool):
         return Typed("int", _in_range(int(value)))
-    raise Refused(_TOO_LONG if isinstance(value, Decimal) else "is not a number")
+    raise Refused(TOO_LONG if isinstance(value, Decimal) else "is not a number")
 
 
 def _valid_text(value: str) -> str:
@@ -236,8 +250,15 @@ def _coerce_str(value: Any) -> Any:
     if isinstance(value, float):
         return float_text(value)
     if isinstance(value, date):
-        return moment_text(value)
-    return str(int(value)) if isinstance(value, int) else value
+        return moment_text(_datetime(value).physical if isinstance(value, datetime) else value)
+    return _digits(value) if isinstance(value, int) else value
+
+
+def _digits(value: int) -> str:
+    try:
+        return str(int(value))
+    except ValueError:
+        raise Refused("has more digits than Python writes") from None
 
 
 def _coerce_date(value: Any) -> Any:
@@ -370,8 +391,8 @@ class Dtype:
         duckfeat.model.dtypes.Refused: is not an int
         """
         value = plain(value)
-        if isinstance(value, Decimal):
-            value = _number(value, coerce)
+        if coerce:
+            value = _with_loss(value)
         if self.item:
             value = self._items(value, coerce)
         return self.base.encode(self.base.coerce(value) if coerce else value)
@@ -390,7 +411,7 @@ def _list_item(item: Dtype, position: int, entry: Any, coerce: bool) -> Any:
     try:
         return to_json(item.encode(entry, coerce=coerce))
     except Refused as error:
-        raise Refused(f"holds {entry!r} at [{position}], which {error}") from None
+        raise Refused(f"holds {shown(entry)} at [{position}], which {error}") from None
 
 
 def to_json(typed: Typed) -> Any:
@@ -476,12 +497,12 @@ def parse_dtype(spec: Any, registries: Iterable[str] = ()) -> Dtype:
         return _python_type(spec)
     if isinstance(spec, str):
         return _text(spec.strip(), registries)
-    raise InvalidArgument(f"a dtype is a type, a text or a registry, not {spec!r}", value=spec)
+    raise InvalidArgument(f"a dtype is a type, a text or a registry, not {shown(spec)}", value=spec)
 
 
 def _generic(spec: Any) -> Dtype:
     if get_origin(spec) is not list:
-        raise InvalidArgument(f"unknown dtype {spec!r}; lists are written list[int]", value=spec)
+        raise InvalidArgument(f"unknown dtype {shown(spec)}; lists are written list[int]", value=spec)
     return Dtype(DTYPES["list"], item=_checked_item(parse_dtype(get_args(spec)[0])))
 
 
@@ -506,7 +527,7 @@ def _text(spec: str, registries: Iterable[str] = ()) -> Dtype:
         raise InvalidArgument("a cat dtype names its registry: 'cat[ULabel]'", value=spec)
     if spec not in DTYPES:
         told = hint(spec, [*DTYPES, "list[T]", "cat[Registry]"], _category_of(spec, registries))
-        raise InvalidArgument(f"unknown dtype {spec!r}{told}", value=spec, available=sorted(DTYPES))
+        raise InvalidArgument(f"unknown dtype {shown(spec)}{told}", value=spec, available=sorted(DTYPES))
     return Dtype(DTYPES[spec])
 
 
@@ -533,10 +554,9 @@ def encode_for(feature: str, dtype: Dtype, value: Any, *, coerce: bool = False, 
         return dtype.encode(value, coerce=coerce)
     except Refused as error:
         where = "" if row is None else f" (row {row})"
-        shown = repr(value) if len(repr(value)) <= 80 else repr(value)[:77] + "..."
         kind = type(value).__name__
         raise ValidationError(
-            f"feature {feature!r} has dtype {dtype.name}: {shown} ({kind}) {error}{where}",
+            f"feature {feature!r} has dtype {dtype.name}: {shown(value)} ({kind}) {error}{where}",
             feature=feature,
             dtype=dtype.name,
             value=value,

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Generic, TypeVar, overload
 
-from duckfeat.model.arguments import flag
+from duckfeat.model.arguments import flag, shown
 from duckfeat.model.order import Order
 
 if TYPE_CHECKING:
@@ -53,7 +53,7 @@ class FieldRef:
 
 def field_name(field: str | FieldRef | Any) -> str:
     """Return the name of a field given as text or as a class attribute."""
-    return field if isinstance(field, str) else str(field)
+    return str(field) if isinstance(field, str | FieldRef) else shown(field)
 
 
 class Field(Generic[T]):

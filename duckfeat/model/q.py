@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from typing import Any, Protocol, runtime_checkable
 
 from duckfeat.errors import InvalidArgument
-from duckfeat.model.arguments import flag
+from duckfeat.model.arguments import flag, is_text, shown, spelled
 from duckfeat.model.order import Order
 
 SHOWN_DEPTH = 20
@@ -65,7 +65,7 @@ class Q(Condition):
         for condition in conditions:
             if not isinstance(condition, Condition):
                 raise InvalidArgument(
-                    f"a query is a Q object or a feature predicate, not {condition!r}; fields go in as keywords",
+                    f"a query is a Q object or a feature predicate, not {shown(condition)}; fields go in as keywords",
                     value=condition,
                 )
         said = (part for part in conditions if not isinstance(part, Q) or part.children)
@@ -85,7 +85,7 @@ class Q(Condition):
     @classmethod
     def _joined(cls, connector: str, left: Condition, right: Any) -> Q:
         if not isinstance(right, Condition):
-            raise InvalidArgument(f"a condition combines with another condition, not with {right!r}", value=right)
+            raise InvalidArgument(f"a condition combines with another condition, not with {shown(right)}", value=right)
         return cls._from(connector, (*_parts(left, connector), *_parts(right, connector)))
 
     def __invert__(self) -> Q:
@@ -116,14 +116,14 @@ def _flat(root: Q) -> Iterator[Any]:
 
 def _shown(condition: Condition | tuple[str, Any], depth: int) -> str:
     if isinstance(condition, tuple):
-        return f"Q({condition[0]}={condition[1]!r})"
+        return f"Q({condition[0]}={spelled(condition[1])})"
     if not isinstance(condition, Q):
         return repr(condition)
     if depth == 0:
         return "..."
     pairs = [child for child in condition.children if isinstance(child, tuple)]
     if len(pairs) == len(condition.children) and condition.connector == "AND":
-        text = "Q(" + ", ".join(f"{key}={value!r}" for key, value in pairs) + ")"
+        text = "Q(" + ", ".join(f"{key}={spelled(value)}" for key, value in pairs) + ")"
         return f"~{text}" if condition.negated else text
     sign = " & " if condition.connector == "AND" else " | "
     text = sign.join(_part(child, depth - 1) for child in condition.children)
@@ -173,7 +173,7 @@ class Predicate(Condition):
         name = getattr(self.feature, "name", self.feature)
         path = "".join(f"[{part!r}]" for part in self.path)
         every = ".all_values()" if self.every else ""
-        return f"({name}{path} {self.lookup} {self.operand!r}){every}"
+        return f"({name}{path} {self.lookup} {spelled(self.operand)}){every}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -259,6 +259,13 @@ class FeaturePath(Comparable):
 
     feature: Any
     path: tuple[str | int, ...]
+
+    def __post_init__(self) -> None:
+        for part in self.path:
+            if not (is_text(part) if isinstance(part, str) else type(part) is int and 0 <= part < 2**63):
+                raise InvalidArgument(
+                    f"a place in a value is a key or a position from 0, not {shown(part)}", value=part
+                )
 
     def __getitem__(self, part: str | int) -> FeaturePath:
         return FeaturePath(self.feature, (*self.path, part))

@@ -30,6 +30,9 @@ class Table:
     uid_length: int
     identifiers: tuple[str, ...] = ()
 
+    def __deepcopy__(self, _memo: object) -> Table:
+        return self  # nothing in it changes
+
     @property
     def entity(self) -> str | None:
         """The word its annotation tables begin with, for registries whose records carry features."""

@@ -7,7 +7,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from duckfeat.errors import DoesNotExist, FieldError, InvalidArgument, MultipleResultsFound, hint
-from duckfeat.model.arguments import flag, is_hashable, several, whole
+from duckfeat.model.arguments import flag, is_hashable, several, shown, whole
 from duckfeat.model.fields import FieldRef, field_name
 from duckfeat.query.lookup import Keep, Lookup
 from duckfeat.registries.naming import Inspection, Suggestions, _texts
@@ -259,7 +259,7 @@ def _fields(field: Any) -> list[str]:
 
 
 def _asked(lookups: Mapping[str, Any]) -> str:
-    return ", ".join(f"{name}={value!r}" for name, value in lookups.items())
+    return ", ".join(f"{name}={shown(value)}" for name, value in lookups.items())
 
 
 class _Source:

@@ -10,6 +10,7 @@ from operator import or_
 from duckfeat.compile.select import Query
 from duckfeat.errors import InvalidArgument
 from duckfeat.model.aggregates import Aggregate
+from duckfeat.model.arguments import is_text, shown
 from duckfeat.model.q import Among, Condition, Q
 from duckfeat.query.session import Session
 
@@ -86,8 +87,10 @@ def with_annotations(session: Session, query: Query, aggregates: Mapping[str, Ag
     taken = {name for name, _ in query.annotations}
     for name, aggregate in aggregates.items():
         if not isinstance(aggregate, Aggregate):
-            raise InvalidArgument(f'an aggregate is one such as count("ulabels"), not {aggregate!r}', value=aggregate)
-        if name in taken or query.table.has(name) or "__" in name or name.startswith("_"):
+            raise InvalidArgument(
+                f'an aggregate is one such as count("ulabels"), not {shown(aggregate)}', value=aggregate
+            )
+        if name in taken or query.table.has(name) or "__" in name or name.startswith("_") or not is_text(name):
             raise InvalidArgument(f"{query.table.name}: an annotation cannot be called {name!r}", name=name)
         if query.table.entity and name in session.features.names():
             raise InvalidArgument(f"a feature is called {name!r}: name the annotation otherwise", name=name)

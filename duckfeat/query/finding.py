@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, cast
 from duckfeat.compile.columns import field_output
 from duckfeat.compile.select import Query, Ranking, select
 from duckfeat.errors import FieldError, InvalidArgument
-from duckfeat.model.arguments import flag, several, whole
+from duckfeat.model.arguments import flag, several, shown, whole
 from duckfeat.model.fields import FieldRef, field_name
 from duckfeat.model.q import Q
 from duckfeat.query.lookup import Keep, Lookup
@@ -33,7 +33,7 @@ def search_query(
 ) -> Query:
     """Return the question for the records nearest to a text, ranked, among the rows of a question."""
     if not isinstance(string, str):
-        raise InvalidArgument(f"search takes a text, not {string!r}", value=string)
+        raise InvalidArgument(f"search takes a text, not {shown(string)}", value=string)
     if query.sliced:
         raise InvalidArgument("a slice cannot be searched: search first, then slice")
     if limit is not None:

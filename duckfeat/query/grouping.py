@@ -10,6 +10,7 @@ from duckfeat.compile.select import Query
 from duckfeat.errors import InvalidArgument
 from duckfeat.frame import frames
 from duckfeat.model.aggregates import Aggregate
+from duckfeat.model.arguments import named
 from duckfeat.query.session import Session
 
 if TYPE_CHECKING:
@@ -52,5 +53,5 @@ class Grouped:
         return frames.to_polars(aggregated(self._session, self._query, self._keys, aggregates))
 
     def __repr__(self) -> str:
-        keys = ", ".join(str(getattr(key, "name", key)) for key in self._keys)
+        keys = ", ".join(named(key) for key in self._keys)
         return f"<{self._query.table.name} records grouped by {keys}>"

@@ -8,7 +8,7 @@ from itertools import islice
 from typing import Any, Literal, Protocol
 
 from duckfeat.errors import LookupMissing, suggestions
-from duckfeat.model.arguments import one_of
+from duckfeat.model.arguments import one_of, shown, spelled
 from duckfeat.query.lookup_names import unique_names
 
 __all__ = ["GONE", "Entries", "Keep", "LookupSource", "UnknownName"]
@@ -116,7 +116,7 @@ class Entries:
         """Return the record of `value`; raise `LookupMissing` if there is no such value."""
         if isinstance(value, str) and value in self.positions:
             return self.record(value)
-        raise UnknownName(f"{self.label} has no value {value!r}", str(value), self.positions)
+        raise UnknownName(f"{self.label} has no value {shown(value)}", spelled(value), self.positions)
 
     def pairs(self) -> Iterator[tuple[str, Any]]:
         """Yield each value with its record, loaded in batches that are not kept, but those that are gone."""

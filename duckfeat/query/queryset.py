@@ -126,7 +126,9 @@ class QuerySet(Frames, Telling, Generic[R]):
 
     def _partner(self, other: Any) -> Query:
         if not isinstance(other, QuerySet) or other._query.table.name != self._query.table.name:
-            raise InvalidArgument(f"{self._query.table.name} querysets combine with each other, not with {other!r}")
+            raise InvalidArgument(
+                f"{self._query.table.name} querysets combine with each other, not with {shown(other)}"
+            )
         if other._session is not self._session:
             raise InvalidArgument("querysets of two stores do not combine")
         return other._query
@@ -287,7 +289,7 @@ class QuerySet(Frames, Telling, Generic[R]):
         if isinstance(key, slice):
             return self._with(sliced(self._query, key))
         if type(key) is not int or key < 0:
-            raise InvalidArgument(f"a QuerySet takes positions from 0 and slices, not {key!r}", value=key)
+            raise InvalidArgument(f"a QuerySet takes positions from 0 and slices, not {shown(key)}", value=key)
         found = self._with(sliced(self._query, slice(key, key + 1)))._fetch()
         if not found:
             raise _no_position(self._query.table.name, key)
@@ -354,7 +356,9 @@ class QuerySet(Frames, Telling, Generic[R]):
         records = found._some(2)
         if not records and isinstance(idlike, str) and "uid" in self._query.table.fields and not lookups:
             raise self._no_uid(idlike)
-        asked = ", ".join(([repr(idlike)] if idlike is not None else []) + [f"{k}={v!r}" for k, v in lookups.items()])
+        asked = ", ".join(
+            ([shown(idlike)] if idlike is not None else []) + [f"{k}={shown(v)}" for k, v in lookups.items()]
+        )
         return _one(records, self._query.table.name, asked, found)
 
     def _some(self, count: int) -> list[R]:

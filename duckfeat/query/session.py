@@ -6,6 +6,7 @@ import atexit
 import threading
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextvars import ContextVar
+from os import PathLike
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ from duckfeat.compile.scope import Context
 from duckfeat.engine.base import Engine
 from duckfeat.engine.opening import MEMORY
 from duckfeat.errors import FieldError, InstanceNotFound, InvalidArgument, hint
+from duckfeat.model.arguments import named
 from duckfeat.model.dtypes import parse_dtype
 from duckfeat.model.feature_info import FeatureInfo
 from duckfeat.model.tables import Catalog
@@ -133,6 +135,14 @@ def _ambiguous(name: str, named: Sequence[FeatureInfo]) -> FieldError:
     )
 
 
+def not_pickled(what: str) -> InvalidArgument:
+    """Return the error for what belongs to an open store, which another process cannot have."""
+    return InvalidArgument(
+        f"{what} belongs to an open store and is not pickled: pickle values, as .pl(), .to_list() and "
+        ".features.get_values() give them, or uids, and connect and get(uid) where they are read"
+    )
+
+
 class Session:
     """An open store as the registries see it.
 
@@ -207,6 +217,13 @@ class Session:
             message = f"{record!r} belongs to another store, {place}; this one is {self.place}"
             raise InvalidArgument(message, value=record)
 
+    def __deepcopy__(self, _memo: dict[int, Any]) -> Session:
+        """Return the session itself: a copy of what belongs to a store belongs to the same one."""
+        return self
+
+    def __reduce__(self) -> Any:
+        raise not_pickled("what is asked of a store")
+
     @property
     def place(self) -> str:
         """What people call the store: its name, if it has one, and its address."""
@@ -244,7 +261,7 @@ class Instances:
         """
         if instance is None:
             return self.current()
-        key = str(instance)
+        key = str(instance) if isinstance(instance, PathLike) else named(instance)
         place = _local(key)
         for known in (key, str(place)):
             if known in self.by_name:

@@ -16,7 +16,7 @@ from duckfeat.compile.scope import Scope
 from duckfeat.compile.select import Columns, Query, count, ids_sql, named_sql, select
 from duckfeat.errors import FieldError, InvalidArgument, MissingFile, hint
 from duckfeat.frame import frames
-from duckfeat.model.arguments import is_path_text, several, shown, whole
+from duckfeat.model.arguments import is_path_text, named, several, shown, whole
 from duckfeat.model.columns import Output
 from duckfeat.model.feature_info import FeatureInfo
 from duckfeat.model.fields import FieldRef, field_name
@@ -85,11 +85,11 @@ class Wide:
         schema = frames.to_arrow(stream.schema.empty_table(), outputs, instants).schema
         return pyarrow.RecordBatchReader.from_batches(schema, batches())
 
-    def parquet(self, path: str | PathLike[str], compression: str) -> Path:
+    def parquet(self, path: str | PathLike[str], compression: Any) -> Path:
         """Write the rows to a Parquet file straight from the engine and return its path."""
         place = _writable(path)
-        if str(compression) not in COMPRESSIONS:
-            unknown = f"unknown compression {shown(compression)}{hint(str(compression), COMPRESSIONS)}"
+        if not isinstance(compression, str) or compression not in COMPRESSIONS:
+            unknown = f"unknown compression {shown(compression)}{hint(named(compression), COMPRESSIONS)}"
             raise InvalidArgument(unknown, compression=compression)
         instants = self._instants()
 
@@ -98,7 +98,7 @@ class Wide:
 
         statement, outputs = self._statement(columns, listed=named_sql)
         _check_names([output.name for output in outputs])
-        self._session.engine.to_parquet(statement, str(place), str(compression))
+        self._session.engine.to_parquet(statement, str(place), compression)
         self._look_for_cut()
         return place
 
@@ -169,7 +169,7 @@ def _writable(path: str | PathLike[str]) -> Path:
     except TypeError:
         place = ""
     if type(place) is not str or not place or not is_path_text(place) or Path(place).expanduser().is_dir():
-        raise InvalidArgument(f"to_parquet takes the path of a file, not {path!r}", path=path)
+        raise InvalidArgument(f"to_parquet takes the path of a file, not {shown(path)}", path=path)
     found = Path(place).expanduser().absolute()
     if not found.parent.is_dir():
         raise MissingFile(f"there is no folder {found.parent} to write {found.name} in", path=str(found))
@@ -227,7 +227,7 @@ def _features(session: Session, query: Query, features: Features) -> list[Featur
 def _known(session: Session, feature: Any) -> FeatureInfo:
     found = feature if isinstance(feature, FeatureInfo) else session.features.find(feature)
     if found is None:
-        name = str(getattr(feature, "name", feature))
+        name = named(feature)
         raise FieldError(f"no feature {name!r}{hint(name, session.features.names())}", name=name)
     return found
 

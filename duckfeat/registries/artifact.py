@@ -7,7 +7,7 @@ from os import PathLike, fspath
 from typing import TYPE_CHECKING, Any, Self
 
 from duckfeat.errors import InvalidArgument
-from duckfeat.model.arguments import flag
+from duckfeat.model.arguments import flag, shown
 from duckfeat.model.fields import Field, Many
 from duckfeat.model.q import Q
 from duckfeat.query.session import Session
@@ -69,7 +69,7 @@ class Artifact(TracksUpdates, rows="artifacts", label="key", uid_length=20):
         if path is None:
             raise InvalidArgument("an Artifact needs the path or URI of its content", key=key)
         if not isinstance(path, str | PathLike):
-            raise InvalidArgument(f"an Artifact is of a path or a URI, not {path!r}", value=path)
+            raise InvalidArgument(f"an Artifact is of a path or a URI, not {shown(path)}", value=path)
         if not fspath(path):
             raise InvalidArgument("an Artifact needs a path or a URI; the folder you are in is '.'", value=path)
         super().__init__(key=key, **values)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import copy
+import copyreg
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from types import MappingProxyType
@@ -9,7 +11,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Self, SupportsIndex
 
 from duckfeat.compile.select import Query
 from duckfeat.errors import AttributeMissing, DuckfeatError, FieldError, InvalidArgument, attribute_missing, hint
-from duckfeat.model.arguments import flag
+from duckfeat.model.arguments import flag, shown
 from duckfeat.model.attributes import TellingType
 from duckfeat.model.dtypes import Typed, decode
 from duckfeat.model.fields import Field, FieldRef, ForeignKey, Many, Relation, Reverse, field_name
@@ -18,7 +20,7 @@ from duckfeat.model.q import Condition, RelatedTo
 from duckfeat.model.tables import Table
 from duckfeat.query.lookup import Keep, Lookup
 from duckfeat.query.queryset import QuerySet
-from duckfeat.query.session import INSTANCES, Session
+from duckfeat.query.session import INSTANCES, Session, not_pickled
 from duckfeat.query.wide import Features, Include
 from duckfeat.registries import naming
 from duckfeat.registries.describing import Describe
@@ -33,6 +35,17 @@ if TYPE_CHECKING:
     from duckfeat.registries.places import Branch, Space
     from duckfeat.registries.run import Run
     from duckfeat.registries.user import User
+
+
+def _registry_reduced(cls: Any) -> str:
+    """Return what pickle takes for a registry: its name, unless it is bound to a store."""
+    if getattr(cls, "__session__", None) is not None:
+        raise not_pickled(f"store.{cls.__name__}")
+    name: str = cls.__qualname__
+    return name
+
+
+copyreg.pickle(TellingType, _registry_reduced)
 
 
 def utc_now() -> datetime:
@@ -153,7 +166,9 @@ class SQLRecord(metaclass=TellingType):
     def _set_foreign(self, field: ForeignKey[Any], value: Any) -> None:
         registry = getattr(type(value), "__registry__", None)
         if value is not None and registry != field.target:
-            raise InvalidArgument(f"{self.__registry__}.{field.name} is a {field.target}, not {value!r}", value=value)
+            raise InvalidArgument(
+                f"{self.__registry__}.{field.name} is a {field.target}, not {shown(value)}", value=value
+            )
         self.__dict__[field.name] = value
         self.__dict__[field.column] = None if value is None else value.id
         self._points(field)
@@ -241,6 +256,10 @@ class SQLRecord(metaclass=TellingType):
 
     describe = Describe()
 
+    def _called(self) -> str:
+        """Return what the description of a record that points at this one says."""
+        return naming.short(naming.called(self))
+
     def __repr__(self) -> str:
         return naming.one_line(self)
 
@@ -258,7 +277,27 @@ class SQLRecord(metaclass=TellingType):
         return (self.id, self.__dict__.get("uid"), self.__dict__.get("hash"))
 
     def __hash__(self) -> int:
-        return object.__hash__(self) if self.id is None else hash((self.__registry__, self.id))
+        if self.id is None:  # a hash by the object would be another one once it is saved
+            raise InvalidArgument(f"this {self.__registry__} is not saved, and no key or member of a set until it is")
+        return hash((self.__registry__, self.id))
+
+    # --- copies ----------------------------------------------------------------------------------
+
+    def __copy__(self) -> Self:
+        made: Self = object.__new__(type(self))
+        made.__dict__.update({name: value for name, value in self.__dict__.items() if name != "_peers"})
+        return made
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Self:
+        made = self.__copy__()
+        memo[id(self)] = made
+        made.__dict__.update(copy.deepcopy(made.__dict__, memo))
+        return made
+
+    def __reduce_ex__(self, protocol: SupportsIndex) -> Any:
+        if self.__dict__.get("_session") is not None:
+            raise not_pickled(self.__registry__)
+        return super().__reduce_ex__(protocol)
 
     # --- the registry ----------------------------------------------------------------------------
 

@@ -6,7 +6,7 @@ import json
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime, timedelta, tzinfo
 from decimal import Decimal
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from duckfeat.compile import staging
 from duckfeat.compile.conversions import columns_of
@@ -17,6 +17,9 @@ from duckfeat.model.kinds import KINDS, VALUE_COLUMNS
 from duckfeat.model.sql_types import SqlType
 from duckfeat.model.statement import Statement
 from duckfeat.query.session import Session
+
+if TYPE_CHECKING:
+    import pyarrow as pa
 
 _BATCH = 50_000
 
@@ -42,7 +45,7 @@ class Decider:
             found = self._engine.arrow(Statement(staging.span(), span))
             rows = [
                 [key, *_decided(info.dtype, read, value, list(columns)[3:], info.coerce)]
-                for key, value in zip(found["key"].to_pylist(), found["v"].to_pylist(), strict=True)
+                for key, value in zip(found["key"].to_pylist(), _pythons(found["v"]), strict=True)
             ]
             self._engine.insert(staging.DECIDED, columns, rows)
 
@@ -53,7 +56,7 @@ def _decided(
     """Return the kind, the reason and the columns of a cell."""
     nothing = [None] * len(columns)
     try:
-        given = read(value)
+        given = _read(read, value)
         if is_missing(given):
             return [None, None, *nothing]
         if dtype.is_cat:
@@ -64,6 +67,31 @@ def _decided(
         return [None, str(error), *nothing]
     own = KINDS[kind].column
     return [kind, None, *(physical if column == own else None for column in columns)]
+
+
+_BEYOND = object()
+"""Stands for a value with a date that Python has none for."""
+
+
+def _read(read: Callable[[Any], Any], value: Any) -> Any:
+    if value is _BEYOND:
+        raise Refused("is outside the years 1 to 9999")
+    return read(value)
+
+
+def _pythons(column: pa.ChunkedArray) -> list[Any]:
+    """Return the values of an Arrow column; `_BEYOND` for those with a date outside the years 1 to 9999."""
+    try:
+        return list(column.to_pylist())
+    except (OverflowError, ValueError):
+        return [_python(scalar) for scalar in column]
+
+
+def _python(scalar: Any) -> Any:
+    try:
+        return scalar.as_py()
+    except (OverflowError, ValueError):
+        return _BEYOND
 
 
 def _name(value: Any) -> str:

@@ -11,7 +11,7 @@ from typing import Any
 from duckfeat.compile import staging_keys
 from duckfeat.engine.source_tables import Source
 from duckfeat.errors import FieldError, InvalidArgument, ValidationError, hint
-from duckfeat.model.arguments import flag
+from duckfeat.model.arguments import flag, named, shown
 from duckfeat.model.feature_info import FeatureInfo
 from duckfeat.model.sql_types import Column, SqlType
 from duckfeat.model.statement import Statement
@@ -73,15 +73,17 @@ def checked_options(session: Session, **given: Any) -> Options:
     """
     registry = getattr(given["registry"], "__registry__", given["registry"])
     if not isinstance(registry, str) or registry not in ENTITIES:
-        raise InvalidArgument(f"features are carried by {', '.join(ENTITIES)}, not by {registry!r}", registry=registry)
+        raise InvalidArgument(
+            f"features are carried by {', '.join(ENTITIES)}, not by {shown(registry)}", registry=registry
+        )
     for name, known in (("mode", MODES), ("create", CREATE), ("on_invalid", ON_INVALID)):
         if not any(type(given[name]) is type(choice) and given[name] == choice for choice in known):
-            raise InvalidArgument(f"{name} is one of {', '.join(map(repr, known))}, not {given[name]!r}")
+            raise InvalidArgument(f"{name} is one of {', '.join(map(repr, known))}, not {shown(given[name])}")
     if given["on"] is not None and not isinstance(given["on"], str):
-        raise InvalidArgument(f"on is the name of a column, not {given['on']!r}", on=given["on"])
+        raise InvalidArgument(f"on is the name of a column, not {shown(given['on'])}", on=given["on"])
     run = given["run"]
     if run is not None and (getattr(type(run), "__registry__", "") != "Run" or run.id is None):
-        raise InvalidArgument(f"run is a saved Run, not {run!r}", run=run)
+        raise InvalidArgument(f"run is a saved Run, not {shown(run)}", run=run)
     if run is not None:
         session.check_mine(run)
     table, create = session.catalog[registry], given["create"]
@@ -100,7 +102,7 @@ def checked_options(session: Session, **given: Any) -> Options:
 
 
 def _checked_key(table: Table, key: Any) -> str:
-    field = table.field(str(key))
+    field = table.field(named(key))
     allowed = [
         known.name for known in table.stored if known.unique or known.name == table.label or known.name in _FURTHER_KEYS
     ]
@@ -121,7 +123,9 @@ def _listed(features: Any) -> tuple[Any, ...] | None:
         isinstance(feature, str) or getattr(type(feature), "__registry__", "") == "Feature" for feature in listed
     )
     if not known or isinstance(listed, Iterator):
-        raise InvalidArgument(f"features is a list of names or Feature objects, not {features!r}", features=features)
+        raise InvalidArgument(
+            f"features is a list of names or Feature objects, not {shown(features)}", features=features
+        )
     return tuple(listed)
 
 
@@ -149,7 +153,7 @@ def plan(session: Session, source: Source, options: Options) -> Plan:
 
 
 def _name(feature: Any) -> str:
-    return str(getattr(feature, "name", feature))
+    return named(feature)
 
 
 def _column(by_name: Mapping[str, Column], name: str, what: str) -> Column:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from duckfeat.compile import staging
 from duckfeat.compile.staging import Part
 from duckfeat.errors import ValidationError
+from duckfeat.model.arguments import shown
 from duckfeat.model.feature_info import FeatureInfo
 from duckfeat.model.sql_types import SqlType
 from duckfeat.model.statement import Statement
@@ -158,10 +159,9 @@ class Refusals:
 
         return explained
 
-    def _note(self, info: FeatureInfo, value: Any, row: int, reason: str) -> None:
-        shown = repr(value) if len(repr(value)) <= 80 else repr(value)[:77] + "..."
-        kind = type(value).__name__
-        self._lines.append(f"feature {info.name!r} has dtype {info.dtype.name}: {shown} ({kind}) {reason} (row {row})")
+    def _note(self, info: FeatureInfo, told: tuple[Any, str], row: int, reason: str) -> None:
+        value, how = told
+        self._lines.append(f"feature {info.name!r} has dtype {info.dtype.name}: {how} {reason} (row {row})")
         if not self._facts:
             self._facts = {
                 "feature": info.name,
@@ -182,9 +182,10 @@ def _schema() -> dict[str, Any]:
     return {"row": polars.Int64, "feature": polars.String, "value": polars.String, "reason": polars.String}
 
 
-def _read(read: Callable[[Any], Any], cell: Any, text: str) -> Any:
-    """Return the value of an Arrow cell, or its text where Python has none that is like it."""
+def _read(read: Callable[[Any], Any], cell: Any, text: str) -> tuple[Any, str]:
+    """Return the value of an Arrow cell and how it is shown; its text for both where Python has none like it."""
     try:
-        return read(cell.as_py())
+        value = read(cell.as_py())
     except (ValueError, OverflowError):
-        return text
+        return text, text
+    return value, f"{shown(value)} ({type(value).__name__})"

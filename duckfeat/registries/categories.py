@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from duckfeat.errors import ValidationError
+from duckfeat.model.arguments import shown, spelled
 from duckfeat.model.feature_info import FeatureInfo
 from duckfeat.model.tables import Table
 from duckfeat.query.session import Session
@@ -95,10 +96,11 @@ def _unknown(session: Session, info: FeatureInfo, table: Table, value: Any) -> V
     meant = f" (did you mean {', '.join(map(repr, near))}?)" if near else ""
     typed = f" of type {info.dtype.registry_type!r}" if info.dtype.registry_type else ""
     of_type = f", type={table.name}.get(name={info.dtype.registry_type!r})" if typed else ""
-    creating = f"{table.name}({table.label}={value!r}{of_type}).save()"
+    creating = f"{table.name}({table.label}={spelled(value)}{of_type}).save()"
     create = f"; to create it: {creating}" if isinstance(value, str) else ""
     return ValidationError(
-        f"feature {info.name!r} has dtype {info.dtype.name}: there is no {table.name}{typed} {value!r}{meant}{create}",
+        f"feature {info.name!r} has dtype {info.dtype.name}: there is no {table.name}{typed} {shown(value)}{meant}"
+        f"{create}",
         feature=info.name,
         dtype=info.dtype.name,
         value=value,

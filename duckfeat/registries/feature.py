@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from duckfeat.errors import InvalidArgument, ValidationError, hint
+from duckfeat.model.arguments import shown
 from duckfeat.model.dtypes import Dtype, parse_dtype
 from duckfeat.model.fields import Field, ForeignKey, Reverse
 from duckfeat.model.q import Comparable, FeaturePath, Predicate
@@ -88,7 +89,7 @@ class Feature(Comparable, TracksUpdates, rows="features", uid_length=12):
     def __ne__(self, other: object) -> Any:
         if isinstance(other, SQLRecord) and other.__registry__ == "Feature":
             return not SQLRecord.__eq__(self, other)
-        return self._predicate("isnull", False) if other is None else self._predicate("ne", other)
+        return self._predicate("ne", other)
 
     def __hash__(self) -> int:
         return SQLRecord.__hash__(self)
@@ -130,7 +131,7 @@ class Feature(Comparable, TracksUpdates, rows="features", uid_length=12):
             mine, theirs = self.__dict__[name], existing.__dict__[name]
             if mine != theirs:
                 raise ValidationError(
-                    f"feature {self.name!r} exists with {name} {theirs!r}, not {mine!r}",
+                    f"feature {self.name!r} exists with {name} {theirs!r}, not {shown(mine)}",
                     feature=self.name,
                     existing=theirs,
                     value=mine,

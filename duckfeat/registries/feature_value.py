@@ -7,6 +7,7 @@ from datetime import UTC
 from typing import Any, Self
 
 from duckfeat.errors import ValidationError
+from duckfeat.model.arguments import shown
 from duckfeat.model.dtypes import Dtype, Typed, decode_as, encode_for, is_missing, parse_dtype
 from duckfeat.model.fields import Field, ForeignKey, Many
 from duckfeat.model.kinds import value_hash
@@ -52,7 +53,7 @@ class FeatureValue(TracksRun, rows="typed_values", source="feature_values", labe
         session = cls._current()
         info = session.features.find(feature)
         if info is None:
-            raise ValidationError(f"feature {feature!r} is not registered: save it first", feature=feature)
+            raise ValidationError(f"feature {shown(feature)} is not registered: save it first", feature=feature)
         _check_storable(info.name, info.dtype.name, value)
         typed = encode_for(info.name, info.dtype, value, coerce=info.coerce)
         known = session.writer.values

@@ -7,6 +7,7 @@ from os import PathLike
 from typing import TYPE_CHECKING, Any
 
 from duckfeat.errors import InvalidArgument, ValidationError, suggestions
+from duckfeat.model.arguments import named, nests_beyond, shown
 from duckfeat.model.attributes import Telling
 from duckfeat.model.dtypes import Refused, Typed, decode_as, encode_for, is_missing, plain
 from duckfeat.model.feature_info import FeatureInfo
@@ -172,7 +173,7 @@ def write_values(session: Any, table: Any, given: Mapping[int, Mapping[Any, Any]
     by_feature: dict[FeatureInfo, list[tuple[int, Any]]] = {}
     for entity_id, values in given.items():
         if not isinstance(values, Mapping):
-            raise InvalidArgument(f"values are given as {{feature: value}}, not {values!r}", value=values)
+            raise InvalidArgument(f"values are given as {{feature: value}}, not {shown(values)}", value=values)
         for info, value in _known(session, values.items()):
             by_feature.setdefault(info, []).append((entity_id, value))
     with session.engine.transaction():
@@ -191,7 +192,7 @@ def _listed(features: Any) -> Iterable[Any]:
     if isinstance(features, str) or getattr(type(features), "__registry__", "") == "Feature":
         return [features]
     if isinstance(features, bytes) or not isinstance(features, Iterable):
-        raise InvalidArgument(f"features are given by name or as objects, one or several, not {features!r}")
+        raise InvalidArgument(f"features are given by name or as objects, one or several, not {shown(features)}")
     return list(features)
 
 
@@ -200,10 +201,10 @@ def _known(session: Session, values: Iterable[tuple[Any, Any]]) -> list[tuple[Fe
     found, unknown = [], []
     for key, value in values:
         if not isinstance(key, str) and getattr(type(key), "__registry__", "") != "Feature":
-            raise InvalidArgument(f"a feature is given by name or as an object, not {key!r}", value=key)
+            raise InvalidArgument(f"a feature is given by name or as an object, not {shown(key)}", value=key)
         info = session.features.find(key)
         if info is None:
-            unknown.append((str(getattr(key, "name", key)), getattr(key, "dtype", None) or guessed_dtype(value)))
+            unknown.append((named(key), getattr(key, "dtype", None) or guessed_dtype(value)))
         else:
             found.append((info, value))
     if unknown:
@@ -242,6 +243,8 @@ def guessed_dtype(value: Any) -> str:
     except Refused:
         return "datetime"
     if isinstance(value, list | tuple):
+        if nests_beyond(value):
+            return "list"
         items = {guessed_dtype(item) for item in value if not is_missing(item)}
         item = "num" if items == {"int", "float"} else items.pop() if len(items) == 1 else "list"
         return "list" if item.startswith(("list", "cat")) else f"list[{item}]"
@@ -258,17 +261,16 @@ def _several(info: FeatureInfo, value: Any) -> list[Any]:
     """Return the single values that were given for a feature."""
     if is_missing(value):
         return []
-    listed = isinstance(value, list | tuple | set | frozenset) or type(value).__name__ in {
-        "ndarray",
-        "Series",
-    }
+    # An array without dimensions is one value.
+    array = type(value).__name__ in {"ndarray", "Series"} and getattr(value, "shape", None) != ()
+    listed = array or isinstance(value, list | tuple | set | frozenset)
     if info.multiple and listed and info.dtype.base.name != "list":
         return [item for item in value if not is_missing(item)]
     if info.multiple and info.dtype.base.name == "list" and listed and all(isinstance(v, list | tuple) for v in value):
         return list(value)
     if listed and not info.multiple and info.dtype.base.name != "list":
         raise ValidationError(
-            f"feature {info.name!r} takes one value, not {value!r}; register it with multiple=True for several",
+            f"feature {info.name!r} takes one value, not {shown(value)}; register it with multiple=True for several",
             feature=info.name,
             dtype=info.dtype.name,
             value=value,

@@ -7,7 +7,7 @@ from typing import Any, TypeVar
 
 from duckfeat.compile.select import Query
 from duckfeat.errors import InvalidArgument
-from duckfeat.model.arguments import several
+from duckfeat.model.arguments import several, shown
 from duckfeat.model.fields import Relation
 from duckfeat.query.queryset import QuerySet
 from duckfeat.query.session import Session
@@ -33,7 +33,9 @@ class Manager(QuerySet[R]):
             registry = getattr(type(record), "__registry__", None)
             if registry != self._relation.target:
                 what = f"{self._relation.source}.{self._relation.name}"
-                raise InvalidArgument(f"{what} holds {self._relation.target} records, not {record!r}", value=record)
+                raise InvalidArgument(
+                    f"{what} holds {self._relation.target} records, not {shown(record)}", value=record
+                )
             self._session.check_mine(record)
         return flat
 

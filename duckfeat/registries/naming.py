@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from duckfeat.compile.select import Query
 from duckfeat.errors import FieldError, InvalidArgument
-from duckfeat.model.arguments import is_hashable, several
+from duckfeat.model.arguments import is_hashable, several, shown, spelled
 from duckfeat.model.dtypes import is_missing
 from duckfeat.model.fields import Field, ForeignKey
 from duckfeat.query.finding import searchable
@@ -78,7 +78,7 @@ def _texts(values: Any) -> tuple[list[Any], bool]:
     listed = several(converted, "values")
     for value in listed:
         if not is_hashable(value):
-            raise InvalidArgument(f"values are texts, not {value!r}", value=value)
+            raise InvalidArgument(f"values are texts, not {shown(value)}", value=value)
     return listed, False
 
 
@@ -149,6 +149,9 @@ class Suggestions(Mapping[Any, str]):
             raise KeyError(value)
         return near
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        return (dict, (dict(self),))
+
     def __iter__(self) -> Iterator[Any]:
         return (value for value in self._values if value in self)
 
@@ -177,7 +180,7 @@ class Inspection:
         lines = [f"{len(self.validated)} of {total} values are validated"]
         for value in self.non_validated[:_SHOWN]:
             meant = f" (did you mean {self.suggestions[value]!r}?)" if value in self.suggestions else ""
-            lines.append(f"  not validated: {value!r}{meant}")
+            lines.append(f"  not validated: {spelled(value)}{meant}")
         if len(self.non_validated) > _SHOWN:
             lines.append(f"  ... {len(self.non_validated) - _SHOWN} more")
         return "\n".join(lines)
@@ -244,7 +247,7 @@ def standardize(cls: type[SQLRecord], values: Any, field: str) -> Any:
 def add_synonym(record: Any, synonym: str) -> None:
     """Add a synonym to a record that has them, and save it."""
     if type(synonym) is not str or not synonym.strip() or "|" in synonym:
-        raise InvalidArgument(f"a synonym is a text without '|', not {synonym!r}", value=synonym)
+        raise InvalidArgument(f"a synonym is a text without '|', not {shown(synonym)}", value=synonym)
     known = [part for part in (record.synonyms or "").split("|") if part]
     if synonym not in known:
         with record._bound.engine.transaction():
@@ -267,21 +270,22 @@ def _shown(record: SQLRecord) -> list[tuple[str, Any]]:
     return shown
 
 
-def _short(value: Any) -> str:
-    text = value.isoformat(" ", "seconds") if hasattr(value, "isoformat") and hasattr(value, "hour") else repr(value)
+def short(value: Any) -> str:
+    """Return a value as one line of a description, cut where it is long."""
+    text = value.isoformat(" ", "seconds") if hasattr(value, "isoformat") and hasattr(value, "hour") else spelled(value)
     return text if len(text) <= 60 else text[:57] + "..."
 
 
 def one_line(record: SQLRecord) -> str:
     """Return a record as one line: `ULabel(uid='...', name='...')`."""
-    inner = ", ".join(f"{name}={_short(value)}" for name, value in _shown(record))
+    inner = ", ".join(f"{name}={short(value)}" for name, value in _shown(record))
     return f"{record.__registry__}({inner})"
 
 
 def html(record: SQLRecord) -> str:
     """Return a record as an HTML table for a notebook."""
     rows = "".join(
-        f"<tr><th style='text-align:left'>{html_.escape(name)}</th><td>{html_.escape(_short(value))}</td></tr>"
+        f"<tr><th style='text-align:left'>{html_.escape(name)}</th><td>{html_.escape(short(value))}</td></tr>"
         for name, value in _shown(record)
     )
     return f"<table><caption>{html_.escape(record.__registry__)}</caption>{rows}</table>"
@@ -292,20 +296,20 @@ def description(record: SQLRecord) -> str:
     lines = [record.__registry__]
     for key, value in _shown(record):
         name = key if key in record.__table__.fields else key.removesuffix("_id")
-        lines.append(f"  {name}: {_short(value) if name == key else _called(getattr(record, name), value)}")
+        lines.append(f"  {name}: {short(value) if name == key else _called(getattr(record, name), value)}")
     if record.id is not None and "ulabels" in record.__table__.relations:
         labels = [repr(name) for name in record.ulabels.order_by("name").values_list("name", flat=True)]
         lines += [f"  ulabels: {', '.join(labels)}"] if labels else []
     if record.id is not None and record.__table__.entity is not None:
         values = record.features.get_values()
         lines += ["  features:"] if values else []
-        lines += [f"    {name} = {_short(value)}" for name, value in values.items()]
+        lines += [f"    {name} = {short(value)}" for name, value in values.items()]
     return "\n".join(lines)
 
 
 def _called(record: SQLRecord | None, id_: int) -> str:
-    """Return what people call a record that another one points at: its name, or its uid where it has none."""
-    return f"#{id_}" if record is None else _short(called(record))
+    """Return what people call a record that another one points at."""
+    return f"#{id_}" if record is None else record._called()
 
 
 def called(record: SQLRecord) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from duckfeat.errors import DoesNotExist, hint
+from duckfeat.model.arguments import named, shown
 from duckfeat.model.fields import Field
 from duckfeat.query.session import Session
 from duckfeat.registries.base import TracksUpdates
@@ -72,5 +73,6 @@ def place_of(session: Session, registry: str, place: Any) -> Any:
     found = session.registries[registry].get_or_none(name=place)
     if found is None:
         names = session.registries[registry].all().to_list("name")
-        raise DoesNotExist(f"no {registry.lower()} {place!r}{hint(str(place), names)}", name=place, available=names)
+        told = f"no {registry.lower()} {shown(place)}{hint(named(place), names)}"
+        raise DoesNotExist(told, name=place, available=names)
     return found

@@ -7,6 +7,7 @@ from typing import Any
 
 from duckfeat.compile.select import Query
 from duckfeat.errors import IntegrityError, InvalidArgument, ValidationError
+from duckfeat.model.arguments import shown
 from duckfeat.model.fields import Field, ForeignKey
 from duckfeat.model.tables import Table
 from duckfeat.query.queryset import QuerySet
@@ -97,7 +98,7 @@ def id_of(session: Session, table: Table, field: Field[Any], value: Any) -> Any:
 
 def no_target(table: Table, field: ForeignKey[Any], value: Any) -> InvalidArgument:
     """Return the error for what is neither a record of the registry that a foreign key points at nor an id."""
-    return InvalidArgument(f"{table.name}.{field.name} is a {field.target}, not {value!r}", value=value)
+    return InvalidArgument(f"{table.name}.{field.name} is a {field.target}, not {shown(value)}", value=value)
 
 
 def _check_ids(session: Session, table: Table, field: Any, ids: Iterable[int]) -> None:
@@ -115,5 +116,7 @@ def _check_type(table: Table, field: Any, other: Any) -> None:
     """Refuse a type of a record that is not declared as one."""
     if field.name == "type" and "is_type" in table.fields and not other.is_type:
         raise ValidationError(
-            f"{table.name}.type is a {field.target} with is_type=True, and {other!r} is none", field="type", value=other
+            f"{table.name}.type is a {field.target} with is_type=True, and {shown(other)} is none",
+            field="type",
+            value=other,
         )

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from duckfeat.compile.profiles import profile_sql
 from duckfeat.errors import FieldError, InvalidArgument, hint
 from duckfeat.frame import frames
-from duckfeat.model.arguments import several
+from duckfeat.model.arguments import named, several, shown
 from duckfeat.model.feature_info import FeatureInfo
 from duckfeat.model.tables import ENTITIES
 from duckfeat.query.session import Session
@@ -25,7 +25,7 @@ def profile(session: Session, registry: Any, features: Any = None) -> pl.DataFra
     name = registry if isinstance(registry, str) else getattr(registry, "__registry__", registry)
     if not isinstance(name, str) or name not in ENTITIES:
         raise InvalidArgument(
-            f"no registry {name!r} with features{hint(str(name), list(ENTITIES))}", available=list(ENTITIES)
+            f"no registry {shown(name)} with features{hint(named(name), ENTITIES)}", available=list(ENTITIES)
         )
     infos = session.features.all() if features is None else _known(session, features)
     query = session.registries[name].all()._query
@@ -39,7 +39,7 @@ def _known(session: Session, features: Any) -> list[FeatureInfo]:
     for feature in listed:
         info = session.features.find(feature)
         if info is None:
-            name = str(getattr(feature, "name", feature))
+            name = named(feature)
             raise FieldError(f"no feature {name!r}{hint(name, session.features.names())}", name=name)
         infos[info.id] = info
     return list(infos.values())

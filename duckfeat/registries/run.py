@@ -8,6 +8,7 @@ from typing import Any
 from duckfeat.model.fields import Field, ForeignKey, Many, Reverse
 from duckfeat.registries.base import TracksUpdates, utc_now
 from duckfeat.registries.features import FeatureManager
+from duckfeat.registries.naming import short
 
 
 class Transform(TracksUpdates, rows="transforms", label="key", uid_length=16):
@@ -64,6 +65,12 @@ class Run(TracksUpdates, rows="runs", label="name", uid_length=16):
     def __init__(self, transform: Transform | None = None, *, features: Any = None, **values: Any) -> None:
         super().__init__(**values if transform is None else {"transform": transform, **values})
         self.__dict__["_features_given"] = features
+
+    def _called(self) -> str:
+        if self.name is not None:
+            return super()._called()
+        program = f"{self.transform.key}, " if self.transform else ""
+        return f"{program}{short(self.started_at)} ({self.uid})"
 
     @property
     def features(self) -> FeatureManager:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from duckfeat.errors import InvalidArgument
-from duckfeat.model.arguments import nests_beyond
+from duckfeat.model.arguments import nests_beyond, shown
 from duckfeat.model.dtypes import is_missing
 from duckfeat.query.session import Session
 
@@ -117,8 +117,7 @@ def _as_polars(df: Any) -> pl.DataFrame:
     if not isinstance(df, str | bytes) and not nests_beyond(df):
         with suppress(TypeError, ValueError, OverflowError, polars.exceptions.PolarsError):
             return polars.DataFrame(df)
-    given = repr(df).partition("\n")[0][:80]
-    raise InvalidArgument(f"view shows a frame, not {given}; .df() and .pl() give one", value=df)
+    raise InvalidArgument(f"view shows a frame, not {shown(df)}; .df() and .pl() give one", value=df)
 
 
 def _of_pandas(df: Any) -> pl.DataFrame:

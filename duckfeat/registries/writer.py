@@ -11,7 +11,7 @@ from typing import Any
 from duckfeat.compile import writes
 from duckfeat.compile.operands import convert
 from duckfeat.errors import FieldError, IntegrityError, InvalidArgument, ValidationError, hint
-from duckfeat.model.arguments import several, whole
+from duckfeat.model.arguments import several, shown, whole
 from duckfeat.model.fields import Field, ForeignKey, Relation
 from duckfeat.model.kinds import KINDS, STORED_COLUMNS, stored
 from duckfeat.model.statement import Statement
@@ -46,7 +46,7 @@ class Writer:
         listed = several(records, "records")
         for record in listed:
             if not hasattr(type(record), "__registry__"):
-                raise InvalidArgument(f"only records can be saved, not {record!r}", value=record)
+                raise InvalidArgument(f"only records can be saved, not {shown(record)}", value=record)
         size = whole(batch_size, "batch_size", 1) if batch_size is not None else None
         with self._engine.transaction():
             groups = _in_order(listed)
@@ -61,7 +61,7 @@ class Writer:
         for record in records:
             given = record.__dict__.pop("_features_given", None)
             if given is not None and not isinstance(given, Mapping):
-                raise InvalidArgument(f"features are given as {{feature: value}}, not {given!r}", value=given)
+                raise InvalidArgument(f"features are given as {{feature: value}}, not {shown(given)}", value=given)
             if given:
                 self._engine.on_rollback(_putter(record, "_features_given", given))
                 values = waiting.setdefault(record.__registry__, {})
@@ -370,7 +370,9 @@ def checked(table: Table, field: Field[Any], value: Any) -> Any:
         raise ValidationError(f"{table.name}.{field.name}: {error}", field=field.name, value=value) from None
     if field.type == "int":
         if isinstance(converted, float):
-            raise ValidationError(f"{table.name}.{field.name} is an int, not {value!r}", field=field.name, value=value)
+            raise ValidationError(
+                f"{table.name}.{field.name} is an int, not {shown(value)}", field=field.name, value=value
+            )
         return converted
     return _checked_text(table, field, converted) if field.type == "str" else converted
 
@@ -417,7 +419,7 @@ def _in_order(records: Sequence[Any]) -> list[list[Any]]:
     def visit(record: Any, trail: tuple[int, ...]) -> int:
         key = id(record)
         if key in trail:
-            raise IntegrityError(f"{record!r} points at itself through its fields", registry=record.__registry__)
+            raise IntegrityError(f"{shown(record)} points at itself through its fields", registry=record.__registry__)
         if key not in depths:
             below = [
                 visit(other, (*trail, key))

@@ -117,6 +117,34 @@ def test_branches_apart(store: Store) -> None:
         store.switch("drft")
 
 
+def test_the_trash_and_branches_are_no_bar_on_the_way_through_relations(store: Store) -> None:
+    """What a record carries is shown and found alike, wherever it lies; only the answers are of a branch."""
+    store.Feature(name="tissue", dtype="cat[ULabel]").save()
+    store.Branch(name="draft").save()
+    with_label, with_value = store.Record(name="label").save(), store.Record(name="value").save()
+    lung = store.ULabel(name="lung").save()
+    store.switch("draft")
+    draft = store.ULabel(name="draft label").save()
+    store.switch("main")
+    with_label.ulabels.add(lung, draft)
+    with_value.features.add_values({"tissue": "lung"})
+    lung.delete()
+    found = store.Record.filter
+    assert sorted(found(ulabels__name="lung").to_list("name")) == ["label", "value"]
+    assert found(ulabels__name="draft label").one() == with_label
+    assert found(tissue="lung").one() == with_value
+    assert with_value.features.get_values() == {"tissue": "lung"}
+    assert store.Record.pl(features=["tissue"]).filter(name="value")["tissue"].to_list() == ["lung"]
+    assert found(ulabels__name="lung").exclude(ulabels__branch="trash").count() == 0
+    assert found(ulabels__name="lung", ulabels__branch="main").count() == 0
+    assert found(ulabels__name="draft label", ulabels__branch="draft").one() == with_label
+    assert found(tissue="lung", tissue__branch__name="main").count() == 0
+    assert with_label.ulabels.to_list() == []
+    assert with_label.ulabels.filter(branch=None).count() == 2
+    lung.restore()
+    assert found(ulabels__name="lung", ulabels__branch="main").count() == 2
+
+
 def test_every_record_lives_in_a_space(store: Store) -> None:
     first = store.Record(name="first").save()
     trial = store.Space(name="trial 7").save()

@@ -19,6 +19,7 @@ import pytest
 
 import duckfeat as dft
 from duckfeat.errors import DuckfeatError
+from duckfeat.model.arguments import shown
 from duckfeat.query.queryset import QuerySet
 from duckfeat.registries.managers import Manager
 from duckfeat.store import Store
@@ -28,6 +29,9 @@ LOOP: list[Any] = []
 LOOP.append(LOOP)
 KNOT: dict[str, Any] = {}
 KNOT["a"] = KNOT
+DEEP: dict[str, Any] = {}
+for _ in range(3000):  # deeper than Python's own `repr` goes
+    DEEP = {"a": DEEP}
 
 ODD: list[Any] = [
     None,
@@ -35,6 +39,7 @@ ODD: list[Any] = [
     -1,
     2**70,
     10**400,
+    10**5000,  # more digits than Python writes
     float("nan"),
     float("-inf"),
     "",
@@ -49,6 +54,7 @@ ODD: list[Any] = [
     {},
     {"a": 1},
     KNOT,
+    DEEP,
     {1: 2},
     object(),
     len,
@@ -273,7 +279,7 @@ def wrong_of(store: Store, found: Mapping[str, Try], make: Callable[[], Any]) ->
             for odd in ODD:
                 on = make()
                 watched.recount()
-                watched.call(f"{what} {odd!r:.60}", partial(call, on, odd))
+                watched.call(f"{what} {shown(odd)}", partial(call, on, odd))
     return watched.wrong
 
 

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import UTC, date, datetime
+from decimal import Decimal
 from typing import Any
 
+import numpy
+import pandas
 import pytest
 
 import duckfeat as dft
@@ -157,7 +161,6 @@ def test_aggregates_of_features_relations_and_parts(things: Store) -> None:
 
 
 def test_numpy_and_pandas_scalars_are_the_values_they_stand_for(store: Store) -> None:
-    numpy, pandas = pytest.importorskip("numpy"), pytest.importorskip("pandas")
     moment = dft.Feature(name="moment", dtype="datetime").save()
     day = dft.Feature(name="day", dtype="date").save()
     several = dft.Feature(name="several", dtype="list[int]").save()
@@ -174,6 +177,78 @@ def test_numpy_and_pandas_scalars_are_the_values_they_stand_for(store: Store) ->
     for no_moment in (numpy.timedelta64(1, "s"), numpy.datetime64("20000-01-01", "s"), numpy.array(["2024"], "M8[Y]")):
         with pytest.raises(ValidationError):
             made(moment, no_moment)
+
+
+def test_numpy_and_pandas_ask_what_python_asks(things: Store) -> None:
+    seen = things.Feature.get(name="seen")
+    assert (
+        found(seen == numpy.datetime64("2024-05-01T12", "ns"))
+        == found(seen == pandas.Timestamp("2024-05-01 12"))
+        == ["a"]
+    )
+    assert found(seen__in=numpy.array(["2024-05-01T12", "NaT"], "M8[ns]")) == ["a"]
+    assert found(seen__in=pandas.Series([pandas.NaT, pandas.Timestamp("2024-05-01 12")])) == ["a"]
+    assert found(seen__range=pandas.to_datetime(["2024-01-01", "2024-05-02"])) == ["a"]
+    assert found(created_at__gt=numpy.datetime64("2024-01-01")) == ["a", "b", "c"]
+    assert found(size=numpy.array(1)) == found(size__in=numpy.array([1])) == found(size=Decimal("1.0")) == ["a"]
+    assert things.FeatureValue.filter(value=numpy.datetime64("2024-05-01T12", "ns")).count() == 1
+
+
+def test_what_is_missing_is_asked_for_alike(things: Store) -> None:
+    things.Record.filter(name="a").update(description="first")
+    for feature in ("size", "seen", "meta", "steps"):
+        asked = things.Feature.get(name=feature)
+        for nothing in (None, pandas.NaT, pandas.NA, numpy.datetime64("NaT")):
+            assert found(asked == nothing) == found(**{feature: nothing}) == found(asked.is_null())
+            assert found(asked != nothing) == found(**{f"{feature}__ne": nothing}) == found(~asked.is_null())
+    meta = things.Feature.get(name="meta")
+    assert found(meta["name"] != None) == ["b"]  # noqa: E711  # builds a condition
+    assert found(meta["n"] == None) == ["a", "b", "c"]  # noqa: E711  # builds a condition
+    assert found(description__ne=None) == ["a"]
+    assert found(description=pandas.NaT) == ["b", "c"]
+    assert found(ulabels__ne=None) == []
+    assert found(ulabels__description=pandas.NaT) == ["a", "b", "c"]
+
+
+@pytest.mark.parametrize(
+    ("lookups", "told"),
+    [
+        ({"seen__gt": pandas.NaT}, "feature 'seen'__gt=None compares with nothing; ask feature 'seen'__isnull=True"),
+        ({"seen__gt": numpy.timedelta64(1, "D")}, r"never compared with np.timedelta64\(1,'D'\)"),
+        ({"created_at__gt": pandas.Timedelta("1D")}, r"Timedelta\('1 days 00:00:00'\) \(Timedelta\) is not a datetime"),
+        ({"seen": pandas.Timestamp(1)}, "seen: .* has a part below the microsecond"),
+        ({"id__in": numpy.array(5)}, "`in` takes a list of values, not 5"),
+        ({"id__range": numpy.array(5)}, "`range` takes two bounds, not 5"),
+        ({"id": Decimal("0." + "1" * 40)}, "has more digits than a float keeps"),
+        ({"name__exact__exact": "x"}, "Record.name: nothing follows a lookup, and 'exact' is one"),
+        ({"size__gt__lt": 1}, "feature 'size': nothing follows a lookup, and 'gt' is one"),
+        ({"meta__lr__gt__gt": 1}, r"feature 'meta' at \['lr'\]: nothing follows a lookup, and 'gt' is one"),
+        ({"created_at__year__gt__gt": 1}, "Record.created_at__year: nothing follows a lookup, and 'gt' is one"),
+        ({"created_at__year__year": 1}, r"Record.created_at__year \(int\) cannot have 'year'"),
+    ],
+    ids=str,
+)
+def test_what_cannot_be_asked_is_told(lookups: dict[str, Any], told: str, things: Store) -> None:
+    with pytest.raises((InvalidArgument, FieldError), match=told):
+        things.Record.filter(**lookups)
+
+
+def test_another_value_is_one_of_the_same_kind(things: Store) -> None:
+    meta, steps = things.Feature.get(name="meta"), dft.Feature(name="count", dtype=int).save()
+    assert found(meta["lr"] != 0.2) == ["a", "b"]
+    assert found(meta["lr"] != "x") == []
+    assert found(~(meta["lr"] == "x")) == ["a", "b", "c"]
+    assert set(things.FeatureValue.filter(value__ne=1).to_list("value")) == {1.5}
+    for condition in (steps != "x", steps == "x", steps != True):  # noqa: E712  # builds a condition
+        with pytest.raises(InvalidArgument, match="is not a number"):
+            things.Record.filter(condition)
+
+
+def test_a_place_in_a_value_is_a_key_or_a_position(things: Store) -> None:
+    meta = things.Feature.get(name="meta")
+    for part in (None, 1.5, True, -1, 10**5000, "\ud800", {"a": 1}):
+        with pytest.raises(InvalidArgument, match="a place in a value is a key or a position"):
+            meta[part]  # type: ignore[index]  # some are no places
 
 
 def test_a_value_never_changes(store: Store) -> None:
@@ -232,3 +307,17 @@ def test_names_are_not_empty(store: Store) -> None:
         with pytest.raises(ValidationError, match="name is empty"):
             make().save()
     assert store.Feature.count() == store.ULabel.count() == store.Record.count() == 0
+
+
+def test_features_of_related_records_are_told_where_only_fields_are_taken(things: Store) -> None:
+    asked = things.Record.all()
+    calls: list[Callable[[], Any]] = [
+        lambda: asked.order_by("type__size"),
+        lambda: things.Artifact.all().order_by("records__meta"),
+        lambda: asked.values("type__size"),
+        lambda: asked.pl(include=["type__size"]),
+        lambda: asked.pl(include="meta"),
+    ]
+    for call in calls:
+        with pytest.raises(FieldError, match=r"is a feature, and .* fields alone are taken; .* Available: branch, "):
+            call()

@@ -216,3 +216,24 @@ def test_ordered_rows_come_in_order_however_many_cores_read_them(file_store: Sto
         assert records.arrow_batches(features=["n"]).read_all()["name"].to_pylist() == names
     assert file_store.sql("SELECT name FROM records ORDER BY name")["name"].to_list() == names
     assert [record.name for record in records] == records.to_list("name") == names
+
+
+def test_features_of_alike_names_have_columns_of_their_own(store: Store, tmp_path: Path) -> None:
+    names = ["a", "a\0b", "x", "X", "name", "uid", "id", "created_at", "é", "É", 'q"t', "score"]
+    store.save([dft.Feature(name=name, dtype=int) for name in names])
+    values = {name: number for number, name in enumerate(names)}
+    dft.Record(name="r", features=values).save()
+    polars, arrow, pandas = dft.Record.pl(features=True), dft.Record.arrow(features=True), dft.Record.df(features=True)
+    for name, value in values.items():
+        assert polars[name].to_list() == arrow[name].to_pylist() == pandas[name].to_list() == [value]
+        assert dft.Record.pl(features=[name])[name].to_list() == [value]
+    for own in ("record.name", "record.uid"):
+        assert own in polars.columns
+    assert polars["record.name"].to_list() == ["r"]
+    with pytest.raises(InvalidArgument, match=r"a Parquet file from the engine cannot have a column called 'a\\x00b'"):
+        dft.Record.all().to_parquet(tmp_path / "all.parquet", features=True)
+    with pytest.raises(InvalidArgument, match="columns 'x' and 'X' differ in case only"):
+        dft.Record.all().to_parquet(tmp_path / "all.parquet", features=["x", "X"])
+    rest = [name for name in names if name not in {"a\0b", "X"}]
+    written = pl.read_parquet(dft.Record.all().to_parquet(tmp_path / "rest.parquet", features=rest))
+    assert {name: written[name][0] for name in rest} == {name: values[name] for name in rest}

@@ -37,9 +37,16 @@ def test_a_description_names_what_is_pointed_at(sample: dft.Record, store: Store
     assert "  transform: 'ingest.py'" in str(store.Run.get().describe(return_str=True))
     assert "  feature: 'dose'" in str(store.FeatureValue.get().describe(return_str=True))
     assert str(store.Record(name="new").describe(return_str=True)).splitlines()[:2] == ["Record", "  name: 'new'"]
-    with store.track() as unnamed:
+
+
+@pytest.mark.parametrize("program", ["", "ingest.py"])
+def test_a_run_without_a_name_is_told_by_its_program_and_time(program: str, store: Store) -> None:
+    with store.track(*[program] * bool(program)) as unnamed:
         label = store.ULabel(name="x").save()
-    assert f"  run: {unnamed.uid!r}" in str(label.describe(return_str=True))
+    began = f"{unnamed.started_at:%Y-%m-%d %H:%M:%S}+00:00 ({unnamed.uid})"
+    transform = unnamed.transform.key if unnamed.transform else ""
+    assert program in transform
+    assert f"  run: {transform + ', ' if transform else ''}{began}" in str(label.describe(return_str=True)).splitlines()
 
 
 def test_describe_prints_unless_told(sample: dft.Record, store: Store, capsys: pytest.CaptureFixture[str]) -> None:

@@ -4,13 +4,21 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Callable
+from contextlib import suppress
+from decimal import Decimal
+from functools import partial
 from pathlib import Path
 from typing import Any
 
+import numpy
+import pandas
+import polars as pl
+import pyarrow
 import pytest
 
 import duckfeat as dft
-from duckfeat.errors import DuckfeatError
+from duckfeat.aggregates import count
+from duckfeat.errors import DuckfeatError, InvalidArgument, ValidationError
 from duckfeat.store import Store
 from tests.counting import row_counts
 
@@ -176,3 +184,124 @@ def _refuses(call: str, store: Store, odd: Any) -> bool:
         store.switch("main")
         dft.settings.space = "all"
     return False
+
+
+def test_a_value_that_python_has_no_text_for_is_told_of_all_the_same(store: Store) -> None:
+    deep: dict[str, Any] = {}
+    for _ in range(3000):
+        deep = {"a": deep}
+    store.save([store.Feature(name="meta", dtype=dict), store.Feature(name="dose", dtype=int)])
+    record = store.Record(name="r").save()
+    for value, told in (
+        ({"meta": deep}, r"<dict> \(dict\) holds nesting deeper than 200"),
+        ({"dose": 10**5000}, "<int>"),
+    ):
+        with pytest.raises(ValidationError, match=told):
+            record.features.set_values(value)
+    with pytest.raises(ValidationError, match="nesting deeper than 200"):
+        store.annotate(pl.DataFrame({"name": ["r"], "meta": pl.Series([deep], dtype=pl.Object)}), key="name")
+    with pytest.raises(ValidationError, match="unknown feature 'new'"):
+        record.features.set_values({"new": deep})
+    assert record.features.get_values() == {}
+    assert repr(store.Feature.get(name="meta") == deep) == "(meta exact <dict>)"
+
+
+WEST = dt.timezone(dt.timedelta(hours=-5))
+EXTREMES: list[Any] = [
+    dt.datetime.max.replace(tzinfo=WEST),
+    dt.datetime.min.replace(tzinfo=dt.timezone(dt.timedelta(hours=14))),
+    dt.datetime(9999, 12, 31, 23, 59, 59, 999999),
+    dt.date.min,
+    dt.timedelta.max,
+    10**5000,
+    Decimal("1e999999"),
+    Decimal("1e-5000"),
+    Decimal("1." + "1" * 50),
+    Decimal("sNaN"),
+    Decimal("-Infinity"),
+    numpy.datetime64(2**62, "D"),
+    numpy.datetime64("NaT"),
+    numpy.timedelta64(1, "D"),
+    numpy.longdouble("1e4000"),
+    numpy.array(5),
+    pandas.NaT,
+    pandas.NA,
+    pandas.Timestamp(1),
+    pandas.Timedelta("1D"),
+]
+
+
+@pytest.mark.parametrize("dtype", ["bool", "int", "float", "num", "str", "date", "datetime", "datetime[UTC]", "dict"])
+def test_extremes_are_taken_or_refused(dtype: str, store: Store) -> None:
+    """Whatever is written comes back, whatever is asked is answered, or it is told why not."""
+    names = [f"{prefix}{name}" for name in (dtype, f"list[{dtype}]") for prefix in ("", "coerced ")]
+    for name in names:
+        store.Feature(name=name, dtype=name.removeprefix("coerced "), coerce=name.startswith("coerced")).save()
+    store.Feature(name="several", dtype=dtype, multiple=True).save()
+    record = store.Record(name="r").save()
+    for extreme in EXTREMES:
+        for name in [*names, "several"]:
+            feature = store.Feature.get(name=name)
+            for given in (extreme, [extreme]):
+                with suppress(DuckfeatError):
+                    record.features.set_values({name: given})
+                    record.features.get_values()
+            for condition in (feature == extreme, feature != extreme, feature.isin([extreme]), feature <= extreme):
+                with suppress(DuckfeatError):
+                    store.Record.filter(condition).count()
+        for lookup in ("value", "value__gt", "value__in", "value__range"):
+            with suppress(DuckfeatError):
+                store.FeatureValue.filter(**{lookup: [extreme] * 2 if lookup.endswith("e") else extreme}).count()
+
+
+def test_dates_beyond_python_are_refused_in_bulk(store: Store) -> None:
+    store.save([store.Feature(name="at", dtype="datetime[UTC]"), store.Record(name="r")])
+    for type_ in (pyarrow.timestamp("us", "UTC"), pyarrow.list_(pyarrow.timestamp("us")), pyarrow.date32()):
+        value = 2**30 if type_ == pyarrow.date32() else 2**60
+        column = pyarrow.array([[value] if pyarrow.types.is_list(type_) else value], type_)
+        for name in ("at", "new"):
+            frame = pyarrow.table({"name": ["r"], name: column})
+            with pytest.raises(
+                ValidationError, match=r"outside the years 1 to 9999|'38504-08-17.* is a list|: 2941775-"
+            ):
+                store.annotate(frame, key="name", create="features")
+            if name == "at":
+                assert store.annotate(frame, key="name", on_invalid="skip").skipped.height == 1
+    decimals = pandas.DataFrame({"name": ["r"], "at": [Decimal("Infinity")]})
+    with pytest.raises(ValidationError, match="Decimal has no JSON form"):
+        store.annotate(decimals, key="name")
+
+
+@pytest.mark.parametrize("broken", ["\ud800", "a\udfffb"])
+def test_text_that_is_no_unicode_is_told_of_wherever_it_is_given(broken: str, store: Store) -> None:
+    store.save([store.Feature(name="word", dtype=str), store.Feature(name="meta", dtype=dict)])
+    record = store.Record(name="r").save()
+    calls: list[Callable[[], Any]] = [
+        lambda: record.features[broken],
+        lambda: store.Record.filter(**{f"meta__{broken}": 1}),
+        lambda: store.Record.filter(**{broken: 1}),
+        lambda: store.sql("SELECT $a AS a", {"a": broken}),
+        lambda: store.sql("SELECT $a AS a", {"a": {"k": [broken]}}),
+        lambda: store.Record.all().aggregate(**{broken: count()}),
+        lambda: store.Record.all().group_by("name").agg(**{broken: count()}),
+        lambda: store.Record.all().annotate(**{broken: count("ulabels")}),
+        lambda: store.Artifact(broken),
+        lambda: store.annotate(broken),
+    ]
+    for column in ({"word": [[broken]]}, {"word": pandas.Series([broken], dtype=object)}):
+        frame = pandas.DataFrame({"name": ["r"], **column})
+        calls.append(partial(store.annotate, frame, key="name"))
+    for call in calls:
+        with pytest.raises(DuckfeatError) as error:
+            call()
+        assert str(error.value).encode()
+        assert "the engine refused" not in str(error.value)
+
+
+def test_a_frame_nested_deeper_than_arrow_goes_is_told_of(store: Store) -> None:
+    store.Feature(name="meta", dtype=dict).save()
+    nested: Any = 1
+    for _ in range(100):
+        nested = {"a": nested}
+    with pytest.raises(InvalidArgument, match="the frame has no form in Arrow"):
+        store.annotate(pl.DataFrame({"name": ["r"], "meta": [nested]}), key="name", create=True)
