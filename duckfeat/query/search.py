@@ -23,6 +23,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
+from functools import lru_cache
 from itertools import pairwise
 from math import log2
 from typing import NamedTuple
@@ -137,7 +138,7 @@ class Query:
         self._word_set = frozenset(self.words)
         spoken = _spoken(text)
         self._spoken = None if spoken == text else Query(spoken, case_sensitive=case_sensitive)
-        self._pair_costs: dict[str, dict[str, float]] = {}
+        self._pair_costs: dict[str, dict[str, float]] = {word: {} for word in self.words}
 
     @property
     def readings(self) -> list[str]:
@@ -175,7 +176,8 @@ class Query:
         letters = len(self.normal) + 1
         cost, parts = self._explained(normal, words, most * letters)
         parts += self._beginnings(normal, joined, hasty)
-        if min([cost / letters, *(part.lost() for part in parts)]) > most:
+        # What costs more than that comes back as any number that is no less.
+        if min([cost / letters, *(part.lost() for part in parts)]) >= most:
             return 0.0
         unlike = self._unlike(text, key)
         lost = min([(cost + unlike) / letters, *(part.lost(unlike) for part in parts)])
@@ -188,7 +190,7 @@ class Query:
         unmatched = 0 if marks == self._marks else Indel.distance(self._marks, marks, score_cutoff=_MARK_MOST)
         return COSTS.look * min(different, _LOOK_MOST) + COSTS.mark * min(unmatched, _MARK_MOST)
 
-    # The costs below are exact up to `most`; anything above it may come back as any number above it.
+    # The costs below are exact below `most`; anything else may come back as any number that is no less.
 
     def _explained(self, text: str, words: list[str], most: float) -> tuple[float, list[_Part]]:
         """Return the cost of the cheapest explanation of the query by the normal form of a text.
@@ -258,7 +260,7 @@ class Query:
         found: dict[int, int] = {}
         missing = list(text)
         total = 0.0
-        for cost, i, j in sorted(self._pairs(query, text)):
+        for cost, i, j in self._pairs(query, text):
             if i not in found and missing[j] is not None:
                 found[i], missing[j] = j, None
                 total += cost
@@ -269,18 +271,20 @@ class Query:
             total += COSTS.word_replaced
         return total + _left_out(missing) + sum(extra)
 
-    def _pairs(self, query: list[str], text: list[str | None]) -> Iterator[tuple[float, int, int]]:
-        """Give the cost and the places of each two words of which one may have been typed for the other."""
+    def _pairs(self, query: list[str], text: list[str | None]) -> list[tuple[float, int, int]]:
+        """Return the cost and the places of each two words of which one may have been typed for the other."""
+        pairs: list[tuple[float, int, int]] = []
+        words = [(j, meant) for j, meant in enumerate(text) if meant is not None]
         for i, typed in enumerate(query):
-            costs = self._pair_costs.setdefault(typed, {})
-            for j, meant in enumerate(text):
-                if meant is None:
-                    continue
+            costs = self._pair_costs[typed]
+            for j, meant in words:
                 cost = costs.get(meant)
                 if cost is None:
                     cost = costs[meant] = _pair_cost(typed, meant)
                 if cost < _NEVER:
-                    yield cost, i, j
+                    pairs.append((cost, i, j))
+        pairs.sort()
+        return pairs
 
 
 def _begins_word(text: str, joined: str) -> int:
@@ -381,6 +385,7 @@ def _wrong_digits(typed: str, meant: str) -> float:
     return COSTS.wrong_digit * sum(a != b for a, b in zip(digits, others, strict=True))
 
 
+@lru_cache(maxsize=1 << 14)
 def _digits(text: str) -> str:
     return "".join(_DIGITS.findall(text))
 
@@ -402,7 +407,8 @@ def _pair_cost(typed: str, meant: str) -> float:
     """Return the cost of typing one word for another, infinite where they have too little in common."""
     most = _PAIR_SHARE * max(len(typed), len(meant))
     # A cost is hardly ever less than the number of errors, so this saves the rest for most pairs.
-    if OSA.distance(typed, meant) >= most + _LEAST_SAVED and not meant.startswith(typed):
+    limit = int(most + _LEAST_SAVED)
+    if OSA.distance(typed, meant, score_cutoff=limit) >= most + _LEAST_SAVED and not meant.startswith(typed):
         return _NEVER
     cost = _word_edits(typed, meant)
     return cost if cost < most else _NEVER
