@@ -24,7 +24,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Sequence
 from functools import lru_cache
-from itertools import pairwise
+from itertools import pairwise, takewhile
 from math import log2
 from typing import NamedTuple
 
@@ -44,7 +44,7 @@ from duckfeat.query.search_costs import (
     SPOKEN,
     Share,
 )
-from duckfeat.query.search_text import compact, is_unspaced, normalise
+from duckfeat.query.search_text import GREEK_NAMES, compact, is_unspaced, normalise
 
 __all__ = [
     "BEGINS",
@@ -74,7 +74,9 @@ _PAIR_SHARE = 0.6
 _PAIRS_MOST = 100
 _LEAST_SAVED = COSTS.doubled * _DOUBLED_MOST
 _NEVER = float("inf")
-_ROUNDING = 1e-9
+# Scores are told to this many decimals, and a floor may have been rounded up.
+_DECIMALS = 3
+_ROUNDING = 10**-_DECIMALS / CEILING
 _SIGNS = (
     (re.compile(r"(?<=\w)\++(?!\w)"), " positive "),
     (re.compile(r"(?<=\w)-(?=[\s,;)/]|$)"), " negative "),
@@ -136,6 +138,9 @@ class Query:
         self._look = (text if self._cased else self.key)[:MAX_CHARS]
         self._marks = _marks(self._look)
         self._word_set = frozenset(self.words)
+        self._greek_end = frozenset(takewhile(GREEK_NAMES.__contains__, reversed(self.words)))
+        # An error beside a Greek name weighs as much as where its Latin letter was typed.
+        self._hasty_factor = (len(self.normal) + 1) / (len(self.compact) + len(self.normal) - len(self.joined) + 1)
         spoken = _spoken(text)
         self._spoken = None if spoken == text else Query(spoken, case_sensitive=case_sensitive)
         self._pair_costs: dict[str, dict[str, float]] = {word: {} for word in self.words}
@@ -163,14 +168,14 @@ class Query:
         if normal is None or not self.fold or len(normal) >= MAX_CHARS:
             normal = normalise(text, fold=self.fold)
         if normal == self.whole:
-            return SAME_FORM - self._unlike(text, key)
+            return round(SAME_FORM - self._unlike(text, key), _DECIMALS)
         if not normal or not self.normal:
             return 0.0
         normal = normal[:MAX_CHARS]
         words = normal.split()
         joined, hasty = "".join(words), compact(words)
         if joined == self.joined or hasty == self.compact:
-            return SAME_JOINED - self._unlike(text, key)
+            return round(SAME_JOINED - self._unlike(text, key), _DECIMALS)
         # A little more, so that rounding loses no score that equals the floor.
         most = 1 - floor / CEILING + _ROUNDING
         letters = len(self.normal) + 1
@@ -181,7 +186,7 @@ class Query:
             return 0.0
         unlike = self._unlike(text, key)
         lost = min([(cost + unlike) / letters, *(part.lost(unlike) for part in parts)])
-        return max(0.0, CEILING * (1 - lost)) if lost <= most else 0.0
+        return round(max(0.0, CEILING * (1 - lost)), _DECIMALS) if lost <= most else 0.0
 
     def _unlike(self, text: str, key: str) -> float:
         look = (text if self._cased else key)[:MAX_CHARS]
@@ -241,7 +246,7 @@ class Query:
         if not query:
             return _left_out(text)
         if not words:
-            return sum(map(_added, query))
+            return sum(COSTS.added_greek if word in self._greek_end else _added(word) for word in query)
         if len(query) == len(words) == 1:
             return _word_edits(query[0], words[0])
         cost = min(most, _edits(" ".join(query), " ".join(words), most))
@@ -250,7 +255,8 @@ class Query:
             cost = min(cost, COSTS.joined + _edits(typed, meant, cost - COSTS.joined))
         hasty_typed, hasty_meant = compact(query), compact(words)
         if (hasty_typed, hasty_meant) != (typed, meant):
-            cost = min(cost, COSTS.greek + _edits(hasty_typed, hasty_meant, cost - COSTS.greek))
+            factor = self._hasty_factor
+            cost = min(cost, COSTS.greek + factor * _edits(hasty_typed, hasty_meant, (cost - COSTS.greek) / factor))
         if cost <= _least_paired(len(query), len(words)) or len(query) * len(words) > _PAIRS_MOST:
             return cost
         return min(cost, self._paired_cost(query, text))
@@ -266,10 +272,12 @@ class Query:
                 total += cost
         places = [found[i] for i in sorted(found)]
         total += _order(places)
-        extra = [_too_many(typed) for i, typed in enumerate(query) if i not in found]
-        if extra and any(missing):
+        extra = [typed for i, typed in enumerate(query) if i not in found]
+        if not any(missing):
+            return total + sum(COSTS.added_greek if typed in self._greek_end else _too_many(typed) for typed in extra)
+        if extra:
             total += COSTS.word_replaced
-        return total + _left_out(missing) + sum(extra)
+        return total + _left_out(missing) + sum(map(_too_many, extra))
 
     def _pairs(self, query: list[str], text: list[str | None]) -> list[tuple[float, int, int]]:
         """Return the cost and the places of each two words of which one may have been typed for the other."""
@@ -301,7 +309,7 @@ def _least_paired(typed: int, meant: int) -> float:
     """Return the least that so many words of the query can cost against so many of the text, none of them shared."""
     pairs = COSTS.plural * min(typed, meant)
     if typed >= meant:
-        return pairs + (COSTS.word_too_many + COSTS.word_too_many_char) * (typed - meant)
+        return pairs + min(COSTS.word_too_many + COSTS.word_too_many_char, COSTS.added_greek) * (typed - meant)
     more = meant - typed
     return pairs + COSTS.word_left_out + COSTS.word_left_out_more * (more - 1) + COSTS.word_left_out_char * more
 

@@ -87,7 +87,7 @@ def typed(draw: st.DrawFn, kind: str) -> str:
         return " ".join(draw(st.permutations(words)))
     if how == "two words":
         return f"{draw(st.sampled_from(words))} {draw(st.sampled_from(words))}"
-    return f"{name} alpha" if how == "added" else name
+    return f"{name} alpha" if how == "added" else str(name)
 
 
 def agree(searched: SearchIndex, string: str) -> list[Hit]:
