@@ -22,7 +22,7 @@ class Aim(NamedTuple):
     block: int | None
 
 
-AIMS = (Aim(20, 32), Aim(100, 160), Aim(500, 800), Aim(5_000, 8_000), Aim(None, None))
+AIMS = (Aim(20, 24), Aim(100, 120), Aim(500, 600), Aim(5_000, 6_000), Aim(None, None))
 """What a search seeks, one after the other: each until a block brings nothing that is among so many results."""
 
 # The floor is told anew after one in so many of the results that are sought.

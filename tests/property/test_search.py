@@ -78,9 +78,10 @@ def typed(draw: st.DrawFn, kind: str) -> str:
     how = draw(st.sampled_from(["typo", "start", "word", "swapped", "two words", "added", "as it is"]))
     if how == "typo":
         at = draw(st.integers(0, len(name)))
-        return name[:at] + draw(st.sampled_from(["", *LETTERS])) + name[at + draw(st.integers(0, 1)) :]
+        letter: str = draw(st.sampled_from(["", *LETTERS]))
+        return name[:at] + letter + name[at + draw(st.integers(0, 1)) :]
     if how == "start":
-        return name[: draw(st.integers(1, 8))]
+        return str(name[: draw(st.integers(1, 8))])
     if how == "word":
         return str(draw(st.sampled_from(words)))
     if how == "swapped":
