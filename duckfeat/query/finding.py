@@ -73,7 +73,8 @@ def _fields(query: Query, field: Any) -> tuple[str, ...]:
     listed = [field] if isinstance(field, str | FieldRef) else several(field, "fields")
     for name in map(field_name, listed):
         if query.table.field(name).type not in {"str", "value"}:
-            raise FieldError(f"{query.table.name}.{name} is no text field", name=name)
+            known = ", ".join(query.table.text_fields)
+            raise FieldError(f"{query.table.name}.{name} is no text field; those are {known}", name=name)
     return tuple(field_name(name) for name in listed)
 
 

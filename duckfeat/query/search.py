@@ -23,7 +23,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
-from itertools import pairwise
+from functools import lru_cache
+from itertools import pairwise, takewhile
 from math import log2
 from typing import NamedTuple
 
@@ -43,7 +44,7 @@ from duckfeat.query.search_costs import (
     SPOKEN,
     Share,
 )
-from duckfeat.query.search_text import compact, is_unspaced, normalise
+from duckfeat.query.search_text import GREEK_NAMES, compact, is_unspaced, normalise
 
 __all__ = [
     "BEGINS",
@@ -73,7 +74,9 @@ _PAIR_SHARE = 0.6
 _PAIRS_MOST = 100
 _LEAST_SAVED = COSTS.doubled * _DOUBLED_MOST
 _NEVER = float("inf")
-_ROUNDING = 1e-9
+# Scores are told to this many decimals, and a floor may have been rounded up.
+_DECIMALS = 3
+_ROUNDING = 10**-_DECIMALS / CEILING
 _SIGNS = (
     (re.compile(r"(?<=\w)\++(?!\w)"), " positive "),
     (re.compile(r"(?<=\w)-(?=[\s,;)/]|$)"), " negative "),
@@ -135,9 +138,12 @@ class Query:
         self._look = (text if self._cased else self.key)[:MAX_CHARS]
         self._marks = _marks(self._look)
         self._word_set = frozenset(self.words)
+        self._greek_end = frozenset(takewhile(GREEK_NAMES.__contains__, reversed(self.words)))
+        # An error beside a Greek name weighs as much as where its Latin letter was typed.
+        self._hasty_factor = (len(self.normal) + 1) / (len(self.compact) + len(self.normal) - len(self.joined) + 1)
         spoken = _spoken(text)
         self._spoken = None if spoken == text else Query(spoken, case_sensitive=case_sensitive)
-        self._pair_costs: dict[str, dict[str, float]] = {}
+        self._pair_costs: dict[str, dict[str, float]] = {word: {} for word in self.words}
 
     @property
     def readings(self) -> list[str]:
@@ -162,24 +168,25 @@ class Query:
         if normal is None or not self.fold or len(normal) >= MAX_CHARS:
             normal = normalise(text, fold=self.fold)
         if normal == self.whole:
-            return SAME_FORM - self._unlike(text, key)
+            return round(SAME_FORM - self._unlike(text, key), _DECIMALS)
         if not normal or not self.normal:
             return 0.0
         normal = normal[:MAX_CHARS]
         words = normal.split()
         joined, hasty = "".join(words), compact(words)
         if joined == self.joined or hasty == self.compact:
-            return SAME_JOINED - self._unlike(text, key)
+            return round(SAME_JOINED - self._unlike(text, key), _DECIMALS)
         # A little more, so that rounding loses no score that equals the floor.
         most = 1 - floor / CEILING + _ROUNDING
         letters = len(self.normal) + 1
         cost, parts = self._explained(normal, words, most * letters)
         parts += self._beginnings(normal, joined, hasty)
-        if min([cost / letters, *(part.lost() for part in parts)]) > most:
+        # What costs more than that comes back as any number that is no less.
+        if min([cost / letters, *(part.lost() for part in parts)]) >= most:
             return 0.0
         unlike = self._unlike(text, key)
         lost = min([(cost + unlike) / letters, *(part.lost(unlike) for part in parts)])
-        return max(0.0, CEILING * (1 - lost)) if lost <= most else 0.0
+        return round(max(0.0, CEILING * (1 - lost)), _DECIMALS) if lost <= most else 0.0
 
     def _unlike(self, text: str, key: str) -> float:
         look = (text if self._cased else key)[:MAX_CHARS]
@@ -188,7 +195,7 @@ class Query:
         unmatched = 0 if marks == self._marks else Indel.distance(self._marks, marks, score_cutoff=_MARK_MOST)
         return COSTS.look * min(different, _LOOK_MOST) + COSTS.mark * min(unmatched, _MARK_MOST)
 
-    # The costs below are exact up to `most`; anything above it may come back as any number above it.
+    # The costs below are exact below `most`; anything else may come back as any number that is no less.
 
     def _explained(self, text: str, words: list[str], most: float) -> tuple[float, list[_Part]]:
         """Return the cost of the cheapest explanation of the query by the normal form of a text.
@@ -239,7 +246,7 @@ class Query:
         if not query:
             return _left_out(text)
         if not words:
-            return sum(map(_added, query))
+            return sum(COSTS.added_greek if word in self._greek_end else _added(word) for word in query)
         if len(query) == len(words) == 1:
             return _word_edits(query[0], words[0])
         cost = min(most, _edits(" ".join(query), " ".join(words), most))
@@ -248,7 +255,8 @@ class Query:
             cost = min(cost, COSTS.joined + _edits(typed, meant, cost - COSTS.joined))
         hasty_typed, hasty_meant = compact(query), compact(words)
         if (hasty_typed, hasty_meant) != (typed, meant):
-            cost = min(cost, COSTS.greek + _edits(hasty_typed, hasty_meant, cost - COSTS.greek))
+            factor = self._hasty_factor
+            cost = min(cost, COSTS.greek + factor * _edits(hasty_typed, hasty_meant, (cost - COSTS.greek) / factor))
         if cost <= _least_paired(len(query), len(words)) or len(query) * len(words) > _PAIRS_MOST:
             return cost
         return min(cost, self._paired_cost(query, text))
@@ -258,29 +266,33 @@ class Query:
         found: dict[int, int] = {}
         missing = list(text)
         total = 0.0
-        for cost, i, j in sorted(self._pairs(query, text)):
+        for cost, i, j in self._pairs(query, text):
             if i not in found and missing[j] is not None:
                 found[i], missing[j] = j, None
                 total += cost
         places = [found[i] for i in sorted(found)]
         total += _order(places)
-        extra = [_too_many(typed) for i, typed in enumerate(query) if i not in found]
-        if extra and any(missing):
+        extra = [typed for i, typed in enumerate(query) if i not in found]
+        if not any(missing):
+            return total + sum(COSTS.added_greek if typed in self._greek_end else _too_many(typed) for typed in extra)
+        if extra:
             total += COSTS.word_replaced
-        return total + _left_out(missing) + sum(extra)
+        return total + _left_out(missing) + sum(map(_too_many, extra))
 
-    def _pairs(self, query: list[str], text: list[str | None]) -> Iterator[tuple[float, int, int]]:
-        """Give the cost and the places of each two words of which one may have been typed for the other."""
+    def _pairs(self, query: list[str], text: list[str | None]) -> list[tuple[float, int, int]]:
+        """Return the cost and the places of each two words of which one may have been typed for the other."""
+        pairs: list[tuple[float, int, int]] = []
+        words = [(j, meant) for j, meant in enumerate(text) if meant is not None]
         for i, typed in enumerate(query):
-            costs = self._pair_costs.setdefault(typed, {})
-            for j, meant in enumerate(text):
-                if meant is None:
-                    continue
+            costs = self._pair_costs[typed]
+            for j, meant in words:
                 cost = costs.get(meant)
                 if cost is None:
                     cost = costs[meant] = _pair_cost(typed, meant)
                 if cost < _NEVER:
-                    yield cost, i, j
+                    pairs.append((cost, i, j))
+        pairs.sort()
+        return pairs
 
 
 def _begins_word(text: str, joined: str) -> int:
@@ -297,7 +309,7 @@ def _least_paired(typed: int, meant: int) -> float:
     """Return the least that so many words of the query can cost against so many of the text, none of them shared."""
     pairs = COSTS.plural * min(typed, meant)
     if typed >= meant:
-        return pairs + (COSTS.word_too_many + COSTS.word_too_many_char) * (typed - meant)
+        return pairs + min(COSTS.word_too_many + COSTS.word_too_many_char, COSTS.added_greek) * (typed - meant)
     more = meant - typed
     return pairs + COSTS.word_left_out + COSTS.word_left_out_more * (more - 1) + COSTS.word_left_out_char * more
 
@@ -381,6 +393,7 @@ def _wrong_digits(typed: str, meant: str) -> float:
     return COSTS.wrong_digit * sum(a != b for a, b in zip(digits, others, strict=True))
 
 
+@lru_cache(maxsize=1 << 14)
 def _digits(text: str) -> str:
     return "".join(_DIGITS.findall(text))
 
@@ -402,7 +415,8 @@ def _pair_cost(typed: str, meant: str) -> float:
     """Return the cost of typing one word for another, infinite where they have too little in common."""
     most = _PAIR_SHARE * max(len(typed), len(meant))
     # A cost is hardly ever less than the number of errors, so this saves the rest for most pairs.
-    if OSA.distance(typed, meant) >= most + _LEAST_SAVED and not meant.startswith(typed):
+    limit = int(most + _LEAST_SAVED)
+    if OSA.distance(typed, meant, score_cutoff=limit) >= most + _LEAST_SAVED and not meant.startswith(typed):
         return _NEVER
     cost = _word_edits(typed, meant)
     return cost if cost < most else _NEVER

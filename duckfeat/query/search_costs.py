@@ -93,6 +93,8 @@ class Costs:
     """... and this times log2(1 + the letters of the other) ..."""
     added_char: float = 0.4
     """... and at least this for each of these letters."""
+    added_greek: float = 1.25
+    """The query has every word of the text, and Greek names behind them: this for each, less than a wrong letter."""
     word_replaced: float = 1.0
     """On top, where the text lacks words of the query and the query lacks words of the text."""
     start: float = 0.68

@@ -10,6 +10,7 @@ left out as well, so that every short text one typing error away is found. Both 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from itertools import combinations
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from duckfeat.query.search_text import ROW, compact
@@ -25,6 +26,8 @@ PAIRS_MOST = 12
 """Texts of this many characters at most are also found by their pairs of letters."""
 KEYS_MOST = 8
 """Texts of this many letters at most are also found with any one of them left out."""
+PIECES_MOST = 6
+"""Texts that are some words of the query are sought by so many of its first words."""
 GRAM_CHARS = 256
 """Grams are taken from this many characters at the start of a text."""
 POSTINGS_LEAST, POSTINGS_MOST = 40_000, 200_000
@@ -198,7 +201,10 @@ class KeyTable:
         return np.concatenate(parts)
 
     def find(self, normal: str) -> Array:
-        """Return the numbers of the texts that share a key with the query, those of its whole form first."""
+        """Return the numbers of the texts that share a key with the query, those of its whole form first.
+
+        Those that are some words of the query come last.
+        """
         import numpy as np
 
         words = normal.split()
@@ -207,8 +213,10 @@ class KeyTable:
         rest = list(dict.fromkeys(form[:at] + form[at + 1 :] for form in short for at in range(len(form))))
         # A text may be the query, or with a letter more, or with a letter less, or with another letter.
         likely = [form for form in (*whole, *rest) if len(form) <= KEYS_MOST]
-        keys = np.concatenate([_whole_keys(*_letters(code_points([*whole, *rest]))), _short_keys(likely)])
-        keys = keys.astype(np.uint64)
+        forms = [*whole, *rest, *_pieces(words)]
+        whole_keys = _whole_keys(*_letters(code_points(forms)))
+        first = len(whole) + len(rest)
+        keys = np.concatenate([whole_keys[:first], _short_keys(likely), whole_keys[first:]]).astype(np.uint64)
         keys <<= np.uint64(32)
         starts = np.searchsorted(self._pairs, keys).tolist()
         stops = np.searchsorted(self._pairs, keys | np.uint64(_LOW_WORD), side="right").tolist()
@@ -284,6 +292,18 @@ def _grams(points: Array, short: int) -> tuple[Array, Array]:
     both = np.minimum(left, right) * np.uint32(_PAIR) ^ np.maximum(left, right) * np.uint32(_FIRST)
     mixed = np.concatenate([_triples(spread)[inner], both])
     return _gram(mixed), np.concatenate([places[1:][inner], places[near]])
+
+
+def _pieces(words: Sequence[str]) -> list[str]:
+    """Return what texts may be that are some of the words: runs of them, any two, each alone; joined.
+
+    >>> _pieces(["smooth", "muscle", "cell"])
+    ['smoothmuscle', 'smoothcell', 'musclecell', 'smooth', 'muscle', 'cell']
+    """
+    words = words[:PIECES_MOST]
+    runs = [words[at : at + size] for size in range(len(words) - 1, 2, -1) for at in range(len(words) - size + 1)]
+    pairs = combinations(words, 2) if len(words) > 2 else ()
+    return list(dict.fromkeys([*map("".join, (*runs, *pairs)), *(words if len(words) > 1 else ())]))
 
 
 def _letters(points: Array) -> tuple[Array, Array]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from copy import copy
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -124,15 +124,10 @@ class Segment:
         numbers: Array = self._order[np.repeat(starts, counts) + offsets]
         return numbers
 
-    def take(self, found: Iterable[tuple[object, int, str]]) -> Iterator[tuple[int, int, str, str]]:
-        """Return id, field, text and normal form of texts given as (anything, number, normal form)."""
-        import numpy as np
-
-        listed = list(found)
-        numbers = np.array([number for _, number, _ in listed])
+    def take(self, numbers: Array, forms: Sequence[str]) -> Iterator[tuple[int, int, str, str]]:
+        """Return id, field, text and normal form of the texts with these numbers, whose normal forms are given."""
         texts = self.texts.take(numbers)
-        ids, fields = self.ids[numbers].tolist(), self.fields[numbers].tolist()
-        return zip(ids, fields, texts, [form for _, _, form in listed], strict=True)
+        return zip(self.ids[numbers].tolist(), self.fields[numbers].tolist(), texts, forms, strict=True)
 
     def candidates(self, readings: Sequence[str], most: int | None, within: Array | None = None) -> Array:
         """Return the numbers of the texts worth scoring, best guesses first.

@@ -60,6 +60,8 @@ _LONG_NAMES = "alpha|beta|gamma|delta|epsilon|zeta|theta|kappa|lambda|sigma|omeg
 _SHORT_NAMES = "eta|iota|mu|nu|xi|pi|rho|tau|phi|chi|psi"
 GREEK_PIECES = (*_LONG_NAMES.split("|"), *(f" {name} " for name in _SHORT_NAMES.split("|")))
 """What a normal form that `compact` shortens has in it; a space is the start or the end of a word."""
+GREEK_NAMES = frozenset((*_LONG_NAMES.split("|"), *_SHORT_NAMES.split("|")))
+"""What Greek letters are spelled as."""
 _GREEK_NAME = re.compile(rf"(?:{_LONG_NAMES})+(?![^\W\d_])|^(?:{_SHORT_NAMES})$")
 _ONE_NAME = re.compile(rf"{_LONG_NAMES}|{_SHORT_NAMES}")
 _LATIN = dict(GREEK.values())

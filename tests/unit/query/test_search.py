@@ -96,6 +96,16 @@ def test_what_reads_the_same_scores_just_below_100(query: str, text: str) -> Non
         # what is written decides between equals
         ("C' cell", "C' cell", "C cell"),
         ("KMT2bE", "KMT2E", "KMT2B"),
+        # a Greek name behind the whole text is less than a wrong letter, also where that stands beside its Latin letter
+        ("TNF-alpha", "TNF", "TNXA"),
+        ("TNFα", "TNF", "TGFA"),
+        ("TNF alpha", "TNF", "TNFSF4"),
+        ("TNF-α", "TNFA", "TNF"),
+        ("CD4 beta", "CD4", "C4B"),
+        ("GATA1 delta", "GATA1", "GATAD1"),
+        ("CD8 alpha", "CD8A", "CD8B"),
+        ("p53 alpha", "TP53", "USP53"),
+        ("gamma-delta T cell", "gamma-delta T cell line", "T cell"),
         # nonsense in common is not much
         ("lph", "LPH", "alpha thalassemia"),
     ],
