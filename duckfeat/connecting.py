@@ -25,13 +25,14 @@ def connect(
     """Open a store, creating or migrating it as needed; it becomes the default of the module-level registries.
 
     `url` is a path or `:memory:`. `name` ("account/name") is what `using` finds it by. Options: `read_only`,
-    `memory_limit` ("2GB"), `temp_directory`, `threads`; for a file `lock_timeout` (seconds to wait for another
-    process that has it, 10) and `idle_release` (seconds without use until it is given back, 2; None keeps it).
-    A file that this process has open already is not opened twice: the open store is returned, and `close()` on it
-    closes it for all who have it.
+    `memory_limit` (a size such as "2GB"), `temp_directory` (a folder), `threads` (from 1); for a file `lock_timeout`
+    (seconds to wait for another process that has it, 10) and `idle_release` (seconds without use until it is given
+    back, 2; None keeps it). A file that this process has open already is not opened twice: the open store is returned,
+    and `close()` on it closes it for all who have it.
 
-    Raises `StoreLocked` when another process has it, or this one with other options, `NotAStore` for a file that
-    is none, `SchemaVersionError` for a store of a newer duckfeat, `MissingFile` for a folder that does not exist.
+    Raises `InvalidArgument` for an option that does not exist or a value that it does not take, `StoreLocked` when
+    another process has the store, or this one with other options, `NotAStore` for a file that is none,
+    `SchemaVersionError` for a store of a newer duckfeat, `MissingFile` for a folder that does not exist.
 
     >>> import duckfeat as dft
     >>> store = dft.connect()

@@ -11,7 +11,7 @@ from duckfeat.engine.embedded import EmbeddedEngine
 from duckfeat.engine.lake_places import PREFIX, lake_place
 from duckfeat.engine.places import warn_of_place
 from duckfeat.errors import InvalidArgument, MissingFile
-from duckfeat.model.arguments import flag, is_path_text, is_text
+from duckfeat.model.arguments import flag, is_path_text, is_text, shown
 
 MEMORY = ":memory:"
 
@@ -27,7 +27,7 @@ def address(url: str | PathLike[str]) -> str:
     except TypeError:
         place = ""
     if type(place) is not str or not place or not (is_path_text(place) or _is_lake(place)):
-        raise InvalidArgument(f"a store is a path, a url or ':memory:', not {url!r}", url=url)
+        raise InvalidArgument(f"a store is a path, a url or ':memory:', not {shown(url)}", url=url)
     if place.startswith(PREFIX):
         return lake_place(place).url
     try:
@@ -44,7 +44,8 @@ def _is_lake(place: str) -> bool:
 def open_engine(url: str | PathLike[str], *, read_only: bool = False, **settings: Any) -> Engine:
     """Return the engine of a url: `:memory:`, the path of a DuckDB file, or a lake's (`ducklake:...`).
 
-    Raises `MissingFile` for a folder that does not exist, or a file to read that does not.
+    Raises `MissingFile` for a folder that does not exist, or a file to read that does not, `InvalidArgument` for a
+    store in memory that is to be read only.
     """
     place, read_only = address(url), flag(read_only, "read_only")
     if place.startswith(PREFIX):
@@ -52,6 +53,8 @@ def open_engine(url: str | PathLike[str], *, read_only: bool = False, **settings
 
         return LakeEngine(str(fspath(url)), read_only=read_only, **settings)
     if place == MEMORY:
+        if read_only:
+            raise InvalidArgument("a store in memory is new and empty: read_only=True is for a file or a lake", url=url)
         return EmbeddedEngine(MEMORY, read_only=read_only, **settings)
     path = Path(place)
     if not path.parent.is_dir():
