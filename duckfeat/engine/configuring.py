@@ -36,7 +36,7 @@ def _memory_limit(given: Any) -> str:
 
 
 def _bytes(number: str, unit: str) -> float:
-    return float(number) * (1024 if len(unit) == 3 else 1000) ** ("KMGT".index(unit[0].upper()) + 1)
+    return float(number) * float(1024 if len(unit) == 3 else 1000) ** ("KMGT".index(unit[0].upper()) + 1)
 
 
 def _temp_directory(given: Any) -> str:

@@ -22,11 +22,11 @@ from duckfeat.engine.base import Engine
 from duckfeat.engine.catalog import FILE, PATH, check_triggers
 from duckfeat.engine.duck import DuckEngine
 from duckfeat.engine.failures import is_locked, locked, translated
-from duckfeat.engine.files import remove
-from duckfeat.engine.lease import Lease, State, place, state
+from duckfeat.engine.files import remove, whole
+from duckfeat.engine.lease import Lease, State, check_not_open, place, state, wait
 from duckfeat.engine.migrations import applied_in, migrate
 from duckfeat.engine.owner import forget_owner, note_owner
-from duckfeat.engine.paths import STORAGE_VERSION, named, quoted
+from duckfeat.engine.paths import named, quoted
 from duckfeat.engine.recovery import attaching, check_beginning, check_orphan, log_of, replay_failed
 from duckfeat.engine.resources import migrations
 from duckfeat.errors import DamagedStore, DuckfeatError, InvalidArgument, MissingFile, StoreClosed, StoreLocked
@@ -44,6 +44,11 @@ IDLE_RELEASE = 2.0
 _NO_CHANGE = "BEGIN; CREATE SCHEMA store.passing; DROP SCHEMA store.passing; COMMIT"
 
 
+def lock_timeout_of(given: Any) -> float:
+    """Return how many seconds a store is waited for, `given` being what a caller asks for, None for nothing."""
+    return seconds(LOCK_TIMEOUT if given is None else given, "lock_timeout")
+
+
 class EmbeddedEngine(DuckEngine):
     """A store in a DuckDB file or in memory."""
 
@@ -59,19 +64,22 @@ class EmbeddedEngine(DuckEngine):
         idle_release: float | None = IDLE_RELEASE,
         **settings: Any,
     ) -> None:
-        self._timeout = seconds(LOCK_TIMEOUT if lock_timeout is None else lock_timeout, "lock_timeout")
+        self._timeout = lock_timeout_of(lock_timeout)
         idle = None if idle_release is None else seconds(idle_release, "idle_release")
         self._in_file = path != ":memory:"
         self._left: State | None = None
         self._writable = False
         self._refusal: duckdb.Error | None = None
-        self._lease = Lease(path, self._take, self._release, idle)
+        if self._in_file:
+            check_not_open(path, to_read=read_only)
+        self._lease = Lease(path, self._take, self._release, idle, read_only=read_only)
         try:
             super().__init__(path, read_only=read_only, **settings)
         except BaseException:
             if self._lease.taken:
                 self._lease.taken = False  # the connection is closed already, and with it the file
                 forget_owner(path)
+            self._lease.end()
             raise
 
     # --- the file --------------------------------------------------------------------------------
@@ -101,7 +109,7 @@ class EmbeddedEngine(DuckEngine):
         if self._left is not None and not Path(self.url).exists():
             raise MissingFile(f"{self.url} was moved or removed while it was not in use", path=self.url)
         with translated(self.url):
-            if not self._lease.wait(self._attached, self._timeout):
+            if not wait(self.url, self._attached, self._timeout):
                 raise locked(self.url, self._refusal, self._timeout) from self._refusal
         if not self.read_only:
             note_owner(self.url)
@@ -138,18 +146,9 @@ class EmbeddedEngine(DuckEngine):
     def _create(self) -> None:
         """Make an empty database file under another name, so that whoever is killed meanwhile leaves no half of one."""
         check_orphan(self.url)
-        partial = Path(f"{self.url}.{os.getpid()}.partial")
-        partial.unlink(missing_ok=True)
-        try:
-            with self._root.cursor() as aside:
-                aside.execute(
-                    f"ATTACH {quoted(str(partial))} AS made (TYPE duckdb, STORAGE_VERSION '{STORAGE_VERSION}')"
-                )
-                aside.execute("DETACH made")
-            named(partial, Path(self.url))
-            self.made = self._writable = True
-        finally:
-            partial.unlink(missing_ok=True)
+        with whole(Path(self.url), named) as partial, self._root.cursor() as aside:
+            backups.make(aside, str(partial))
+        self.made = self._writable = True
 
     def _check_schema(self) -> None:
         """Refuse a file that was replaced, or changed by another program, while it was not in use."""

@@ -6,7 +6,7 @@ and it removes one that lies beside a store that is not there. Each is found her
 
 from __future__ import annotations
 
-import importlib.util
+import errno
 import os
 import re
 import shutil
@@ -16,15 +16,17 @@ from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 
-from duckfeat.errors import DamagedStore, StoreLocked
-
-LOCKS = importlib.util.find_spec("fcntl") is not None
-"""Windows has none: there a file that is open can be neither renamed nor replaced."""
+from duckfeat.engine.failures import locked
+from duckfeat.engine.files import LOCKS
+from duckfeat.engine.lease import wait
+from duckfeat.errors import DamagedStore
 
 _BEGINNING = b"\x64\x00\x62"
 """How every log begins: field 100 of its first entry, the version."""
 _REPLAY = re.compile("Failure while replaying WAL|WAL .*does not match")
 """What DuckDB says of a log it cannot replay, or that is of another file or of an older state of this one."""
+_KEPT = 55
+"""How much of a log's name is kept in the name it is set aside under, which has to fit, too."""
 _POSITION = re.compile(r"entry at byte position (\d+)")
 
 
@@ -87,7 +89,7 @@ def _damaged(path: str, reason: str, sound: int | None, *, read_only: bool) -> D
 def _set_aside(log: Path, sound: int | None) -> Path:
     """Rename a log, and leave what comes before its damage in its place; return the new name."""
     stamp = datetime.now(UTC).strftime("%Y%m%dT%H%M%S%f")
-    aside = log.with_name(f"{log.name}.damaged-{stamp}")
+    aside = log.with_name(f"{log.name[:_KEPT]}.damaged-{stamp}")
     if sound:
         shutil.copy2(log, aside)
         os.truncate(log, sound)
@@ -97,21 +99,29 @@ def _set_aside(log: Path, sound: int | None) -> Path:
 
 
 @contextmanager
-def exclusively(path: str) -> Iterator[None]:
+def exclusively(path: str, timeout: float = 0.0) -> Iterator[None]:
     """Hold the lock that DuckDB takes on a store's file, where no connection of this process has it.
 
-    Raises `StoreLocked` if another process holds it.
+    Raises `StoreLocked` if another process holds it for longer than so many seconds.
     """
-    if not LOCKS or not Path(path).exists():
+    if not LOCKS or not Path(path).is_file():
         yield
         return
     import fcntl
 
     with Path(path).open("rb+") as file:
-        try:
-            fcntl.lockf(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError as error:
-            raise StoreLocked(f"{path} is in use by another process", path=path) from error
+
+        def attempt() -> bool:
+            try:
+                fcntl.lockf(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except OSError as error:
+                if error.errno not in {errno.EACCES, errno.EAGAIN}:
+                    raise
+                return False
+            return True
+
+        if not wait(path, attempt, timeout):
+            raise locked(path, None, timeout, "Close the store there, or choose another path")
         yield
 
 
