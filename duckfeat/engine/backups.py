@@ -20,14 +20,22 @@ import duckdb
 from duckfeat.engine.base import Engine
 from duckfeat.engine.catalog import FILE, RECORDED, RECORDS
 from duckfeat.engine.configuring import FIXED
-from duckfeat.engine.failures import is_locked, locked, refused, translated
+from duckfeat.engine.failures import is_locked, locked, refused, translate, translated
 from duckfeat.engine.files import synced, whole
 from duckfeat.engine.lease import check_not_open, open_beside, open_here, wait
 from duckfeat.engine.migrations import applied_in
 from duckfeat.engine.paths import STORAGE_VERSION, literal, quoted
-from duckfeat.engine.recovery import check_beginning, exclusively, log_of, replay_failed
+from duckfeat.engine.recovery import check_replayed, exclusively, log_of, replay_failed
 from duckfeat.engine.resources import Migration, migrations
-from duckfeat.errors import IntegrityError, InvalidArgument, MissingFile, NotAStore, SchemaVersionError
+from duckfeat.errors import (
+    DamagedStore,
+    IntegrityError,
+    InvalidArgument,
+    MissingFile,
+    NotAStore,
+    QueryError,
+    SchemaVersionError,
+)
 
 MANIFEST, SCHEMA = "manifest.json", "schema.sql"
 _FORMAT = "duckfeat-export-1"
@@ -92,7 +100,12 @@ def make(connection: duckdb.DuckDBPyConnection, path: str) -> None:
 
 def write_export(engine: Engine, folder: str) -> dict[str, int]:
     """Write the tables of a store as Parquet files into a folder, with schema and manifest; return rows by table."""
-    with new_file(folder, overwrite=False) as partial, translated(folder), _aside(engine) as connection:
+    with (
+        new_file(folder, overwrite=False) as partial,
+        refused(folder),
+        translated(folder),
+        _aside(engine) as connection,
+    ):
         partial.mkdir()
         connection.execute("BEGIN")
         counts = {}
@@ -213,7 +226,7 @@ def _attach(connection: duckdb.DuckDBPyConnection, backup: str, timeout: float) 
     if not wait(backup, attempt, timeout):
         advice = "Wait longer with lock_timeout=60, or close the store there"
         raise locked(backup, refusal[0], timeout, advice) from refusal[0]
-    check_beginning(backup, read_only=True)
+    check_replayed(backup, read_only=True)
 
 
 def read_export(folder: str, path: str, *, overwrite: bool, timeout: float = 0.0) -> None:
@@ -234,7 +247,8 @@ def read_export(folder: str, path: str, *, overwrite: bool, timeout: float = 0.0
         for migration in _known(manifest, folder):
             connection.execute(migration.sql)
         for table, count in manifest["tables"].items():
-            _load(connection, Path(folder), table, int(count))
+            with _read(Path(folder) / f"{table}.parquet"):
+                _load(connection, Path(folder), table, int(count))
         connection.execute("COMMIT")
         connection.execute("USE memory")
 
@@ -269,6 +283,20 @@ def _known(manifest: Mapping[str, Any], folder: str) -> list[Migration]:
                 known=newest,
             )
     return [known[key] for key in sorted(wanted)]
+
+
+@contextmanager
+def _read(file: Path) -> Iterator[None]:
+    """Raise `DamagedStore` for what DuckDB says of a file in the block, unless it is something else that is wrong."""
+    try:
+        yield
+    except duckdb.Error as error:
+        found = translate(error, str(file))
+        if isinstance(found, QueryError):
+            reason = str(error).splitlines()[0]
+            message = f"{file} is damaged, or no Parquet file ({reason}); export the store again, or take a backup"
+            found = DamagedStore(message, path=str(file), reason=str(error))
+        raise found from error
 
 
 def _load(connection: duckdb.DuckDBPyConnection, folder: Path, table: str, count: int) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -118,7 +119,9 @@ def translate(error: Exception, path: str) -> DuckfeatError:
         return locked(path, error)
     for part, kind, message in _KNOWN:
         if part in text:
-            return kind(f"{message}: {text.splitlines()[0]}", path=path, reason=text)
+            may_not = kind is ReadOnlyStore and os.path.isfile(path) and not os.access(path, os.R_OK)  # noqa: PTH113 - never raises
+            told = "this user may not read the file" if may_not else message
+            return kind(f"{told}: {text.splitlines()[0]}", path=path, reason=text)
     # The first paragraph: what is wrong and, in further lines, what was meant perhaps.
     told = " ".join(text.partition("\n\n")[0].splitlines())
     return QueryError(f"the engine refused the statement: {told}", path=path, reason=text)

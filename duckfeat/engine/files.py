@@ -7,7 +7,7 @@ import os
 import re
 import shutil
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from uuid import uuid4
 
@@ -25,15 +25,16 @@ def whole(target: Path, take_place: Callable[[Path, Path], object] = Path.replac
     """Give another name to write under, and put what was written in its place when all of it is there.
 
     Nothing else stays, whatever ends the block. What is no file, such as a device, is written itself. Raises what an
-    error of the system means as one of ours.
+    error of the system means as one of ours, for what is done outside the block.
     """
-    with refused(str(target)):
-        if target.exists() and not (target.is_file() or target.is_dir()):
-            yield target
-        else:
-            with beside(target) as partial:
-                yield partial
-                take_place(partial, target)
+    with ExitStack() as stack:
+        with refused(str(target)):
+            in_place = target.exists() and not (target.is_file() or target.is_dir())
+            written = target if in_place else stack.enter_context(beside(target))
+        yield written
+        if not in_place:
+            with refused(str(target)):
+                take_place(written, target)
 
 
 @contextmanager
@@ -53,7 +54,8 @@ def beside(target: Path) -> Iterator[Path]:
             try:
                 yield folder / "written"
             finally:
-                remove(folder)
+                with refused(str(target)):
+                    remove(folder)
             return
 
 

@@ -9,11 +9,11 @@ import threading
 import time
 import weakref
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from types import TracebackType
 
-from duckfeat.errors import DuckfeatError, StoreClosed, StoreLocked
+from duckfeat.errors import DiskFull, DuckfeatError, StoreClosed, StoreLocked
 
 _log = logging.getLogger("duckfeat")
 
@@ -59,7 +59,7 @@ class Lease:
         self._watched = False
         self._watcher: threading.Thread | None = None
         self.taken = False
-        self.damaged = False
+        self.damaged = self.full = False
         _LEASES.add(self)
 
     def __enter__(self) -> None:
@@ -81,15 +81,25 @@ class Lease:
             self._used = now = time.monotonic()
             # DuckDB refuses a database whose checkpoint failed until it is attached again; its log has everything.
             self.damaged = self.damaged or (error is not None and "has been invalidated" in str(error))
+            if isinstance(error, DiskFull):  # to be attached again gives back the room that it took in vain
+                self.damaged = self.full = True
             if self._users:
                 return
             if self.damaged:
                 self.give_back()
-            elif self._idle is not None:
+                self._take_again()
+            if self.taken and self._idle is not None:
                 if now - self._looked > _LOOK:
                     self._looked = now
                     self._make_way()
                 self._watch()
+
+    def _take_again(self) -> None:
+        """Take a file at once that holds room which is to be given back; one that cannot be had is taken when used."""
+        if self.full and not self._ended.is_set():
+            with suppress(StoreLocked, DiskFull):
+                self._take()
+                self.taken = True
 
     @contextmanager
     def alone(self, timeout: float) -> Iterator[bool]:
@@ -138,9 +148,12 @@ class Lease:
         """Have a thread release the file when nobody has used it for a while."""
         if self._watched or not self.taken:
             return
-        self._watched = True
-        self._watcher = threading.Thread(target=_watch, args=(weakref.ref(self),), name="duckfeat-lease", daemon=True)
-        self._watcher.start()
+        watcher = threading.Thread(target=_watch, args=(weakref.ref(self),), name="duckfeat-lease", daemon=True)
+        try:
+            watcher.start()
+        except RuntimeError:
+            return  # the system has no thread to give: whoever waits is looked for at the next use
+        self._watcher, self._watched = watcher, True
 
     def _look(self) -> float | None:
         """Release the file if it is time; return after how many seconds to look again, None for never."""

@@ -1,7 +1,8 @@
 """What is done about a write-ahead log that does not replay: it is set aside and kept, never overwritten.
 
-DuckDB refuses a log with a broken entry, but one whose beginning is no log's it passes over and then writes over,
-and it removes one that lies beside a store that is not there. Each is found here before that happens.
+DuckDB refuses a log with a broken entry, but one whose beginning is no log's it passes over and then writes over, as
+it does with what follows an entry whose size is damaged; and it removes one that lies beside a store that is not there.
+Each is found here before that happens.
 """
 
 from __future__ import annotations
@@ -19,10 +20,9 @@ from pathlib import Path
 from duckfeat.engine.failures import locked
 from duckfeat.engine.files import LOCKS
 from duckfeat.engine.lease import wait
+from duckfeat.engine.log_layout import BEGINNING, damaged_at
 from duckfeat.errors import DamagedStore
 
-_BEGINNING = b"\x64\x00\x62"
-"""How every log begins: field 100 of its first entry, the version."""
 _REPLAY = re.compile("Failure while replaying WAL|WAL .*does not match")
 """What DuckDB says of a log it cannot replay, or that is of another file or of an older state of this one."""
 _KEPT = 55
@@ -46,8 +46,8 @@ def check_orphan(path: str) -> None:
         )
 
 
-def check_beginning(path: str, *, read_only: bool) -> None:
-    """Raise `DamagedStore` for a log that is none, which DuckDB has passed over; it is set aside unless reading only.
+def check_replayed(path: str, *, read_only: bool) -> None:
+    """Raise `DamagedStore` for a log that DuckDB has passed over, or a part of it; it is set aside unless reading only.
 
     The store must be attached and nothing written yet.
     """
@@ -55,9 +55,13 @@ def check_beginning(path: str, *, read_only: bool) -> None:
     if not log.is_file():
         return
     with log.open("rb") as opened:
-        beginning = opened.read(len(_BEGINNING))
-    if beginning != _BEGINNING[: len(beginning)]:
+        beginning = opened.read(len(BEGINNING))
+    if beginning != BEGINNING[: len(beginning)]:
         raise _damaged(path, "it does not begin as a log does", None, read_only=read_only)
+    position = damaged_at(log)
+    if position is not None:
+        reason = f"the entry at byte position {position} is damaged, and whole ones follow"
+        raise _damaged(path, reason, position, read_only=read_only)
 
 
 def replay_failed(path: str, error: Exception, *, read_only: bool) -> DamagedStore | None:
