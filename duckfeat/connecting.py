@@ -106,8 +106,8 @@ def _open_already(url: str | PathLike[str], options: Mapping[str, Any]) -> Store
     store: Store = session.store
     if _given(store._options) != _given(options):
         raise StoreLocked(
-            f"{store.url} is open in this process with {_told(store._options)}, not with {_told(options)}: "
-            "close it first, or ask for the same",
+            f"{store.url} is open in this process with other options ({_told(store._options)}, now asked for: "
+            f"{_told(options)}): close it first, or ask for the same",
             path=store.url,
             options=_shown(store._options),
         )
@@ -120,7 +120,7 @@ def _shown(options: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _told(options: Mapping[str, Any]) -> str:
-    return ", ".join(f"{name}={shown(value)}" for name, value in _shown(options).items()) or "no options"
+    return ", ".join(f"{name}={shown(value)}" for name, value in _shown(options).items()) or "none"
 
 
 def _given(options: Mapping[str, Any]) -> dict[str, Any]:

@@ -108,7 +108,7 @@ def test_a_store_that_is_open_for_reading_may_be_read_from(held: Store, path: Pa
 def test_two_hard_links_are_one_store(held: Store, path: Path) -> None:
     other = called(path, "a hard link")
     assert dft.connect(other, default=False) is held
-    with pytest.raises(StoreLocked, match="open in this process with no options, not with read_only=True"):
+    with pytest.raises(StoreLocked, match=r"with other options \(none, now asked for: read_only=True\): close it"):
         dft.connect(other, read_only=True)
     with pytest.raises(StoreLocked, match="open in this process as"):
         Store(other)
