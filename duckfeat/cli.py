@@ -7,13 +7,15 @@ Passwords and keys are never arguments, which other users of a machine can see: 
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from datetime import timedelta
 from importlib.metadata import version
 
 from duckfeat.connecting import connect, move
-from duckfeat.engine.opening import address
+from duckfeat.engine.opening import address, check_there
 from duckfeat.errors import DuckfeatError, InvalidArgument
 
 Command = Callable[[argparse.Namespace], int]
@@ -29,6 +31,7 @@ def _move(given: argparse.Namespace) -> int:
 
 
 def _check(given: argparse.Namespace) -> int:
+    check_there(given.store)
     with connect(given.store, read_only=True, default=False) as store:
         report = store.check()
     print(report)
@@ -38,6 +41,7 @@ def _check(given: argparse.Namespace) -> int:
 
 
 def _compact(given: argparse.Namespace) -> int:
+    check_there(given.store)
     expire, history, values = (
         None if days is None else _days(days)
         for days in (given.expire_days, given.expire_history_days, given.expire_values_days)
@@ -102,10 +106,29 @@ def main(arguments: Sequence[str] | None = None) -> int:
     given = parser().parse_args(arguments)
     does: Command = given.does
     try:
-        return does(given)
+        status = does(given)
+        if sys.stdout is not None:  # there is none, perhaps
+            sys.stdout.flush()
     except DuckfeatError as error:
         print(f"duckfeat: {error}", file=sys.stderr)
         return 2
+    except OSError as error:
+        return _not_written(error)
+    return status
+
+
+def _not_written(error: OSError) -> int:
+    """Say that standard output takes no more, and have the interpreter not try again when it ends."""
+    if isinstance(error, BrokenPipeError):
+        message = "who reads standard output has closed it"
+    else:
+        message = f"standard output cannot be written to: {error.strerror or error}"
+    print(f"duckfeat: {message}", file=sys.stderr)
+    with suppress(OSError, ValueError):
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(nowhere, sys.stdout.fileno())
+        os.close(nowhere)
+    return 2
 
 
 if __name__ == "__main__":

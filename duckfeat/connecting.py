@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
+from duckfeat.engine.lease import open_here
 from duckfeat.engine.moving import move_store
 from duckfeat.engine.opening import MEMORY, address
 from duckfeat.errors import StoreLocked
 from duckfeat.keeping import from_backup, from_export, make
-from duckfeat.model.arguments import flag, text
+from duckfeat.model.arguments import flag, shown, text
 from duckfeat.query.session import INSTANCES, Session
 from duckfeat.store import Store
 
@@ -66,7 +67,7 @@ def restore(
     ['a']
     """
     overwrite = flag(overwrite, "overwrite")
-    write = from_backup(backup, overwrite=overwrite)
+    write = from_backup(backup, overwrite=overwrite, timeout=options.get("lock_timeout"))
     store: Store = make(path, write, lambda: connect(path, **options), overwrite=overwrite)
     return store
 
@@ -88,7 +89,7 @@ def import_(
     ['a']
     """
     overwrite = flag(overwrite, "overwrite")
-    write = from_export(folder, overwrite=overwrite)
+    write = from_export(folder, overwrite=overwrite, timeout=options.get("lock_timeout"))
     store: Store = make(path, write, lambda: connect(path, **options), overwrite=overwrite)
     return store
 
@@ -98,14 +99,15 @@ def _open_already(url: str | PathLike[str], options: Mapping[str, Any]) -> Store
 
     Raises `StoreLocked` if it was opened with other options.
     """
-    session = INSTANCES.by_name.get(address(url))
+    place = address(url)
+    session = INSTANCES.by_name.get(place) or INSTANCES.by_name.get(open_here(place) or "")
     if session is None or session.engine.forked:
         return None
     store: Store = session.store
     if _given(store._options) != _given(options):
         raise StoreLocked(
-            f"{store.url} is open in this process with other options: {_shown(store._options) or 'none'}; "
-            "close it first, or ask for the same",
+            f"{store.url} is open in this process with other options ({_told(store._options)}, now asked for: "
+            f"{_told(options)}): close it first, or ask for the same",
             path=store.url,
             options=_shown(store._options),
         )
@@ -115,6 +117,10 @@ def _open_already(url: str | PathLike[str], options: Mapping[str, Any]) -> Store
 def _shown(options: Mapping[str, Any]) -> dict[str, Any]:
     """Return options as they may be seen."""
     return {name: "..." if name in _SECRET else value for name, value in _given(options).items()}
+
+
+def _told(options: Mapping[str, Any]) -> str:
+    return ", ".join(f"{name}={shown(value)}" for name, value in _shown(options).items()) or "none"
 
 
 def _given(options: Mapping[str, Any]) -> dict[str, Any]:
@@ -140,9 +146,11 @@ def move(
     """Copy a store to a new one of another url, from a file to a lake or back, and return the rows of each table.
 
     Ids, uids, provenance and history are kept, and every table is compared before anything is kept. `data_path`, `s3`
-    and `password` are those of the lake; `told(table, rows)` is called after each table.
+    and `password` are those of the lake; `told(table, rows)` is called after each table. A file gets its name when all
+    is in it; a lake whose process is killed meanwhile stays empty, and the store can be moved there again.
 
-    Raises `InvalidArgument` for a target that is no new store, `IntegrityError` when a table is not the same in both.
+    Raises `InvalidArgument` for a target that is no new store, for a source with tables of its own, `StoreLocked` for a
+    store that is open in this process, `IntegrityError` when a table is not the same in both.
 
     >>> import tempfile
     >>> import duckfeat as dft

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from duckfeat.engine import backups
 from duckfeat.engine.backups import fill, read_backup, read_export
 from duckfeat.engine.base import Engine
+from duckfeat.engine.embedded import lock_timeout_of
 from duckfeat.engine.opening import MEMORY, address, open_engine
 from duckfeat.errors import IntegrityError, InvalidArgument, StoreLocked
 from duckfeat.model.arguments import flag, shown
@@ -134,16 +135,16 @@ def make(url: str | PathLike[str], write: Callable[[str], None], connect: Callab
     return store
 
 
-def from_backup(backup: str | PathLike[str], *, overwrite: bool) -> Callable[[str], None]:
-    """Return what writes the store of a backup into a file."""
-    place = file_address(backup)
-    return lambda target: read_backup(place, target, overwrite=overwrite)
+def from_backup(backup: str | PathLike[str], *, overwrite: bool, timeout: Any = None) -> Callable[[str], None]:
+    """Return what writes the store of a backup into a file, as soon as nobody uses either."""
+    place, wait = file_address(backup), lock_timeout_of(timeout)
+    return lambda target: read_backup(place, target, overwrite=overwrite, timeout=wait)
 
 
-def from_export(folder: str | PathLike[str], *, overwrite: bool) -> Callable[[str], None]:
-    """Return what writes the store of an exported folder into a file."""
-    place = file_address(folder)
-    return lambda target: read_export(place, target, overwrite=overwrite)
+def from_export(folder: str | PathLike[str], *, overwrite: bool, timeout: Any = None) -> Callable[[str], None]:
+    """Return what writes the store of an exported folder into a file, as soon as nobody uses that."""
+    place, wait = file_address(folder), lock_timeout_of(timeout)
+    return lambda target: read_export(place, target, overwrite=overwrite, timeout=wait)
 
 
 def _verify(path: str) -> None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Protocol, cast
@@ -20,13 +20,22 @@ import duckdb
 from duckfeat.engine.base import Engine
 from duckfeat.engine.catalog import FILE, RECORDED, RECORDS
 from duckfeat.engine.configuring import FIXED
-from duckfeat.engine.failures import refused, translated
+from duckfeat.engine.failures import is_locked, locked, refused, translate, translated
 from duckfeat.engine.files import synced, whole
+from duckfeat.engine.lease import check_not_open, open_beside, open_here, wait
 from duckfeat.engine.migrations import applied_in
 from duckfeat.engine.paths import STORAGE_VERSION, literal, quoted
-from duckfeat.engine.recovery import exclusively
+from duckfeat.engine.recovery import check_replayed, exclusively, log_of, replay_failed
 from duckfeat.engine.resources import Migration, migrations
-from duckfeat.errors import IntegrityError, InvalidArgument, MissingFile, NotAStore, SchemaVersionError
+from duckfeat.errors import (
+    DamagedStore,
+    IntegrityError,
+    InvalidArgument,
+    MissingFile,
+    NotAStore,
+    QueryError,
+    SchemaVersionError,
+)
 
 MANIFEST, SCHEMA = "manifest.json", "schema.sql"
 _FORMAT = "duckfeat-export-1"
@@ -55,7 +64,9 @@ class Noticing(Protocol):
 
 def write_backup(engine: Engine, path: str, *, overwrite: bool) -> None:
     """Write a copy of a store into a database file."""
-    with _whole(Path(path), overwrite=overwrite) as partial, translated(path), _aside(engine) as connection:
+    if open_here(path) == engine.url:
+        raise InvalidArgument(f"{path} is the store's own file: a backup of it is another one", path=path)
+    with new_file(path, overwrite=overwrite) as partial, translated(path), _aside(engine) as connection:
         copy_to(connection, partial, f"copied_{uuid4().hex}")  # others of this process may copy the store meanwhile
 
 
@@ -63,18 +74,38 @@ def copy_to(
     connection: duckdb.DuckDBPyConnection, path: Path, name: str, made: Callable[[], None] = lambda: None
 ) -> None:
     """Copy the attached store into a new database file, attached as `name`; `made` is called while it is empty."""
-    connection.execute(f"ATTACH {quoted(str(path))} AS {name} (TYPE duckdb, STORAGE_VERSION '{STORAGE_VERSION}')")
-    try:
+    with attached(connection, str(path), name, f"STORAGE_VERSION '{STORAGE_VERSION}'"):
         made()
         connection.execute(f"COPY FROM DATABASE store TO {name}")
         connection.execute(f"CHECKPOINT {name}")
+
+
+@contextmanager
+def attached(connection: duckdb.DuckDBPyConnection, path: str, name: str, options: str) -> Iterator[None]:
+    """Have a database file attached while the block runs."""
+    try:
+        connection.execute(f"ATTACH {quoted(path)} AS {name} (TYPE duckdb, {options})")
+        yield
     finally:
-        connection.execute(f"DETACH {name}")
+        with suppress(duckdb.TransactionException):  # there is a transaction if the block, or one statement, broke off
+            connection.execute("ROLLBACK")
+        connection.execute(f"DETACH DATABASE IF EXISTS {name}")
+
+
+def make(connection: duckdb.DuckDBPyConnection, path: str) -> None:
+    """Make an empty database file."""
+    with attached(connection, path, "made", f"STORAGE_VERSION '{STORAGE_VERSION}'"):
+        pass
 
 
 def write_export(engine: Engine, folder: str) -> dict[str, int]:
     """Write the tables of a store as Parquet files into a folder, with schema and manifest; return rows by table."""
-    with _whole(Path(folder), overwrite=False) as partial, translated(folder), _aside(engine) as connection:
+    with (
+        new_file(folder, overwrite=False) as partial,
+        refused(folder),
+        translated(folder),
+        _aside(engine) as connection,
+    ):
         partial.mkdir()
         connection.execute("BEGIN")
         counts = {}
@@ -109,22 +140,35 @@ def tables(connection: duckdb.DuckDBPyConnection, database: str) -> list[str]:
 
 
 @contextmanager
-def _whole(target: Path, *, overwrite: bool) -> Iterator[Path]:
+def new_file(path: str, *, overwrite: bool, timeout: float = 0.0) -> Iterator[Path]:
     """Give another name to write under, and put what was written in its place when all of it is there.
 
-    Raises `InvalidArgument` if the place is taken, `MissingFile` if there is no folder around it.
+    Raises, before anything is written, `InvalidArgument` if the place is taken, `MissingFile` if there is no folder
+    around it, and `StoreLocked` for a store that this process has open, or another one for longer than so many seconds.
     """
-    log = Path(f"{target}.wal")
-    with refused(str(target)):
+    target, log = Path(path), log_of(path)
+    with refused(path):
         if not target.parent.is_dir():
-            raise MissingFile(f"there is no folder {target.parent}", path=str(target))
-        if (target.exists() or log.exists()) and not overwrite:
-            taken = target if target.exists() else log
-            raise InvalidArgument(f"{taken} exists; nothing was overwritten", path=str(taken))
+            raise MissingFile(f"there is no folder {target.parent}", path=path)
+        check_not_open(path)
+        owner = open_beside(path)
+        if owner is not None:
+            raise InvalidArgument(f"{path} belongs to the store {owner}, which is open", path=path)
+        if not overwrite:
+            _check_free(target, log)
+        elif target.exists() and not target.is_file():
+            raise InvalidArgument(f"{path} is no file: only a file can be overwritten", path=path)
+        with exclusively(path, timeout):
+            pass  # what is long to write shall not be in vain
 
     def take_place(partial: Path, target: Path) -> None:
+        if log_of(str(partial)).exists():
+            raise IntegrityError(f"{path} was not written: what is to be in it is in a log yet", path=path)
         synced(partial)
-        with exclusively(str(target)):
+        check_not_open(path)
+        if not overwrite:
+            _check_free(target, log)
+        with exclusively(path, timeout):
             log.unlink(missing_ok=True)
             partial.replace(target)
 
@@ -132,18 +176,30 @@ def _whole(target: Path, *, overwrite: bool) -> Iterator[Path]:
         yield partial
 
 
+def _check_free(target: Path, log: Path) -> None:
+    taken = next((place for place in (target, log) if place.exists()), None)
+    if taken is not None:
+        raise InvalidArgument(f"{taken} exists; nothing was overwritten", path=str(taken))
+
+
 # --- back ----------------------------------------------------------------------------------------
 
 
-def read_backup(backup: str, path: str, *, overwrite: bool) -> None:
-    """Write the store of a backup into a new database file.
+def read_backup(backup: str, path: str, *, overwrite: bool, timeout: float = 0.0) -> None:
+    """Write the store of a backup into a new database file; who has either is waited for so many seconds.
 
-    Raises `MissingFile` if there is none and `NotAStore` if it is something else.
+    Raises `MissingFile` if there is none, `NotAStore` if it is something else and `StoreLocked` if it is in use.
     """
-    if not Path(backup).is_file():
-        raise MissingFile(f"there is no backup {backup}", path=backup)
-    with _whole(Path(path), overwrite=overwrite) as partial, translated(backup), _new(partial) as connection:
-        connection.execute(f"ATTACH {quoted(backup)} AS copied (TYPE duckdb, READ_ONLY)")
+    with refused(backup):
+        if not Path(backup).is_file():
+            raise MissingFile(f"there is no backup {backup}", path=backup)
+    check_not_open(backup, to_read=True)
+    with (
+        new_file(path, overwrite=overwrite, timeout=timeout) as partial,
+        translated(backup),
+        _new(partial) as connection,
+    ):
+        _attach(connection, backup, timeout)
 
         def ask(sql: str) -> list[tuple[Any, ...]]:
             return connection.execute(sql).fetchall()
@@ -153,21 +209,46 @@ def read_backup(backup: str, path: str, *, overwrite: bool) -> None:
         connection.execute("COPY FROM DATABASE copied TO store")
 
 
-def read_export(folder: str, path: str, *, overwrite: bool) -> None:
+def _attach(connection: duckdb.DuckDBPyConnection, backup: str, timeout: float) -> None:
+    """Attach a database file to be read as `copied`, as soon as nobody writes to it any more."""
+    refusal: list[duckdb.Error] = []
+
+    def attempt() -> bool:
+        try:
+            connection.execute(f"ATTACH {quoted(backup)} AS copied (TYPE duckdb, READ_ONLY)")
+        except duckdb.Error as error:
+            if not is_locked(error):
+                raise replay_failed(backup, error, read_only=True) or error from error
+            refusal[:] = [error]
+            return False
+        return True
+
+    if not wait(backup, attempt, timeout):
+        advice = "Wait longer with lock_timeout=60, or close the store there"
+        raise locked(backup, refusal[0], timeout, advice) from refusal[0]
+    check_replayed(backup, read_only=True)
+
+
+def read_export(folder: str, path: str, *, overwrite: bool, timeout: float = 0.0) -> None:
     """Write the store of an exported folder into a new database file, with the schema it had.
 
     Raises `MissingFile` for a file that is not there, `NotAStore` for a folder that is no export,
     `SchemaVersionError` for one of a newer duckfeat and `IntegrityError` for one whose rows are not all there.
     """
     manifest = _manifest(Path(folder))
-    with _whole(Path(path), overwrite=overwrite) as partial, translated(folder), _new(partial) as connection:
+    with (
+        new_file(path, overwrite=overwrite, timeout=timeout) as partial,
+        translated(folder),
+        _new(partial) as connection,
+    ):
         connection.execute("USE store")
         connection.execute("BEGIN")
         connection.execute(RECORDS)
         for migration in _known(manifest, folder):
             connection.execute(migration.sql)
         for table, count in manifest["tables"].items():
-            _load(connection, Path(folder), table, int(count))
+            with _read(Path(folder) / f"{table}.parquet"):
+                _load(connection, Path(folder), table, int(count))
         connection.execute("COMMIT")
         connection.execute("USE memory")
 
@@ -204,6 +285,20 @@ def _known(manifest: Mapping[str, Any], folder: str) -> list[Migration]:
     return [known[key] for key in sorted(wanted)]
 
 
+@contextmanager
+def _read(file: Path) -> Iterator[None]:
+    """Raise `DamagedStore` for what DuckDB says of a file in the block, unless it is something else that is wrong."""
+    try:
+        yield
+    except duckdb.Error as error:
+        found = translate(error, str(file))
+        if isinstance(found, QueryError):
+            reason = str(error).splitlines()[0]
+            message = f"{file} is damaged, or no Parquet file ({reason}); export the store again, or take a backup"
+            found = DamagedStore(message, path=str(file), reason=str(error))
+        raise found from error
+
+
 def _load(connection: duckdb.DuckDBPyConnection, folder: Path, table: str, count: int) -> None:
     """Replace the rows of a table, which a migration may have begun to fill, by those of its Parquet file."""
     file = folder / f"{table}.parquet"
@@ -238,13 +333,9 @@ def fill(engine: Engine, path: str) -> None:
 
     Raises `InvalidArgument` if records of the store's own would be lost.
     """
-    with _aside(engine) as connection, translated(engine.url):
-        connection.execute(f"ATTACH {quoted(path)} AS filled (TYPE duckdb, READ_ONLY)")
-        try:
-            _replace(engine, tables(connection, "filled"), connection)
-            cast("Noticing", engine)._notice()
-        finally:
-            connection.execute("DETACH filled")
+    with _aside(engine) as connection, translated(engine.url), attached(connection, path, "filled", "READ_ONLY"):
+        _replace(engine, tables(connection, "filled"), connection)
+        cast("Noticing", engine)._notice()
 
 
 _SEEDED = frozenset({"branches", "spaces", "users", "sources", RECORDED})

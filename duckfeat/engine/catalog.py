@@ -74,6 +74,14 @@ FROM duckdb_columns() WHERE database_name = '{database}' AND NOT internal AND ta
 )
 GROUP BY ALL
 """
+_OTHERS = """
+SELECT 'view ' || view_name FROM duckdb_views() WHERE database_name = '{database}' AND NOT internal
+UNION ALL SELECT 'schema ' || schema_name
+FROM duckdb_schemas() WHERE database_name = '{database}' AND NOT internal AND schema_name != 'main'
+UNION ALL SELECT 'type ' || type_name FROM duckdb_types() WHERE database_name = '{database}' AND NOT internal
+UNION ALL SELECT 'sequence ' || sequence_name FROM duckdb_sequences() WHERE database_name = '{database}'
+UNION ALL SELECT 'macro ' || function_name FROM duckdb_functions() WHERE database_name = '{database}' AND NOT internal
+"""
 _MACROS = "SELECT DISTINCT function_name, function_type FROM duckdb_functions() WHERE database_name = '{database}'"
 
 
@@ -152,6 +160,15 @@ def check_macros(url: str, ask: Ask, database: str = "store") -> None:
     macros = sorted(name for name, _ in ask(_MACROS.replace("{database}", database)))
     if macros:
         raise _foreign(url, [f"it has a macro {name}" for name in macros])
+
+
+def check_empty(url: str, ask: Ask, database: str = "store") -> None:
+    """Raise `NotAStore` for a database without tables that something else is in, which another program has made."""
+    found = sorted({str(name) for (name,) in ask(_OTHERS.replace("{database}", database))})
+    if found:
+        raise NotAStore(
+            f"{url} is a DuckDB database but no duckfeat store: it holds {', '.join(found[:5])}", path=url, found=found
+        )
 
 
 def check_triggers(url: str, ask: Ask) -> None:

@@ -21,13 +21,13 @@ from duckfeat.engine import backups, rewriting
 from duckfeat.engine.base import Engine
 from duckfeat.engine.catalog import FILE, PATH, check_triggers
 from duckfeat.engine.duck import DuckEngine
-from duckfeat.engine.failures import is_locked, locked, translated
-from duckfeat.engine.files import remove
-from duckfeat.engine.lease import Lease, State, place, state
+from duckfeat.engine.failures import is_locked, locked, refused, translated
+from duckfeat.engine.files import remove, whole
+from duckfeat.engine.lease import Lease, State, check_not_open, place, state, wait
 from duckfeat.engine.migrations import applied_in, migrate
 from duckfeat.engine.owner import forget_owner, note_owner
-from duckfeat.engine.paths import STORAGE_VERSION, named, quoted
-from duckfeat.engine.recovery import attaching, check_beginning, check_orphan, log_of, replay_failed
+from duckfeat.engine.paths import named, quoted
+from duckfeat.engine.recovery import attaching, check_orphan, check_replayed, log_of, replay_failed
 from duckfeat.engine.resources import migrations
 from duckfeat.errors import DamagedStore, DuckfeatError, InvalidArgument, MissingFile, StoreClosed, StoreLocked
 from duckfeat.model.arguments import seconds
@@ -41,7 +41,25 @@ LOCK_TIMEOUT = 10.0
 """How many seconds a store that another process has is waited for, unless told."""
 IDLE_RELEASE = 2.0
 """After how many seconds without use a file is given back, unless told."""
+_HEADERS = 3 * 4096
+"""How many bytes of a file come before its first block."""
+_BLOCKS = "SELECT total_blocks, block_size FROM pragma_database_size() WHERE database_name = 'store'"
 _NO_CHANGE = "BEGIN; CREATE SCHEMA store.passing; DROP SCHEMA store.passing; COMMIT"
+
+
+def lock_timeout_of(given: Any) -> float:
+    """Return how many seconds a store is waited for, `given` being what a caller asks for, None for nothing."""
+    return seconds(LOCK_TIMEOUT if given is None else given, "lock_timeout")
+
+
+def check_file(path: str) -> None:
+    """Raise `InvalidArgument` for a folder or a device where a store is to be; that there is nothing is fine."""
+    with refused(path):
+        place = Path(path)
+        if place.is_dir():
+            raise InvalidArgument(f"{path} is a folder; a store is a file in one", path=path)
+        if place.exists() and not place.is_file():
+            raise InvalidArgument(f"{path} is no file but a device, a pipe or a socket; a store is a file", path=path)
 
 
 class EmbeddedEngine(DuckEngine):
@@ -59,19 +77,22 @@ class EmbeddedEngine(DuckEngine):
         idle_release: float | None = IDLE_RELEASE,
         **settings: Any,
     ) -> None:
-        self._timeout = seconds(LOCK_TIMEOUT if lock_timeout is None else lock_timeout, "lock_timeout")
+        self._timeout = lock_timeout_of(lock_timeout)
         idle = None if idle_release is None else seconds(idle_release, "idle_release")
         self._in_file = path != ":memory:"
         self._left: State | None = None
         self._writable = False
         self._refusal: duckdb.Error | None = None
-        self._lease = Lease(path, self._take, self._release, idle)
+        if self._in_file:
+            check_not_open(path, to_read=read_only)
+        self._lease = Lease(path, self._take, self._release, idle, read_only=read_only)
         try:
             super().__init__(path, read_only=read_only, **settings)
         except BaseException:
             if self._lease.taken:
                 self._lease.taken = False  # the connection is closed already, and with it the file
                 forget_owner(path)
+            self._lease.end()
             raise
 
     # --- the file --------------------------------------------------------------------------------
@@ -100,12 +121,15 @@ class EmbeddedEngine(DuckEngine):
         """Attach the file, waiting for another process that has it, and see whether it was written to."""
         if self._left is not None and not Path(self.url).exists():
             raise MissingFile(f"{self.url} was moved or removed while it was not in use", path=self.url)
+        check_file(self.url)
         with translated(self.url):
-            if not self._lease.wait(self._attached, self._timeout):
+            if not wait(self.url, self._attached, self._timeout):
                 raise locked(self.url, self._refusal, self._timeout) from self._refusal
         if not self.read_only:
             note_owner(self.url)
             rewriting.clear(self.url)
+            if self._lease.full:
+                self._give_room_back()
         if self._left is not None and self._left != state(self.url):
             self._notice()
             self._check_schema()
@@ -129,7 +153,7 @@ class EmbeddedEngine(DuckEngine):
                 aside.execute("DETACH store")
                 return False
             try:
-                check_beginning(self.url, read_only=self.read_only)
+                check_replayed(self.url, read_only=self.read_only)
             except BaseException:
                 aside.execute("DETACH store")
                 raise
@@ -138,18 +162,21 @@ class EmbeddedEngine(DuckEngine):
     def _create(self) -> None:
         """Make an empty database file under another name, so that whoever is killed meanwhile leaves no half of one."""
         check_orphan(self.url)
-        partial = Path(f"{self.url}.{os.getpid()}.partial")
-        partial.unlink(missing_ok=True)
-        try:
-            with self._root.cursor() as aside:
-                aside.execute(
-                    f"ATTACH {quoted(str(partial))} AS made (TYPE duckdb, STORAGE_VERSION '{STORAGE_VERSION}')"
-                )
-                aside.execute("DETACH made")
-            named(partial, Path(self.url))
-            self.made = self._writable = True
-        finally:
-            partial.unlink(missing_ok=True)
+        with whole(Path(self.url), named) as partial, self._root.cursor() as aside:
+            backups.make(aside, str(partial))
+        self.made = self._writable = True
+
+    def _give_room_back(self) -> None:
+        """Cut off what is behind the last block of the file, just attached: blocks of transactions that failed.
+
+        DuckDB writes large ones there before they are committed. On a full disk it could not even write to its log.
+        """
+        with self._root.cursor() as aside, translated(self.url):
+            blocks, size = aside.execute(_BLOCKS).fetchall()[0]
+        with suppress(OSError):
+            if Path(self.url).stat().st_size > _HEADERS + blocks * size:
+                os.truncate(self.url, _HEADERS + blocks * size)
+        self._lease.full = False
 
     def _check_schema(self) -> None:
         """Refuse a file that was replaced, or changed by another program, while it was not in use."""

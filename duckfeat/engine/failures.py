@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 
 import duckdb
 
-from duckfeat.engine.owner import owner
+from duckfeat.engine.owner import living_owner
 from duckfeat.errors import (
     DamagedStore,
     DiskFull,
@@ -35,7 +36,14 @@ _KNOWN: tuple[tuple[str, type[DuckfeatError], str], ...] = (
     ("Permission denied", ReadOnlyStore, "this user may not write here; read_only=True reads a store"),
     ("Operation not permitted", ReadOnlyStore, "the system does not let this user write here"),
     ("File name too long", InvalidArgument, "the name is longer than a file's may be"),
-    ("Unique file handle conflict", StoreLocked, "the store is open in this process, or in the one it was forked from"),
+    (
+        "Unique file handle conflict",
+        StoreLocked,
+        (
+            "the store is open in this process: close it first; or in the one that this was forked from, which used it "
+            "just then: fork while it is idle, or start processes anew (multiprocessing's spawn)"
+        ),
+    ),
     ("Unable to connect to Postgres", Unreachable, "the catalog of the lake cannot be reached"),
     ("server closed the connection", Unreachable, "the catalog of the lake has ended the connection"),
     ("HTTP Error", Unreachable, "the object store does not answer as it should"),
@@ -85,9 +93,12 @@ def understood() -> Iterator[None]:
         raise
 
 
-def locked(path: str, error: Exception | None, waited: float = 0.0) -> StoreLocked:
+_WAIT = "Wait longer with connect(..., lock_timeout=60), close the store there, or open it with read_only=True in both"
+
+
+def locked(path: str, error: Exception | None, waited: float = 0.0, advice: str = _WAIT) -> StoreLocked:
     """Return the error for a store that another process holds, with its owner: pid, host, program, since when."""
-    told, noted = _OWNER.search(str(error)), owner(path)
+    told, noted = _OWNER.search(str(error)), living_owner(path)
     pid = int(told["pid"]) if told else None
     if pid is not None and noted.get("pid") != pid:
         noted = {
@@ -98,10 +109,7 @@ def locked(path: str, error: Exception | None, waited: float = 0.0) -> StoreLock
     who = f"process {facts['pid']} ({facts['program']})" if facts["pid"] else "another process"
     where = f" on {facts['host']}" if facts["host"] else ""
     since = f" since {facts['since']}" if facts["since"] else ""
-    message = (
-        f"{path} is in use by {who}{where}{since}, and was not given back within {waited:g} s. Wait longer with "
-        "connect(..., lock_timeout=60), close the store there, or open it with read_only=True in both"
-    )
+    message = f"{path} is in use by {who}{where}{since}, and was not given back within {waited:g} s. {advice}"
     return StoreLocked(message, path=path, reason=str(error), **facts)
 
 
@@ -112,7 +120,9 @@ def translate(error: Exception, path: str) -> DuckfeatError:
         return locked(path, error)
     for part, kind, message in _KNOWN:
         if part in text:
-            return kind(f"{message}: {text.splitlines()[0]}", path=path, reason=text)
+            may_not = kind is ReadOnlyStore and os.path.isfile(path) and not os.access(path, os.R_OK)  # noqa: PTH113 - never raises
+            told = "this user may not read the file" if may_not else message
+            return kind(f"{told}: {text.splitlines()[0]}", path=path, reason=text)
     # The first paragraph: what is wrong and, in further lines, what was meant perhaps.
     told = " ".join(text.partition("\n\n")[0].splitlines())
     return QueryError(f"the engine refused the statement: {told}", path=path, reason=text)

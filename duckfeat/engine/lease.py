@@ -9,11 +9,11 @@ import threading
 import time
 import weakref
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from types import TracebackType
 
-from duckfeat.errors import DuckfeatError, StoreClosed
+from duckfeat.errors import DiskFull, DuckfeatError, StoreClosed, StoreLocked
 
 _log = logging.getLogger("duckfeat")
 
@@ -38,9 +38,17 @@ class Lease:
     other use going on.
     """
 
-    def __init__(self, path: str, take: Callable[[], None], release: Callable[[], None], idle: float | None) -> None:
+    def __init__(
+        self,
+        path: str,
+        take: Callable[[], None],
+        release: Callable[[], None],
+        idle: float | None,
+        *,
+        read_only: bool = False,
+    ) -> None:
         self._take, self._release, self._idle = take, release, idle
-        self._path, self._process = path, os.getpid()
+        self.path, self.read_only, self._process = path, read_only, os.getpid()
         self._waiting = Path(f"{path}.waiting")
         self._lock = threading.RLock()
         self._changed = threading.Condition(self._lock)
@@ -51,7 +59,7 @@ class Lease:
         self._watched = False
         self._watcher: threading.Thread | None = None
         self.taken = False
-        self.damaged = False
+        self.damaged = self.full = False
         _LEASES.add(self)
 
     def __enter__(self) -> None:
@@ -59,7 +67,7 @@ class Lease:
             if self._wanted:
                 self._changed.wait_for(lambda: not self._wanted or self._process != os.getpid())
             if self._ended.is_set():
-                raise StoreClosed(f"the store {self._path} was closed; connect to it again", path=self._path)
+                raise StoreClosed(f"the store {self.path} was closed; connect to it again", path=self.path)
             if not self.taken:
                 self._take()
                 self.taken = True
@@ -73,15 +81,25 @@ class Lease:
             self._used = now = time.monotonic()
             # DuckDB refuses a database whose checkpoint failed until it is attached again; its log has everything.
             self.damaged = self.damaged or (error is not None and "has been invalidated" in str(error))
+            if isinstance(error, DiskFull):  # to be attached again gives back the room that it took in vain
+                self.damaged = self.full = True
             if self._users:
                 return
             if self.damaged:
                 self.give_back()
-            elif self._idle is not None:
+                self._take_again()
+            if self.taken and self._idle is not None:
                 if now - self._looked > _LOOK:
                     self._looked = now
                     self._make_way()
                 self._watch()
+
+    def _take_again(self) -> None:
+        """Take a file at once that holds room which is to be given back; one that cannot be had is taken when used."""
+        if self.full and not self._ended.is_set():
+            with suppress(StoreLocked, DiskFull):
+                self._take()
+                self.taken = True
 
     @contextmanager
     def alone(self, timeout: float) -> Iterator[bool]:
@@ -119,21 +137,10 @@ class Lease:
                 self._release()
             return not self.taken
 
-    def wait(self, attempt: Callable[[], bool], timeout: float) -> bool:
-        """Call `attempt` until it succeeds or the time is over, telling the holder that somebody waits."""
-        until, pause, waited = time.monotonic() + timeout, 0.005, False
-        try:
-            while not attempt():
-                if time.monotonic() >= until:
-                    return False
-                _touch(self._waiting)
-                waited = True
-                time.sleep(pause)
-                pause = min(pause * 1.5, 0.02)
-            return True
-        finally:
-            if waited:  # others who wait will note so again, long before anybody looks
-                _removed(self._waiting)
+    @property
+    def live(self) -> bool:
+        """Whether a store of this process has the file, be it given back for now."""
+        return self.path != ":memory:" and self._process == os.getpid() and not self._ended.is_set()
 
     # --- idle ------------------------------------------------------------------------------------
 
@@ -141,9 +148,12 @@ class Lease:
         """Have a thread release the file when nobody has used it for a while."""
         if self._watched or not self.taken:
             return
-        self._watched = True
-        self._watcher = threading.Thread(target=_watch, args=(weakref.ref(self),), name="duckfeat-lease", daemon=True)
-        self._watcher.start()
+        watcher = threading.Thread(target=_watch, args=(weakref.ref(self),), name="duckfeat-lease", daemon=True)
+        try:
+            watcher.start()
+        except RuntimeError:
+            return  # the system has no thread to give: whoever waits is looked for at the next use
+        self._watcher, self._watched = watcher, True
 
     def _look(self) -> float | None:
         """Release the file if it is time; return after how many seconds to look again, None for never."""
@@ -173,6 +183,57 @@ class Lease:
             self._lock.release()
         if self._watcher is not None:
             self._watcher.join(_FORK_WAIT)
+
+
+def wait(path: str, attempt: Callable[[], bool], timeout: float) -> bool:
+    """Call `attempt` until it succeeds or the time is over, telling the holder of a file that somebody waits."""
+    until, pause, waited, waiting = time.monotonic() + timeout, 0.005, False, Path(f"{path}.waiting")
+    try:
+        while not attempt():
+            if time.monotonic() >= until:
+                return False
+            _touch(waiting)
+            waited = True
+            time.sleep(pause)
+            pause = min(pause * 1.5, 0.02)
+        return True
+    finally:
+        if waited:  # others who wait will note so again, long before anybody looks
+            _removed(waiting)
+
+
+def open_here(path: str, *, to_read: bool = False) -> str | None:
+    """Return the path of the store that this process has open in a file, by whichever name; None if there is none.
+
+    `to_read` passes over stores that are open for reading only, beside which a file may be read.
+    """
+    file = place(path)
+    for lease in list(_LEASES):
+        if not lease.live or (to_read and lease.read_only):
+            continue
+        if lease.path == path or (file is not None and place(lease.path) == file):
+            return lease.path
+    return None
+
+
+def check_not_open(path: str, *, to_read: bool = False) -> None:
+    """Raise `StoreLocked` if this process has a store open in a file.
+
+    Two that do not know of each other would lose rows; and to close a file that is open twice ends the lock on it.
+    """
+    found = open_here(path, to_read=to_read)
+    if found is not None:
+        also = "" if found == path else f" as {found}"
+        raise StoreLocked(f"{path} is open in this process{also}: close it first", path=path)
+
+
+def open_beside(path: str) -> str | None:
+    """Return the store of this process whose log, or another file that goes with it, a path is; None if it is none."""
+    return next((lease.path for lease in list(_LEASES) if lease.live and path in _company(lease.path)), None)
+
+
+def _company(path: str) -> set[str]:
+    return {f"{path}.{ending}" for ending in ("wal", "owner", "waiting", "compact.partial")}
 
 
 def _before_fork() -> None:

@@ -12,6 +12,7 @@ from duckfeat.engine.catalog import (
     RECORDS,
     Ask,
     Kind,
+    check_empty,
     check_macros,
     check_recorded,
     check_tables,
@@ -81,6 +82,7 @@ def applied_in(kind: Kind, url: str, ask: Ask, database: str = "store") -> set[i
 def _applied(kind: Kind, url: str, ask: Ask, database: str = "store") -> set[int]:
     found = kind.of(ask, database)
     if not found:
+        check_empty(url, ask, database)
         return set()
     check_recorded(kind, found, url)
     applied = _recorded(url, ask, database)

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from contextlib import ExitStack
+from contextlib import ExitStack, closing
 from os import PathLike
+from pathlib import Path
 from typing import Any
 
+from duckfeat.engine.backups import new_file
 from duckfeat.engine.base import Engine
 from duckfeat.engine.comparing import digest
 from duckfeat.engine.lake_places import PREFIX
-from duckfeat.engine.opening import address, open_engine
+from duckfeat.engine.opening import MEMORY, address, open_engine
 from duckfeat.errors import IntegrityError, InvalidArgument
 from duckfeat.model.arguments import check_callable
 from duckfeat.model.statement import Statement
@@ -32,20 +34,20 @@ Columns = dict[str, dict[str, str]]
 Told = Callable[[str, int], None]
 
 
-def copy_store(source: Engine, target: Engine, told: Told | None = None) -> dict[str, int]:
+def copy_store(source: Engine, target: Engine, told: Told | None = None, place: str | None = None) -> dict[str, int]:
     """Copy all rows of a store into a new one, compare every table, and return the number of rows of each.
 
-    All or nothing, in one transaction of the target; `told(table, rows)` is called after each table.
+    All or nothing, in one transaction of the target; `told(table, rows)` is called after each table. `place` is what
+    the target will be called, if not as now.
 
     Raises `InvalidArgument` for a target that holds something or has another schema, `IntegrityError` when a table
     is not the same in both.
     """
     if told is not None:
         check_callable(told, "told")
-    columns = _columns(source)
+    columns, place = _columns(source), place or target.url
     with target.transaction():
-        if _columns(target) != columns:
-            raise InvalidArgument(f"{target.url} and {source.url} have different schemas", path=target.url)
+        _check_same(source.url, columns, place, _columns(target))
         _check_new(target, columns)
         rows = {}
         for table in columns:
@@ -55,7 +57,7 @@ def copy_store(source: Engine, target: Engine, told: Told | None = None) -> dict
         different = [name for name in columns if _digest(source, name, columns) != _digest(target, name, columns)]
         if different:
             raise IntegrityError(
-                f"{', '.join(different)}: not the same in {target.url}, so nothing was kept", tables=different
+                f"{', '.join(different)}: not the same in {place}, so nothing was kept", tables=different
             )
     return rows
 
@@ -71,8 +73,11 @@ def move_store(
 ) -> dict[str, int]:
     """Copy a store to another url, as `copy_store` does; the options are those of whichever of the two is a lake.
 
-    The source is only read, a lake as it is when this begins. A target that fails stays a new, empty store.
+    The source is only read, a lake as it is when this begins. A file gets its name when all is in it; a lake that
+    fails, or whose process is killed, stays a new, empty one, into which the store can be moved again.
     """
+    if address(target) == MEMORY:
+        raise InvalidArgument("a store in memory would be gone with its rows: move to a file or a lake", target=target)
     if address(source) == address(target):
         raise InvalidArgument(f"{address(source)} cannot be moved to itself", source=source, target=target)
     shared = {"s3": s3, "password": password}
@@ -81,8 +86,15 @@ def move_store(
         if _is_lake(source):
             read = read.at(read.versions()["version"].to_pylist()[-1])
             stack.callback(read.close)
-        given = {"data_path": data_path, **shared} if _is_lake(target) else {}
-        return copy_store(read, _opened(stack, target, **given), told)
+        if _is_lake(target):
+            return copy_store(read, _opened(stack, target, data_path=data_path, **shared), told)
+        if data_path is not None:
+            raise InvalidArgument(f"{address(target)} is a file, and a data_path is a lake's", path=data_path)
+        if Path(address(target)).exists():
+            return copy_store(read, _opened(stack, target), told)
+        partial = stack.enter_context(new_file(address(target), overwrite=False))
+        with closing(open_engine(partial)) as written:
+            return copy_store(read, written, told, address(target))
 
 
 def _is_lake(url: str | PathLike[str]) -> bool:
@@ -101,6 +113,18 @@ def _columns(engine: Engine) -> Columns:
         if table != _RECORDS:
             found.setdefault(table, {})[column] = type_
     return found
+
+
+def _check_same(source: str, given: Columns, target: str, expected: Columns) -> None:
+    """Raise `InvalidArgument` if two stores do not have the same tables."""
+    told = [
+        *(f"{source} has a table {table} of its own" for table in given if table not in expected),
+        *(f"{target} has a table {table} of its own" for table in expected if table not in given),
+        *(f"the columns of {table} differ" for table in given if table in expected and given[table] != expected[table]),
+    ]
+    if told:
+        message = f"{source} and {target} have different schemas, so nothing was moved: {'; '.join(told[:5])}"
+        raise InvalidArgument(message, path=source, different=told)
 
 
 def _check_new(target: Engine, tables: Iterable[str]) -> None:

@@ -51,6 +51,19 @@ def owner(path: str) -> dict[str, Any]:
     return {name: facts[name] for name in _FACTS}
 
 
+def living_owner(path: str) -> dict[str, Any]:
+    """Return who is noted, unless it is a process of this machine that has ended, as one that was killed."""
+    facts = owner(path)
+    if facts.get("host") == socket.gethostname() and os.name == "posix":
+        try:
+            os.kill(facts["pid"], 0)
+        except (ProcessLookupError, OverflowError):
+            return {}
+        except OSError:
+            return facts  # it is of another user
+    return facts
+
+
 def _program() -> str:
     started = sys.argv[0] if sys.argv and sys.argv[0] not in {"", "-c", "-m"} else sys.executable
     return Path(started or "python").name

@@ -1,12 +1,13 @@
 """What is done about a write-ahead log that does not replay: it is set aside and kept, never overwritten.
 
-DuckDB refuses a log with a broken entry, but one whose beginning is no log's it passes over and then writes over,
-and it removes one that lies beside a store that is not there. Each is found here before that happens.
+DuckDB refuses a log with a broken entry, but one whose beginning is no log's it passes over and then writes over, as
+it does with what follows an entry whose size is damaged; and it removes one that lies beside a store that is not there.
+Each is found here before that happens.
 """
 
 from __future__ import annotations
 
-import importlib.util
+import errno
 import os
 import re
 import shutil
@@ -16,15 +17,16 @@ from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 
-from duckfeat.errors import DamagedStore, StoreLocked
+from duckfeat.engine.failures import locked
+from duckfeat.engine.files import LOCKS
+from duckfeat.engine.lease import wait
+from duckfeat.engine.log_layout import BEGINNING, damaged_at
+from duckfeat.errors import DamagedStore
 
-LOCKS = importlib.util.find_spec("fcntl") is not None
-"""Windows has none: there a file that is open can be neither renamed nor replaced."""
-
-_BEGINNING = b"\x64\x00\x62"
-"""How every log begins: field 100 of its first entry, the version."""
 _REPLAY = re.compile("Failure while replaying WAL|WAL .*does not match")
 """What DuckDB says of a log it cannot replay, or that is of another file or of an older state of this one."""
+_KEPT = 55
+"""How much of a log's name is kept in the name it is set aside under, which has to fit, too."""
 _POSITION = re.compile(r"entry at byte position (\d+)")
 
 
@@ -44,8 +46,8 @@ def check_orphan(path: str) -> None:
         )
 
 
-def check_beginning(path: str, *, read_only: bool) -> None:
-    """Raise `DamagedStore` for a log that is none, which DuckDB has passed over; it is set aside unless reading only.
+def check_replayed(path: str, *, read_only: bool) -> None:
+    """Raise `DamagedStore` for a log that DuckDB has passed over, or a part of it; it is set aside unless reading only.
 
     The store must be attached and nothing written yet.
     """
@@ -53,9 +55,13 @@ def check_beginning(path: str, *, read_only: bool) -> None:
     if not log.is_file():
         return
     with log.open("rb") as opened:
-        beginning = opened.read(len(_BEGINNING))
-    if beginning != _BEGINNING[: len(beginning)]:
+        beginning = opened.read(len(BEGINNING))
+    if beginning != BEGINNING[: len(beginning)]:
         raise _damaged(path, "it does not begin as a log does", None, read_only=read_only)
+    position = damaged_at(log)
+    if position is not None:
+        reason = f"the entry at byte position {position} is damaged, and whole ones follow"
+        raise _damaged(path, reason, position, read_only=read_only)
 
 
 def replay_failed(path: str, error: Exception, *, read_only: bool) -> DamagedStore | None:
@@ -87,7 +93,7 @@ def _damaged(path: str, reason: str, sound: int | None, *, read_only: bool) -> D
 def _set_aside(log: Path, sound: int | None) -> Path:
     """Rename a log, and leave what comes before its damage in its place; return the new name."""
     stamp = datetime.now(UTC).strftime("%Y%m%dT%H%M%S%f")
-    aside = log.with_name(f"{log.name}.damaged-{stamp}")
+    aside = log.with_name(f"{log.name[:_KEPT]}.damaged-{stamp}")
     if sound:
         shutil.copy2(log, aside)
         os.truncate(log, sound)
@@ -97,21 +103,29 @@ def _set_aside(log: Path, sound: int | None) -> Path:
 
 
 @contextmanager
-def exclusively(path: str) -> Iterator[None]:
+def exclusively(path: str, timeout: float = 0.0) -> Iterator[None]:
     """Hold the lock that DuckDB takes on a store's file, where no connection of this process has it.
 
-    Raises `StoreLocked` if another process holds it.
+    Raises `StoreLocked` if another process holds it for longer than so many seconds.
     """
-    if not LOCKS or not Path(path).exists():
+    if not LOCKS or not Path(path).is_file():
         yield
         return
     import fcntl
 
     with Path(path).open("rb+") as file:
-        try:
-            fcntl.lockf(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError as error:
-            raise StoreLocked(f"{path} is in use by another process", path=path) from error
+
+        def attempt() -> bool:
+            try:
+                fcntl.lockf(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except OSError as error:
+                if error.errno not in {errno.EACCES, errno.EAGAIN}:
+                    raise
+                return False
+            return True
+
+        if not wait(path, attempt, timeout):
+            raise locked(path, None, timeout, "Close the store there, or choose another path")
         yield
 
 

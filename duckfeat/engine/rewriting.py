@@ -8,6 +8,7 @@ the store is next opened for writing.
 
 from __future__ import annotations
 
+import hashlib
 import logging
 import os
 import shutil
@@ -16,12 +17,11 @@ from contextlib import suppress
 from pathlib import Path
 from typing import IO, TYPE_CHECKING
 
-from duckfeat.engine.backups import copy_to, tables
+from duckfeat.engine.backups import attached, copy_to, tables
 from duckfeat.engine.comparing import digest
 from duckfeat.engine.failures import translate
-from duckfeat.engine.files import remove, synced
-from duckfeat.engine.paths import quoted
-from duckfeat.engine.recovery import LOCKS, attaching, exclusively, log_of
+from duckfeat.engine.files import LOCKS, remove, synced
+from duckfeat.engine.recovery import attaching, exclusively, log_of
 from duckfeat.errors import IntegrityError
 
 if TYPE_CHECKING:
@@ -33,6 +33,8 @@ WORTH = 0.1
 """The part of a file that must be free, or of rows that were deleted, for the file to be written anew."""
 
 _NAME = "rewritten"
+_LONGEST = 235
+"""Of how many bytes a store's name may be for the new file, and its log, to be called after the whole of it."""
 _BLOCKS = "SELECT total_blocks, used_blocks, free_blocks FROM pragma_database_size() WHERE database_name = 'store'"
 _ROWS = "SELECT sum(estimated_size) FROM duckdb_tables() WHERE database_name = 'store'"
 _COLUMNS = """
@@ -44,7 +46,11 @@ _VIEWS = "SELECT view_name, sql FROM duckdb_views() WHERE database_name = $datab
 
 def partial_of(path: str) -> Path:
     """Return where the store of `path` is written anew. Only who has its file for writing uses that place."""
-    return Path(f"{path}.compact.partial")
+    place = Path(path)
+    if len(os.fsencode(place.name)) <= _LONGEST:
+        return place.with_name(f"{place.name}.compact.partial")
+    told_apart = hashlib.sha256(place.name.encode()).hexdigest()[:16]
+    return place.with_name(f"{place.name[:40]}.{told_apart}.compact.partial")
 
 
 def clear(path: str) -> None:
@@ -129,11 +135,8 @@ def _give_rights(path: str, partial: Path) -> None:
 
 def _compare(connection: duckdb.DuckDBPyConnection, path: str, partial: Path) -> None:
     """Raise `IntegrityError` if a file, read from its beginning, does not hold what the store does."""
-    connection.execute(f"ATTACH {quoted(str(partial))} AS {_NAME} (TYPE duckdb, READ_ONLY)")
-    try:
+    with attached(connection, str(partial), _NAME, "READ_ONLY"):
         different = _differences(connection)
-    finally:
-        connection.execute(f"DETACH {_NAME}")
     if different:
         raise IntegrityError(
             f"{path} was left as it is: {', '.join(different)} did not come out the same in a new file",

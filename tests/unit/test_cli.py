@@ -84,3 +84,27 @@ def test_it_tells_its_version(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit, match=r"^0$"):
         main(["--version"])
     assert capsys.readouterr().out == f"duckfeat {dft.__version__}\n"
+
+
+def test_nothing_is_made_where_nothing_is(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    for command in ("check", "compact"):
+        for store in (tmp_path / "none.duckdb", f"ducklake:sqlite:{tmp_path}/none.sqlite", ":memory:"):
+            assert main([command, str(store)]) == 2
+    assert len(capsys.readouterr().err.splitlines()) == 6
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="a device of Linux")
+@pytest.mark.parametrize("command", ["check", "compact", "move"])
+def test_output_that_cannot_be_written_is_one_line(path: str, tmp_path: Path, command: str) -> None:
+    more = [str(tmp_path / "b.duckdb")] if command == "move" else []
+    with Path("/dev/full").open("w") as full:
+        done = subprocess.run(
+            [sys.executable, "-m", "duckfeat.cli", command, path, *more],
+            stdout=full,
+            stderr=subprocess.PIPE,
+            text=True,
+            check=False,
+        )
+    assert done.returncode == 2
+    assert done.stderr == "duckfeat: standard output cannot be written to: No space left on device\n"

@@ -163,11 +163,31 @@ def test_a_query_by_hand_does_not_reach_what_the_file_defines(file: Path, query:
 def test_an_old_store_or_an_empty_database_with_macros_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "empty.duckdb"
     changed(path, "CREATE MACRO now() AS TIMESTAMPTZ '1970-01-01'")
-    with pytest.raises(NotAStore, match="it has a macro now"):
+    with pytest.raises(NotAStore, match="it holds macro now"):
         dft.connect(path)
     changed(path, "DROP MACRO now")
     with dft.connect(path) as store:
         assert store.check().ok
+
+
+@pytest.mark.parametrize(
+    "sql",
+    [
+        "VIEW records AS SELECT 1 AS a",
+        "VIEW v AS SELECT 1 AS a",
+        "TYPE mood AS ENUM ('a')",
+        "SEQUENCE q",
+        "SCHEMA other",
+    ],
+)
+def test_a_database_that_holds_no_table_but_something_else_is_left_as_it_is(tmp_path: Path, sql: str) -> None:
+    path = tmp_path / "other.duckdb"
+    changed(path, f"CREATE {sql}")
+    before = path.read_bytes()
+    for read_only in (False, True):
+        with pytest.raises(NotAStore, match="no duckfeat store: it holds"):
+            dft.connect(path, read_only=read_only)
+    assert path.read_bytes() == before
 
 
 @pytest.mark.parametrize("digest", [catalog.FILE.digest, "that of another version"])

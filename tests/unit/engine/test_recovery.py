@@ -16,6 +16,7 @@ import duckdb
 import pytest
 
 import duckfeat as dft
+from duckfeat.engine.log_layout import damaged_at
 from duckfeat.errors import DamagedStore, DiskFull, DuckfeatError, NotAStore, ReadOnlyStore
 
 WORK = """
@@ -303,6 +304,38 @@ def test_a_full_disk_is_told_and_nothing_is_lost(narrow: tuple[Path, Callable[[i
         assert store.check().ok
 
 
+LOADED = """
+import polars as pl
+with dft.connect(path) as store:
+    store.ULabel(name="before").save()
+size = path.stat().st_size
+store = dft.connect(path, temp_directory=sys.argv[3])
+narrow()
+rows = 300_000
+frame = pl.DataFrame({"name": [f"r{n}" for n in range(rows)], "v": [hash(str(n)) / 7 for n in range(rows)]})
+try:
+    store.annotate(frame, key="name", create="all", progress=False)
+except DiskFull:
+    print("full")
+print(path.stat().st_size - size)
+store.ULabel(name="after").save()
+store.compact()
+print(store.ULabel.count(), store.Record.count(), store.check().ok)
+"""
+
+
+def test_a_load_that_failed_on_a_full_disk_gives_its_room_back(
+    narrow: tuple[Path, Callable[[int], str]], tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    folder, room = narrow
+    spilled = tmp_path_factory.mktemp("spilled")
+    command = [sys.executable, "-c", NARROW + LOADED, str(folder / "features.duckdb"), room(6_000_000), str(spilled)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    full, grown, counts = done.stdout.splitlines() or ("", "", done.stderr)
+    assert (full, counts) == ("full", "2 0 True")
+    assert int(grown) < 1_000_000
+
+
 NEW = """
 narrow()
 try:
@@ -383,3 +416,70 @@ def test_the_error_kinds_are_those_of_the_contract() -> None:
     assert issubclass(DamagedStore, NotAStore)
     assert issubclass(DiskFull, OSError)
     assert issubclass(ReadOnlyStore, DuckfeatError)
+
+
+# --- logs that DuckDB cuts off without a word --------------------------------------------------------
+
+
+def entries(log: bytes) -> list[int]:
+    """Return where the entries after the first one begin."""
+    end = bytes.fromhex("0500000000000000e7fe7d722fed3d5e640064ffff")
+    begins = log.index(b"\xff\xff") + 2
+    places = []
+    while begins < len(log):
+        places.append(begins)
+        begins += 16 + int.from_bytes(log[begins : begins + 8], "little")
+    assert log.count(end) == len(LOGGED), "DuckDB ends transactions in another way: see engine/log_layout.py"
+    assert log.endswith(end)
+    assert begins == len(log)
+    return places
+
+
+@pytest.mark.parametrize("offset", [1, 3, 4])
+def test_what_follows_a_damaged_size_is_kept(killed: Path, tmp_path: Path, offset: int) -> None:
+    path, log = copied(killed, tmp_path)
+    whole = log.read_bytes()
+    for place in entries(whole):
+        damaged = bytearray(whole)
+        damaged[place + offset] = 0x7F
+        path, log = copied(killed, tmp_path)
+        log.write_bytes(damaged)
+        with pytest.raises(DamagedStore, match="for writing once to set the log aside"):
+            dft.connect(path, read_only=True)
+        with pytest.raises(DamagedStore, match="for writing once"):
+            dft.restore(path)
+        with pytest.raises(DamagedStore, match="It was kept as") as raised:
+            dft.connect(path)
+        assert Path(raised.value.log).read_bytes() == damaged
+        with dft.connect(path, read_only=True) as store:
+            left = store.ULabel.count()
+        assert labels(path) == ["in the file", *LOGGED][:left]
+        assert left < 1 + len(LOGGED)
+
+
+@pytest.mark.parametrize("place", [3, 4, 6, 8])
+def test_a_log_whose_first_entry_is_damaged_is_kept(killed: Path, tmp_path: Path, place: int) -> None:
+    path, log = copied(killed, tmp_path)
+    damaged = bytearray(log.read_bytes())
+    damaged[place : place + 8] = b"\xff" * 8
+    log.write_bytes(damaged)
+    with pytest.raises(DamagedStore, match="It was kept as") as raised:
+        dft.connect(path)
+    assert Path(raised.value.log).read_bytes() == damaged
+    assert labels(path) == ["in the file"]
+
+
+def test_a_log_that_was_cut_off_anywhere_is_no_damage(killed: Path, tmp_path: Path) -> None:
+    for end in range(0, Path(f"{killed}.wal").stat().st_size, 7):
+        _, log = copied(killed, tmp_path)
+        log.write_bytes(log.read_bytes()[:end])
+        assert damaged_at(log) is None
+
+
+def test_a_log_of_another_version_is_not_judged(killed: Path, tmp_path: Path) -> None:
+    _, log = copied(killed, tmp_path)
+    whole = log.read_bytes()
+    first = whole.index(b"\xff\xff")
+    for other in (whole[:5] + b"\x03" + whole[6:], whole[:first] + b"\x68\x00\x01" + whole[first:]):
+        log.write_bytes(other[:-30] + b"\xff" * 8 + other[-22:])
+        assert damaged_at(log) is None
