@@ -23,6 +23,7 @@ from duckfeat.engine.configuring import FIXED
 from duckfeat.engine.failures import refused, translated
 from duckfeat.engine.files import synced, whole
 from duckfeat.engine.migrations import applied_in
+from duckfeat.engine.parsing import roll_back
 from duckfeat.engine.paths import STORAGE_VERSION, literal, quoted
 from duckfeat.engine.recovery import exclusively
 from duckfeat.engine.resources import Migration, migrations
@@ -63,11 +64,21 @@ def copy_to(
     connection: duckdb.DuckDBPyConnection, path: Path, name: str, made: Callable[[], None] = lambda: None
 ) -> None:
     """Copy the attached store into a new database file, attached as `name`; `made` is called while it is empty."""
-    connection.execute(f"ATTACH {quoted(str(path))} AS {name} (TYPE duckdb, STORAGE_VERSION '{STORAGE_VERSION}')")
-    try:
+    with _attached(connection, str(path), name, f"STORAGE_VERSION '{STORAGE_VERSION}'"):
         made()
         connection.execute(f"COPY FROM DATABASE store TO {name}")
         connection.execute(f"CHECKPOINT {name}")
+
+
+@contextmanager
+def _attached(connection: duckdb.DuckDBPyConnection, path: str, name: str, how: str) -> Iterator[None]:
+    """Have a database file attached while the block runs, whatever ends it."""
+    connection.execute(f"ATTACH {quoted(path)} AS {name} (TYPE duckdb, {how})")
+    try:
+        yield
+    except BaseException:
+        roll_back(connection)  # one that fails takes no DETACH, and copying a database is one, too
+        raise
     finally:
         connection.execute(f"DETACH {name}")
 
@@ -238,13 +249,9 @@ def fill(engine: Engine, path: str) -> None:
 
     Raises `InvalidArgument` if records of the store's own would be lost.
     """
-    with _aside(engine) as connection, translated(engine.url):
-        connection.execute(f"ATTACH {quoted(path)} AS filled (TYPE duckdb, READ_ONLY)")
-        try:
-            _replace(engine, tables(connection, "filled"), connection)
-            cast("Noticing", engine)._notice()
-        finally:
-            connection.execute("DETACH filled")
+    with _aside(engine) as connection, translated(engine.url), _attached(connection, path, "filled", "READ_ONLY"):
+        _replace(engine, tables(connection, "filled"), connection)
+        cast("Noticing", engine)._notice()
 
 
 _SEEDED = frozenset({"branches", "spaces", "users", "sources", RECORDED})
