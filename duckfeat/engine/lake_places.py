@@ -21,7 +21,7 @@ from typing import Any
 from urllib.parse import parse_qsl, unquote, urlsplit
 
 from duckfeat.errors import InvalidArgument, hint
-from duckfeat.model.arguments import age
+from duckfeat.model.arguments import age, is_text, shown
 
 PREFIX = "ducklake:"
 CATALOG_SECRET, DATA_SECRET = "lake_catalog", "lake_data"
@@ -29,7 +29,57 @@ CATALOG_SECRET, DATA_SECRET = "lake_catalog", "lake_data"
 # libpq's own order of importance; what else is given follows by name.
 _ORDER = ("dbname", "host", "hostaddr", "port", "user")
 # A key word of libpq that holds a secret and has no place in CREATE SECRET.
-_REFUSED = ("sslpassword", "oauth_client_secret")
+_REFUSED = ("sslpassword", "oauth_client_secret", "scram_client_key", "scram_server_key")
+# What else it knows, up to PostgreSQL 18.
+_KEYS = frozenset(
+    [
+        *_ORDER,
+        "password",
+        *_REFUSED,
+        "application_name",
+        "channel_binding",
+        "client_encoding",
+        "connect_timeout",
+        "fallback_application_name",
+        "gssdelegation",
+        "gssencmode",
+        "gsslib",
+        "keepalives",
+        "keepalives_count",
+        "keepalives_idle",
+        "keepalives_interval",
+        "krbsrvname",
+        "load_balance_hosts",
+        "max_protocol_version",
+        "min_protocol_version",
+        "oauth_client_id",
+        "oauth_issuer",
+        "oauth_scope",
+        "options",
+        "passfile",
+        "replication",
+        "require_auth",
+        "requirepeer",
+        "requiressl",
+        "service",
+        "servicefile",
+        "ssl_max_protocol_version",
+        "ssl_min_protocol_version",
+        "sslcert",
+        "sslcertmode",
+        "sslcompression",
+        "sslcrl",
+        "sslcrldir",
+        "sslkey",
+        "sslkeylogfile",
+        "sslmode",
+        "sslnegotiation",
+        "sslrootcert",
+        "sslsni",
+        "target_session_attrs",
+        "tcp_user_timeout",
+    ]
+)
 _PAIR = re.compile(r"\s*(?P<key>\w+)\s*=\s*(?:'(?P<quoted>(?:[^'\\]|\\.)*)'|(?P<plain>(?:[^\s'\\]|\\.)*))(?=\s|$)")
 
 _TICK = timedelta(microseconds=1)
@@ -59,6 +109,12 @@ class LakePlace:
         """The url of the lake, without the password."""
         return f"{PREFIX}{self.kind}:{self.address}"
 
+    @property
+    def files(self) -> list[str]:
+        """The files of the catalog: the database, SQLite's beside it, and the one that turns are taken with."""
+        ends = ("", "-journal", "-shm", "-wal", ".turn") if self.kind == "sqlite" else ()
+        return [self.address + end for end in ends]
+
 
 def lake_place(url: str) -> LakePlace:
     """Return what a url `ducklake:postgres:...` (a libpq string or address) or `ducklake:sqlite:PATH` means.
@@ -83,9 +139,11 @@ def lake_place(url: str) -> LakePlace:
 
 def _postgres(rest: str) -> LakePlace:
     given = _from_address(rest) if rest.startswith(("postgres://", "postgresql://")) else _from_pairs(rest)
-    refused = [key for key in _REFUSED if key in given]
-    if refused:
-        raise InvalidArgument(f"{refused[0]} would be seen in the url: keep it in libpq's service file", key=refused[0])
+    for key in given:
+        if key in _REFUSED:
+            raise InvalidArgument(f"{key} would be seen in the url: keep it in libpq's service file", key=key)
+        if key not in _KEYS:  # libpq would repeat the whole of it, values as well
+            raise InvalidArgument(f"the catalog's address has an unknown key {key!r}{hint(key, _KEYS)}", key=key)
     password = given.pop("password", None)
     keys = [*(key for key in _ORDER if key in given), *sorted(set(given) - set(_ORDER))]
     return LakePlace("postgres", " ".join(f"{key}={_libpq(given[key])}" for key in keys), password)
@@ -142,15 +200,17 @@ def data_folder(data_path: str | os.PathLike[str]) -> str:
     >>> data_folder("s3://bucket/prefix")
     's3://bucket/prefix/'
     """
-    text = os.fspath(data_path)
-    if not text.strip() or "\0" in text:
-        raise InvalidArgument(f"data_path is a folder or s3://bucket/prefix, not {data_path!r}", data_path=data_path)
+    text: Any = os.fspath(data_path) if hasattr(data_path, "__fspath__") else data_path
+    if not isinstance(text, str) or not text.strip() or "\0" in text or not is_text(text):
+        raise InvalidArgument(
+            f"data_path is a folder or s3://bucket/prefix, not {shown(data_path)}", data_path=data_path
+        )
     if "://" not in text:
         text = str(Path(text).expanduser().resolve())
     elif not text.startswith("s3://"):
         scheme = text.partition("://")[0]
         raise InvalidArgument(f"data_path is a folder or s3://bucket/prefix, not {scheme}://", scheme=scheme)
-    return text.rstrip("/") + "/"
+    return f"{text.rstrip('/')}/"
 
 
 def attach_sql(
@@ -203,8 +263,8 @@ def upkeep_sql(*, expire: timedelta | None, grace: timedelta) -> list[str]:
     >>> upkeep_sql(expire=timedelta(days=30), grace=timedelta(hours=1))[1]
     "SELECT count(*) FROM ducklake_expire_snapshots('store', older_than => now() - to_microseconds(2592000000000))"
     """
-    kept = [age(span, name) for name, span in (("expire", expire), ("grace", grace))]
-    older = [None if span is None else f"older_than => now() - to_microseconds({span // _TICK})" for span in kept]
+    age(grace, "grace")
+    older = [_older(age(expire, "expire")), _older(grace)]
     calls = [
         ("flush_inlined_data", None),
         # Older snapshots of a file that was written anew lose rows where they are filtered (DuckLake 1.5).
@@ -212,11 +272,19 @@ def upkeep_sql(*, expire: timedelta | None, grace: timedelta) -> list[str]:
         *([("expire_snapshots", older[0])] if older[0] else []),
         ("merge_adjacent_files", None),
         ("cleanup_old_files", older[1]),
-        ("delete_orphaned_files", older[1]),
     ]
     return [
         f"SELECT count(*) FROM ducklake_{name}('store'" + (f", {option})" if option else ")") for name, option in calls
     ]
+
+
+def orphans_sql(grace: timedelta) -> str:
+    """Return the statement that lists the files in a lake's folder that are so old and in no catalog."""
+    return f"SELECT path FROM ducklake_delete_orphaned_files('store', dry_run => true, {_older(grace)})"
+
+
+def _older(span: timedelta | None) -> str | None:
+    return None if span is None else f"older_than => now() - to_microseconds({span // _TICK})"
 
 
 def text_sql(text: str) -> str:
@@ -239,8 +307,10 @@ def data_secret(data_path: str, given: Mapping[str, Any] | None) -> tuple[str, d
     >>> data_secret("s3://b/", {"key_id": "k", "secret": "s", "endpoint": "http://localhost:8333"})[0]
     "CREATE OR REPLACE SECRET lake_data (TYPE s3, SCOPE 's3://b/', KEY_ID $key_id, SECRET $secret, ENDPOINT ..."
     """
+    if given is not None and not isinstance(given, Mapping):
+        raise InvalidArgument(f"s3 is a mapping of {', '.join(_S3)}, not a {type(given).__name__}")
     options = dict(given or {})
-    unknown = sorted(set(options) - set(_S3))
+    unknown = sorted(set(map(str, options)) - set(_S3))
     if unknown:
         raise InvalidArgument(f"s3 has no option {unknown[0]!r}{hint(unknown[0], _S3)}", name=unknown[0])
     for name, variables in _S3.items():
@@ -251,7 +321,8 @@ def data_secret(data_path: str, given: Mapping[str, Any] | None) -> tuple[str, d
     if "endpoint" in options:
         options = _with_endpoint(options)
     named = "".join(f", {name.upper()} ${name}" for name in _S3 if name in options)
-    return f"CREATE OR REPLACE SECRET {DATA_SECRET} (TYPE s3, SCOPE {text_sql(data_path)}{named})", options
+    bucket = "/".join(data_path.split("/")[:3]) + "/"  # a new lake looks for others above it
+    return f"CREATE OR REPLACE SECRET {DATA_SECRET} (TYPE s3, SCOPE {text_sql(bucket)}{named})", options
 
 
 def _with_endpoint(options: dict[str, Any]) -> dict[str, Any]:
