@@ -21,6 +21,7 @@ from duckfeat.engine.catalog import LAKE, PATH
 from duckfeat.engine.duck import DuckEngine
 from duckfeat.engine.failures import refused, translated
 from duckfeat.engine.lake_places import (
+    LONG_AGO,
     LakePlace,
     attach_sql,
     catalog_secret,
@@ -73,10 +74,10 @@ SELECT DISTINCT s.path || t.path
 FROM __ducklake_metadata_store.ducklake_table AS t JOIN __ducklake_metadata_store.ducklake_schema AS s USING (schema_id)
 """
 # DuckLake removes what this table lists; the number is that of no file of its own.
-_DROP_FILE = """
+_DROP_FILE = f"""
 INSERT INTO __ducklake_metadata_store.ducklake_files_scheduled_for_deletion
     (data_file_id, path, path_is_relative, schedule_start)
-SELECT 9223372036854775807, unnest($files::VARCHAR[]), false, '1970-01-01 00:00:00+00'
+SELECT 9223372036854775807, unnest($files::VARCHAR[]), false, '{LONG_AGO}'
 """
 _COUNT_NONE = f"""
 INSERT INTO __ducklake_metadata_store.ducklake_table_column_stats (table_id, column_id, contains_null, contains_nan)

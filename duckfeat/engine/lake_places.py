@@ -84,6 +84,19 @@ _PAIR = re.compile(r"\s*(?P<key>\w+)\s*=\s*(?:'(?P<quoted>(?:[^'\\]|\\.)*)'|(?P<
 
 _TICK = timedelta(microseconds=1)
 
+# The newest snapshot is among them, which DuckLake keeps: an empty list is none to it.
+_EXPIRED = (
+    "SET VARIABLE expired = (SELECT list(snapshot_id) FROM ducklake_snapshots('store') WHERE snapshot_time <= {then} "
+    "OR snapshot_id = (SELECT max(snapshot_id) FROM ducklake_snapshots('store')))"
+)
+# Of the files that no snapshot needs those that may go are told by a time of their own.
+LONG_AGO = "1970-01-01 00:00:00+00"
+"""When a file is to have become free that may go now."""
+_RIPE = (
+    f"UPDATE __ducklake_metadata_store.ducklake_files_scheduled_for_deletion SET schedule_start = '{LONG_AGO}' "
+    "WHERE schedule_start::TIMESTAMPTZ <= {then}"
+)
+
 # The options of an S3 store: what CREATE SECRET calls them, and the variables they are in otherwise.
 _S3: Mapping[str, tuple[str, ...]] = {
     "key_id": ("AWS_ACCESS_KEY_ID",),
@@ -260,31 +273,43 @@ def upkeep_sql(*, expire: timedelta | None, grace: timedelta) -> list[str]:
     Snapshots older than `expire` are forgotten (None: all stay), files that no snapshot needs go after `grace`. Files
     of which nearly all was deleted are written anew if no older snapshot stays.
 
-    >>> upkeep_sql(expire=timedelta(days=30), grace=timedelta(hours=1))[1]
-    "SELECT count(*) FROM ducklake_expire_snapshots('store', older_than => now() - to_microseconds(2592000000000))"
+    Which they are is not left to DuckLake's `older_than`: it compares times in a SQLite catalog as text (1.5), of
+    which only the day counts, so that it would forget and remove what is younger.
+
+    >>> for sql in upkeep_sql(expire=timedelta(days=30), grace=timedelta(hours=1)):
+    ...     print(sql)
+    SELECT count(*) FROM ducklake_flush_inlined_data('store')
+    SET VARIABLE expired = (SELECT list(snapshot_id) FROM ducklake_snapshots('store') WHERE snapshot_time <= now() - ...
+    SELECT count(*) FROM ducklake_expire_snapshots('store', versions => getvariable('expired'))
+    SELECT count(*) FROM ducklake_merge_adjacent_files('store')
+    UPDATE __ducklake_metadata_store.ducklake_files_scheduled_for_deletion SET schedule_start = '1970-01-01 ...
+    SELECT count(*) FROM ducklake_cleanup_old_files('store', older_than => TIMESTAMPTZ '1971-01-01 00:00:00+00')
     """
+    age(expire, "expire")
     age(grace, "grace")
-    older = [_older(age(expire, "expire")), _older(grace)]
-    calls = [
-        ("flush_inlined_data", None),
-        # Older snapshots of a file that was written anew lose rows where they are filtered (DuckLake 1.5).
-        *([("rewrite_data_files", None)] if expire == timedelta(0) else []),
-        *([("expire_snapshots", older[0])] if older[0] else []),
-        ("merge_adjacent_files", None),
-        ("cleanup_old_files", older[1]),
-    ]
+    rewriting = expire == timedelta(0)  # older snapshots of a file written anew lose rows where they are filtered (1.5)
     return [
-        f"SELECT count(*) FROM ducklake_{name}('store'" + (f", {option})" if option else ")") for name, option in calls
+        _call("flush_inlined_data"),
+        *([_call("rewrite_data_files")] if rewriting else []),
+        *([_EXPIRED.replace("{then}", _ago(expire))] if expire is not None else []),
+        *([_call("expire_snapshots", ", versions => getvariable('expired')")] if expire is not None else []),
+        _call("merge_adjacent_files"),
+        _RIPE.replace("{then}", _ago(grace)),
+        _call("cleanup_old_files", ", older_than => TIMESTAMPTZ '1971-01-01 00:00:00+00'"),
     ]
 
 
 def orphans_sql(grace: timedelta) -> str:
     """Return the statement that lists the files in a lake's folder that are so old and in no catalog."""
-    return f"SELECT path FROM ducklake_delete_orphaned_files('store', dry_run => true, {_older(grace)})"
+    return f"SELECT path FROM ducklake_delete_orphaned_files('store', dry_run => true, older_than => {_ago(grace)})"
 
 
-def _older(span: timedelta | None) -> str | None:
-    return None if span is None else f"older_than => now() - to_microseconds({span // _TICK})"
+def _call(name: str, options: str = "") -> str:
+    return f"SELECT count(*) FROM ducklake_{name}('store'{options})"
+
+
+def _ago(span: timedelta) -> str:
+    return f"now() - to_microseconds({span // _TICK})"
 
 
 def text_sql(text: str) -> str:
