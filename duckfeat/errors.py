@@ -10,8 +10,30 @@ True
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from typing import Any
+
+# What others say, and where a store is: facts that may have a url in them.
+_TOLD = frozenset({"path", "reason", "source", "target", "url"})
+# In `scheme://user:SECRET@host`, also of a url that was taken for a path and has one slash, and in `password=SECRET`.
+_SECRET = re.compile(
+    r"(?P<user>:/+[^\s/@:]*:)\S*(?=@)"
+    r"|(?P<key>(?:passw\w*|passphrase|pwd|secret\w*|\bpass|\bpw|access_key|(?:\b|_)token)\s*=\s*)"
+    r"""(?:'(?:[^'\\]|\\.)*'|"[^"]*"|[^\s,;&'")]+)""",
+    re.IGNORECASE,
+)
+
+
+def without_secrets(told: Any) -> Any:
+    """Return a text, or whatever else it is, with `...` for the passwords in it; every error's text passes here.
+
+    >>> without_secrets("no folder postgresql:/me:hunter2@db, nor dbname=lake PASSWORD=hunter2 host=db")
+    'no folder postgresql:/me:...@db, nor dbname=lake PASSWORD=... host=db'
+    """
+    if not isinstance(told, str) or not (":/" in told or "=" in told):
+        return told
+    return _SECRET.sub(lambda found: f"{found['user'] or found['key']}...", told)
 
 
 class DuckfeatError(Exception):
@@ -23,6 +45,8 @@ class DuckfeatError(Exception):
 
     def __init__(self, message: str, **facts: Any) -> None:
         message = message.encode(errors="backslashreplace").decode()  # so that a terminal or a log can show it
+        message = without_secrets(message)
+        facts = {name: without_secrets(fact) if name in _TOLD else fact for name, fact in facts.items()}
         super().__init__(message)
         self.message = message
         self.facts = facts
@@ -73,7 +97,14 @@ class InstanceNotFound(DuckfeatError, LookupError):
 
 
 class StoreLocked(DuckfeatError, OSError):
-    """Another process holds the store; carries `path` and, where known, the owner."""
+    """Another process holds the store; carries `path` and of the holder `pid`, `host`, `program`, `since` if known."""
+
+    pid: int | None = None
+    host: str | None = None
+    program: str | None = None
+    since: str | None = None
+    owner: str | None = None
+    seconds: float | None = None
 
 
 class Unreachable(DuckfeatError, ConnectionError):

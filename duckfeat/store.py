@@ -7,7 +7,7 @@ import os
 from collections.abc import Iterable, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 from typing import TYPE_CHECKING, Any, Self
 
 from duckfeat.engine.base import Tracer
@@ -17,7 +17,7 @@ from duckfeat.engine.resources import checks
 from duckfeat.errors import InvalidArgument
 from duckfeat.frame import frames
 from duckfeat.keeping import Keeping
-from duckfeat.model.arguments import flag, several
+from duckfeat.model.arguments import flag, moment, several, whole
 from duckfeat.model.attributes import Telling
 from duckfeat.model.statement import Statement
 from duckfeat.models import REGISTRIES
@@ -346,21 +346,21 @@ class Store(Keeping, Telling):
 
     # --- the past, and upkeep --------------------------------------------------------------------
 
-    def at(self, *, version: int | None = None, timestamp: datetime | None = None) -> Store:
+    def at(self, *, version: int | None = None, timestamp: datetime | date | str | None = None) -> Store:
         """Return a store for reading a lake as it was at a version, or at a moment (in UTC unless it says otherwise).
 
-        Close it when done. Raises `InvalidArgument` where no snapshots are kept (a file has none), and for one that
-        the lake no longer has.
+        The moment is a datetime, a date or the ISO text of one. Close the store when done. Raises `InvalidArgument`
+        where no snapshots are kept (a file has none), and for one that the lake no longer has.
 
         >>> import duckfeat as dft
         >>> dft.connect().at(version=1)
         Traceback (most recent call last):
         duckfeat.errors.InvalidArgument: :memory: has no snapshots: only a lake keeps what was there before ...
         """
-        moment = version if timestamp is None else timestamp
-        if moment is None or (version is not None and timestamp is not None):
+        if (version is None) == (timestamp is None):
             raise InvalidArgument("at() takes a version or a timestamp", version=version, timestamp=timestamp)
-        engine: Any = self._session.engine.at(moment)
+        asked = whole(version, "version") if timestamp is None else moment(timestamp, "timestamp")
+        engine: Any = self._session.engine.at(asked)
         past = Store(engine)
         past._session.branch_id, past._session.space_id = self._session.branch_id, self._session.space_id
         return past

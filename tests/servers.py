@@ -198,6 +198,15 @@ class Lakes:
             return self._sqlite(data)
         return self._postgres(kind, data)
 
+    def none_yet(self, kind: str) -> Lake:
+        """Return a lake that its first `connect` makes."""
+        self._made += 1
+        data = self._data(kind)
+        if kind == "lake-sqlite":
+            return Lake(f"ducklake:sqlite:{self._folder / f'catalog{self._made}.sqlite'}", data)
+        server: Postgres = self._request.getfixturevalue("postgres")
+        return Lake(f"ducklake:postgres:{server.address(server.create())}", {**data, "password": server.password})
+
     def _data(self, kind: str) -> dict[str, Any]:
         if kind != "lake-s3":
             return {"data_path": str(self._folder / f"files{self._made}")}

@@ -27,7 +27,7 @@ from duckfeat.engine.catalog import PATH, RECORDED, Kind
 from duckfeat.engine.configuring import config
 from duckfeat.engine.failures import translate, translated, understood
 from duckfeat.engine.files import whole
-from duckfeat.engine.parsing import asked, executed, let_go
+from duckfeat.engine.parsing import asked, executed, let_go, roll_back
 from duckfeat.engine.paths import quoted
 from duckfeat.engine.reading import Known, check_reading, check_select
 from duckfeat.engine.resources import checks, session, statement, tables, views, writes
@@ -266,7 +266,7 @@ class DuckEngine(Transactions):
         try:
             yield cursor
         finally:
-            cursor.execute("ROLLBACK")
+            roll_back(cursor)
 
     @contextmanager
     def aside(self) -> Iterator[duckdb.DuckDBPyConnection]:
@@ -417,10 +417,7 @@ class DuckEngine(Transactions):
     def _roll_back(self) -> None:
         self._last_ids.clear()
         self._local.views = set()  # those of the transaction's own went with it
-        try:
-            self._cursor.execute("ROLLBACK")
-        except duckdb.TransactionException:
-            return  # DuckDB has rolled back by itself, as it does when a commit fails
+        roll_back(self._cursor)
 
     # --- the rest --------------------------------------------------------------------------------
 

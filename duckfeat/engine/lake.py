@@ -16,22 +16,24 @@ from typing import TYPE_CHECKING, Any
 
 import duckdb
 
-from duckfeat.engine import extensions
+from duckfeat.engine import extensions, lake_folder
 from duckfeat.engine.catalog import LAKE, PATH
 from duckfeat.engine.duck import DuckEngine
-from duckfeat.engine.failures import translated
+from duckfeat.engine.failures import refused, translated
 from duckfeat.engine.lake_places import (
+    LONG_AGO,
     LakePlace,
     attach_sql,
     catalog_secret,
     data_folder,
     data_secret,
     lake_place,
+    orphans_sql,
     upkeep_sql,
 )
 from duckfeat.engine.migrations import migrate
 from duckfeat.engine.turns import FileTurns, PostgresTurns, Turns
-from duckfeat.errors import InvalidArgument, MissingFile, ReadOnlyStore
+from duckfeat.errors import DuckfeatError, InvalidArgument, MissingFile, NotAStore, ReadOnlyStore
 from duckfeat.model.arguments import seconds
 from duckfeat.model.statement import Statement
 
@@ -44,6 +46,7 @@ INLINE = 200
 _GRACE = timedelta(hours=1)
 _SMALL = 10_000
 """So many rows of a table at most are copied into memory when it is read often."""
+_CATALOG_TABLES = "SELECT name FROM sqlite_scan($path, 'sqlite_master') WHERE type = 'table' ORDER BY name"
 _VERSIONS = (
     "SELECT snapshot_id AS version, snapshot_time AS created_at FROM ducklake_snapshots('store') ORDER BY version"
 )
@@ -63,6 +66,18 @@ GROUP BY t.table_name HAVING max(s.next_row_id) > 0
 _UNCOUNTED = """
 FROM __ducklake_metadata_store.ducklake_{what} WHERE end_snapshot IS NULL
     AND table_id NOT IN (SELECT table_id FROM __ducklake_metadata_store.ducklake_table_stats)
+"""
+_IDENTITY = "SELECT schema_uuid FROM __ducklake_metadata_store.ducklake_schema WHERE schema_id = 0"
+_HAS_FILES = "SELECT 1 FROM __ducklake_metadata_store.ducklake_data_file LIMIT 1"
+_TABLES = """
+SELECT DISTINCT s.path || t.path
+FROM __ducklake_metadata_store.ducklake_table AS t JOIN __ducklake_metadata_store.ducklake_schema AS s USING (schema_id)
+"""
+# DuckLake removes what this table lists; the number is that of no file of its own.
+_DROP_FILE = f"""
+INSERT INTO __ducklake_metadata_store.ducklake_files_scheduled_for_deletion
+    (data_file_id, path, path_is_relative, schedule_start)
+SELECT 9223372036854775807, unnest($files::VARCHAR[]), false, '{LONG_AGO}'
 """
 _COUNT_NONE = f"""
 INSERT INTO __ducklake_metadata_store.ducklake_table_column_stats (table_id, column_id, contains_null, contains_nan)
@@ -97,6 +112,8 @@ class LakeEngine(DuckEngine):
         **settings: Any,
     ) -> None:
         place = lake_place(url)
+        if not (password is None or isinstance(password, str)):
+            raise InvalidArgument(f"password is a text, not a {type(password).__name__}")
         self._place = LakePlace(place.kind, place.address, password or place.password)
         self._data_path = None if data_path is None else data_folder(data_path)
         self._s3 = s3
@@ -117,17 +134,44 @@ class LakeEngine(DuckEngine):
         self._turns: Turns = (
             FileTurns(self._place) if self._place.kind == "sqlite" else PostgresTurns(root, self._place)
         )
+        self._check_catalog()
         if not self._attached(create=False):
             self._create()
-        files = self._files()
+        files = self._folder = self._files()
         if self._data_path not in {None, files}:
             raise InvalidArgument(
                 f"{self.url} keeps its files in {files}, not in {self._data_path}", path=self.url, data_path=files
             )
         if files.startswith("s3://"):
             self._keep_keys(files)
+        self._check_folder()
         root.execute("SET GLOBAL TimeZone = 'UTC'")
         root.execute(PATH)
+
+    def _check_catalog(self) -> None:
+        """Raise what is wrong with a file that is to be a catalog, before DuckLake makes one of it."""
+        if self._place.kind != "sqlite":
+            return
+        path = Path(self._place.address)
+        with refused(self.url):
+            if not path.parent.is_dir():
+                raise MissingFile(f"there is no folder {path.parent} to keep the catalog in", path=str(path))
+            if path.is_dir():
+                raise InvalidArgument(f"{path} is a folder; the catalog of a lake is a file in one", path=str(path))
+            if not path.exists():
+                return
+        try:
+            found = self._tried(lambda: self._cursor.execute(_CATALOG_TABLES, {"path": str(path)}).fetchall())
+        except NotAStore as error:
+            raise type(error)(f"{path}: {error.message}", **error.facts | {"path": str(path)}) from error
+        names = [name for (name,) in found]
+        if names and "ducklake_metadata" not in names:
+            raise NotAStore(
+                f"{path} is a SQLite database of another program, and was left as it is: it holds "
+                f"{', '.join(names[:5])}. The catalog of a lake needs a file of its own",
+                path=str(path),
+                tables=names,
+            )
 
     def _attached(self, *, create: bool) -> bool:
         """Attach the lake and tell whether it is there, or was made."""
@@ -165,9 +209,27 @@ class LakeEngine(DuckEngine):
         try:
             self._turns.take(self._lock_timeout)
             if not self._attached(create=False):
+                lake_folder.prepare(self._root, self._data_path, self._place.files)
                 self.made = self._attached(create=True)
+                lake_folder.mark(self._root, self._data_path, self._identity())
         finally:
             self._turns.give()
+
+    def _identity(self) -> str:
+        """Return what tells this lake from every other."""
+        return str(self._cursor.execute(_IDENTITY).fetchall()[0][0])
+
+    def _check_folder(self) -> None:
+        """Raise `MissingFile` if the lake's folder is not there, or has nothing in it, and the catalog knows of files.
+
+        What is written into the folder of a share that is not mounted would be lost from sight with the next mount.
+        """
+        if lake_folder.is_bare(self._folder) and self._cursor.execute(_HAS_FILES).fetchall():
+            message = (
+                f"{self.url} keeps its files in {self._folder}, where there are none now: mount that folder, or put "
+                "it back"
+            )
+            raise MissingFile(message, path=self._folder)
 
     def _keep_keys(self, data_path: str) -> None:
         extensions.load(self._root, ("httpfs",))
@@ -207,8 +269,14 @@ class LakeEngine(DuckEngine):
         try:
             with translated(self.url):
                 self._turns.take(self._lock_timeout)
+                self._check_folder()
             self._look()
-            yield
+            try:
+                yield
+            except DuckfeatError as error:
+                if isinstance(error.__cause__, duckdb.Error):
+                    self._turns.check()  # whatever fails when the turn was lost fails for that
+                raise
         finally:
             self._turns.give()
 
@@ -260,20 +328,35 @@ class LakeEngine(DuckEngine):
     ) -> tuple[int, int]:
         """Flush inlined rows, forget snapshots, merge small files, drop files that no snapshot needs.
 
+        Files that are in no catalog, as a writer that was killed leaves them, go if they are this lake's: its folder
+        has been its own from the beginning, and they are called as its files are.
+
         It takes the turn to write. Who reads meanwhile goes on with the files of his snapshot, which stay for
         `grace` (an hour unless told). The bytes are those of the files of the newest snapshot.
         """
         self._check_compacting()
-        flush, *others = upkeep_sql(expire=expire, grace=_GRACE if grace is None else grace)
+        kept = _GRACE if grace is None else grace
+        flush, *others = upkeep_sql(expire=expire, grace=kept)
         with self._writer:
             before = self._size()
             drop()
             with self._held(), self._turn(), translated(self.url):
                 with self._one_thread():
                     self._cursor.execute(flush).fetchall()
+                self._drop_orphans(kept)
                 for sql in others:
                     self._cursor.execute(sql).fetchall()
             return before, self._size()
+
+    def _drop_orphans(self, grace: timedelta) -> None:
+        """Have the next clean-up remove the files of this lake that are older than `grace` and in no catalog."""
+        if lake_folder.marked(self._cursor, self._folder) != self._identity():
+            return
+        found = [file for (file,) in self._cursor.execute(orphans_sql(grace)).fetchall()]
+        tables = {table for (table,) in self._cursor.execute(_TABLES).fetchall()}
+        files = lake_folder.written_by(found, self._folder, tables)
+        if files:
+            self._cursor.execute(_DROP_FILE, {"files": files})
 
     @contextmanager
     def _one_thread(self) -> Iterator[None]:

@@ -21,7 +21,7 @@ from typing import Any
 from urllib.parse import parse_qsl, unquote, urlsplit
 
 from duckfeat.errors import InvalidArgument, hint
-from duckfeat.model.arguments import age, shown
+from duckfeat.model.arguments import age, is_text, shown
 
 PREFIX = "ducklake:"
 CATALOG_SECRET, DATA_SECRET = "lake_catalog", "lake_data"
@@ -29,10 +29,73 @@ CATALOG_SECRET, DATA_SECRET = "lake_catalog", "lake_data"
 # libpq's own order of importance; what else is given follows by name.
 _ORDER = ("dbname", "host", "hostaddr", "port", "user")
 # A key word of libpq that holds a secret and has no place in CREATE SECRET.
-_REFUSED = ("sslpassword", "oauth_client_secret")
+_REFUSED = ("sslpassword", "oauth_client_secret", "scram_client_key", "scram_server_key")
+# What else it knows, up to PostgreSQL 18.
+_KEYS = frozenset(
+    [
+        *_ORDER,
+        "password",
+        *_REFUSED,
+        "application_name",
+        "channel_binding",
+        "client_encoding",
+        "connect_timeout",
+        "fallback_application_name",
+        "gssdelegation",
+        "gssencmode",
+        "gsslib",
+        "keepalives",
+        "keepalives_count",
+        "keepalives_idle",
+        "keepalives_interval",
+        "krbsrvname",
+        "load_balance_hosts",
+        "max_protocol_version",
+        "min_protocol_version",
+        "oauth_client_id",
+        "oauth_issuer",
+        "oauth_scope",
+        "options",
+        "passfile",
+        "replication",
+        "require_auth",
+        "requirepeer",
+        "requiressl",
+        "service",
+        "servicefile",
+        "ssl_max_protocol_version",
+        "ssl_min_protocol_version",
+        "sslcert",
+        "sslcertmode",
+        "sslcompression",
+        "sslcrl",
+        "sslcrldir",
+        "sslkey",
+        "sslkeylogfile",
+        "sslmode",
+        "sslnegotiation",
+        "sslrootcert",
+        "sslsni",
+        "target_session_attrs",
+        "tcp_user_timeout",
+    ]
+)
 _PAIR = re.compile(r"\s*(?P<key>\w+)\s*=\s*(?:'(?P<quoted>(?:[^'\\]|\\.)*)'|(?P<plain>(?:[^\s'\\]|\\.)*))(?=\s|$)")
 
 _TICK = timedelta(microseconds=1)
+
+# The newest snapshot is among them, which DuckLake keeps: an empty list is none to it.
+_EXPIRED = (
+    "SET VARIABLE expired = (SELECT list(snapshot_id) FROM ducklake_snapshots('store') WHERE snapshot_time <= {then} "
+    "OR snapshot_id = (SELECT max(snapshot_id) FROM ducklake_snapshots('store')))"
+)
+# Of the files that no snapshot needs those that may go are told by a time of their own.
+LONG_AGO = "1970-01-01 00:00:00+00"
+"""When a file is to have become free that may go now."""
+_RIPE = (
+    f"UPDATE __ducklake_metadata_store.ducklake_files_scheduled_for_deletion SET schedule_start = '{LONG_AGO}' "
+    "WHERE schedule_start::TIMESTAMPTZ <= {then}"
+)
 
 # The options of an S3 store: what CREATE SECRET calls them, and the variables they are in otherwise.
 _S3: Mapping[str, tuple[str, ...]] = {
@@ -59,6 +122,12 @@ class LakePlace:
         """The url of the lake, without the password."""
         return f"{PREFIX}{self.kind}:{self.address}"
 
+    @property
+    def files(self) -> list[str]:
+        """The files of the catalog: the database, SQLite's beside it, and the one that turns are taken with."""
+        ends = ("", "-journal", "-shm", "-wal", ".turn") if self.kind == "sqlite" else ()
+        return [self.address + end for end in ends]
+
 
 def lake_place(url: str) -> LakePlace:
     """Return what a url `ducklake:postgres:...` (a libpq string or address) or `ducklake:sqlite:PATH` means.
@@ -83,9 +152,11 @@ def lake_place(url: str) -> LakePlace:
 
 def _postgres(rest: str) -> LakePlace:
     given = _from_address(rest) if rest.startswith(("postgres://", "postgresql://")) else _from_pairs(rest)
-    refused = [key for key in _REFUSED if key in given]
-    if refused:
-        raise InvalidArgument(f"{refused[0]} would be seen in the url: keep it in libpq's service file", key=refused[0])
+    for key in given:
+        if key in _REFUSED:
+            raise InvalidArgument(f"{key} would be seen in the url: keep it in libpq's service file", key=key)
+        if key not in _KEYS:  # libpq would repeat the whole of it, values as well
+            raise InvalidArgument(f"the catalog's address has an unknown key {key!r}{hint(key, _KEYS)}", key=key)
     password = given.pop("password", None)
     keys = [*(key for key in _ORDER if key in given), *sorted(set(given) - set(_ORDER))]
     return LakePlace("postgres", " ".join(f"{key}={_libpq(given[key])}" for key in keys), password)
@@ -142,8 +213,8 @@ def data_folder(data_path: str | os.PathLike[str]) -> str:
     >>> data_folder("s3://bucket/prefix")
     's3://bucket/prefix/'
     """
-    text = os.fspath(data_path)
-    if not text.strip() or "\0" in text:
+    text: Any = os.fspath(data_path) if hasattr(data_path, "__fspath__") else data_path
+    if not isinstance(text, str) or not text.strip() or "\0" in text or not is_text(text):
         raise InvalidArgument(
             f"data_path is a folder or s3://bucket/prefix, not {shown(data_path)}", data_path=data_path
         )
@@ -152,7 +223,7 @@ def data_folder(data_path: str | os.PathLike[str]) -> str:
     elif not text.startswith("s3://"):
         scheme = text.partition("://")[0]
         raise InvalidArgument(f"data_path is a folder or s3://bucket/prefix, not {scheme}://", scheme=scheme)
-    return text.rstrip("/") + "/"
+    return f"{text.rstrip('/')}/"
 
 
 def attach_sql(
@@ -202,23 +273,43 @@ def upkeep_sql(*, expire: timedelta | None, grace: timedelta) -> list[str]:
     Snapshots older than `expire` are forgotten (None: all stay), files that no snapshot needs go after `grace`. Files
     of which nearly all was deleted are written anew if no older snapshot stays.
 
-    >>> upkeep_sql(expire=timedelta(days=30), grace=timedelta(hours=1))[1]
-    "SELECT count(*) FROM ducklake_expire_snapshots('store', older_than => now() - to_microseconds(2592000000000))"
+    Which they are is not left to DuckLake's `older_than`: it compares times in a SQLite catalog as text (1.5), of
+    which only the day counts, so that it would forget and remove what is younger.
+
+    >>> for sql in upkeep_sql(expire=timedelta(days=30), grace=timedelta(hours=1)):
+    ...     print(sql)
+    SELECT count(*) FROM ducklake_flush_inlined_data('store')
+    SET VARIABLE expired = (SELECT list(snapshot_id) FROM ducklake_snapshots('store') WHERE snapshot_time <= now() - ...
+    SELECT count(*) FROM ducklake_expire_snapshots('store', versions => getvariable('expired'))
+    SELECT count(*) FROM ducklake_merge_adjacent_files('store')
+    UPDATE __ducklake_metadata_store.ducklake_files_scheduled_for_deletion SET schedule_start = '1970-01-01 ...
+    SELECT count(*) FROM ducklake_cleanup_old_files('store', older_than => TIMESTAMPTZ '1971-01-01 00:00:00+00')
     """
-    kept = [age(span, name) for name, span in (("expire", expire), ("grace", grace))]
-    older = [None if span is None else f"older_than => now() - to_microseconds({span // _TICK})" for span in kept]
-    calls = [
-        ("flush_inlined_data", None),
-        # Older snapshots of a file that was written anew lose rows where they are filtered (DuckLake 1.5).
-        *([("rewrite_data_files", None)] if expire == timedelta(0) else []),
-        *([("expire_snapshots", older[0])] if older[0] else []),
-        ("merge_adjacent_files", None),
-        ("cleanup_old_files", older[1]),
-        ("delete_orphaned_files", older[1]),
-    ]
+    age(expire, "expire")
+    age(grace, "grace")
+    rewriting = expire == timedelta(0)  # older snapshots of a file written anew lose rows where they are filtered (1.5)
     return [
-        f"SELECT count(*) FROM ducklake_{name}('store'" + (f", {option})" if option else ")") for name, option in calls
+        _call("flush_inlined_data"),
+        *([_call("rewrite_data_files")] if rewriting else []),
+        *([_EXPIRED.replace("{then}", _ago(expire))] if expire is not None else []),
+        *([_call("expire_snapshots", ", versions => getvariable('expired')")] if expire is not None else []),
+        _call("merge_adjacent_files"),
+        _RIPE.replace("{then}", _ago(grace)),
+        _call("cleanup_old_files", ", older_than => TIMESTAMPTZ '1971-01-01 00:00:00+00'"),
     ]
+
+
+def orphans_sql(grace: timedelta) -> str:
+    """Return the statement that lists the files in a lake's folder that are so old and in no catalog."""
+    return f"SELECT path FROM ducklake_delete_orphaned_files('store', dry_run => true, older_than => {_ago(grace)})"
+
+
+def _call(name: str, options: str = "") -> str:
+    return f"SELECT count(*) FROM ducklake_{name}('store'{options})"
+
+
+def _ago(span: timedelta) -> str:
+    return f"now() - to_microseconds({span // _TICK})"
 
 
 def text_sql(text: str) -> str:
@@ -241,8 +332,10 @@ def data_secret(data_path: str, given: Mapping[str, Any] | None) -> tuple[str, d
     >>> data_secret("s3://b/", {"key_id": "k", "secret": "s", "endpoint": "http://localhost:8333"})[0]
     "CREATE OR REPLACE SECRET lake_data (TYPE s3, SCOPE 's3://b/', KEY_ID $key_id, SECRET $secret, ENDPOINT ..."
     """
+    if given is not None and not isinstance(given, Mapping):
+        raise InvalidArgument(f"s3 is a mapping of {', '.join(_S3)}, not a {type(given).__name__}")
     options = dict(given or {})
-    unknown = sorted(set(options) - set(_S3))
+    unknown = sorted(set(map(str, options)) - set(_S3))
     if unknown:
         raise InvalidArgument(f"s3 has no option {unknown[0]!r}{hint(unknown[0], _S3)}", name=unknown[0])
     for name, variables in _S3.items():
@@ -253,7 +346,8 @@ def data_secret(data_path: str, given: Mapping[str, Any] | None) -> tuple[str, d
     if "endpoint" in options:
         options = _with_endpoint(options)
     named = "".join(f", {name.upper()} ${name}" for name in _S3 if name in options)
-    return f"CREATE OR REPLACE SECRET {DATA_SECRET} (TYPE s3, SCOPE {text_sql(data_path)}{named})", options
+    bucket = "/".join(data_path.split("/")[:3]) + "/"  # a new lake looks for others above it
+    return f"CREATE OR REPLACE SECRET {DATA_SECRET} (TYPE s3, SCOPE {text_sql(bucket)}{named})", options
 
 
 def _with_endpoint(options: dict[str, Any]) -> dict[str, Any]:

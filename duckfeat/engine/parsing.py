@@ -5,12 +5,11 @@ from __future__ import annotations
 import atexit
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from typing import TYPE_CHECKING, Any
+from typing import Any
+
+import duckdb
 
 from duckfeat.engine.version import MAJOR
-
-if TYPE_CHECKING:
-    import duckdb
 
 # A relation with parameters is fetched whole by DuckDB 1.5, row by row; the result of a cursor by DuckDB 2.0.
 _FETCHES_RELATIONS = MAJOR < 2
@@ -47,6 +46,16 @@ def let_go(cursor: duckdb.DuckDBPyConnection) -> None:
     """Give up a result that was not read to its end: DuckDB 2.0 holds it against the next statement."""
     if MAJOR > 1:
         cursor.abort()
+
+
+def roll_back(cursor: duckdb.DuckDBPyConnection) -> None:
+    """Roll back a transaction.
+
+    There is none any more where DuckDB has rolled back by itself, as it does when a commit fails, and where the
+    connection to a lake's catalog is lost. What ended the transaction is what is to be told.
+    """
+    with suppress(duckdb.Error):
+        cursor.execute("ROLLBACK")
 
 
 def asked(

@@ -119,8 +119,15 @@ def check_select(query: str) -> None:
     except UnicodeEncodeError:
         raise InvalidArgument("the query is no valid Unicode", query=query) from None
     found = duckdb.extract_statements(query)
-    if len(found) != 1 or found[0].type != duckdb.StatementType.SELECT:
+    if len(found) != 1 or not _is_select(found[0]):
         raise InvalidArgument("sql() takes one SELECT; to write, use the registries", query=query)
+
+
+def _is_select(statement: duckdb.Statement) -> bool:
+    try:
+        return bool(statement.type == duckdb.StatementType.SELECT)
+    except ValueError:  # DuckDB has kinds of statements that its client does not know
+        return False
 
 
 def check_reading(connection: duckdb.DuckDBPyConnection, query: str, known: Known) -> None:

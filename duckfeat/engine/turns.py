@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import os
+import re
 import socket
 import sys
 import time
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, wait
+from contextlib import suppress
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import IO, Any, Protocol
 
 import duckdb
 
+from duckfeat.engine.failures import refused
 from duckfeat.engine.lake_places import CATALOG_SECRET, LakePlace, text_sql
 from duckfeat.errors import StoreLocked, TransactionConflict
 
@@ -19,12 +23,34 @@ from duckfeat.errors import StoreLocked, TransactionConflict
 _KEY = 0x6475636B66656174
 # Seconds that PostgreSQL can be told to wait, and between two tries of a file.
 _LONGEST, _PAUSE = 2_000_000, 0.01
+# Seconds between two tries to end a wait.
+_AGAIN = 0.1
+
+
+# What `_me` says, the end of which may be cut off.
+_ME = re.compile(r"process (?P<pid>\d+) on (?P<host>\S+)(?: \((?P<program>[^)]*))?")
 
 
 def _me() -> str:
     """Return who this is, in the words that others are told."""
     program = Path(sys.argv[0]).name or "python"
     return f"process {os.getpid()} on {socket.gethostname()} ({program})"[:63]
+
+
+def _taken(url: str, timeout: float, who: str | None, seconds: float | None) -> StoreLocked:
+    """Return the error for a turn that another has, by what `_me` says of him."""
+    told = _ME.match(who or "")
+    who, seconds = who or "another process", max(0.0, seconds or 0.0)
+    return StoreLocked(
+        f"{url}: no turn to write within {timeout:g} s; {who} has it, for {seconds:.0f} s now",
+        path=url,
+        owner=who,
+        seconds=seconds,
+        pid=int(told["pid"]) if told else None,
+        host=told["host"] if told else None,
+        program=told["program"] if told else None,
+        since=(datetime.now(UTC) - timedelta(seconds=seconds)).isoformat(timespec="seconds"),
+    )
 
 
 class Turns(Protocol):
@@ -89,9 +115,15 @@ class PostgresTurns:
             try:
                 waiting.result()
             except KeyboardInterrupt:
-                with self._cursor.cursor() as other:
-                    other.execute(f"CALL postgres_execute('turns', 'SELECT pg_cancel_backend({backend})')")
+                while not waiting.done():
+                    self._cancel(backend)
+                    wait([waiting], _AGAIN)
                 raise
+
+    def _cancel(self, backend: int) -> None:
+        """End what a backend waits for; not sure to, as the connection that asks for it may be a lost one."""
+        with suppress(duckdb.Error), self._cursor.cursor() as other:
+            other.execute(f"CALL postgres_execute('turns', 'SELECT pg_cancel_backend({backend})')")
 
     def _run(self, sql: str) -> None:
         self._cursor.execute(f"CALL postgres_execute('turns', {text_sql(sql)})")
@@ -106,9 +138,7 @@ class PostgresTurns:
             f"AND l.classid = {_KEY >> 32} AND l.objid = {_KEY & 0xFFFFFFFF}"
         )
         who, seconds = self._asked(asked)
-        who, seconds = who or "another process", seconds or 0.0
-        message = f"{self._url}: no turn to write within {timeout:g} s; {who} has it, for {seconds:.0f} s now"
-        return StoreLocked(message, path=self._url, owner=who, seconds=seconds)
+        return _taken(self._url, timeout, who, seconds)
 
     def check(self) -> None:
         """Make sure that the connection that holds the lock is alive."""
@@ -147,7 +177,8 @@ class FileTurns:
     def take(self, timeout: float) -> None:
         """Wait for the turn."""
         end = time.monotonic() + timeout
-        file = self._path.open("a+", encoding="utf-8")
+        with refused(self._url):
+            file = self._path.open("a+", encoding="utf-8")
         try:
             while not _locked(file):
                 self._pause(file, timeout, end)
@@ -164,9 +195,7 @@ class FileTurns:
             time.sleep(_PAUSE)
             return
         file.seek(0)
-        owner = file.read() or "another process"
-        message = f"{self._url}: no turn to write within {timeout:g} s; {owner} has it"
-        raise StoreLocked(message, path=self._url, owner=owner)
+        raise _taken(self._url, timeout, file.read(), time.time() - os.fstat(file.fileno()).st_mtime)
 
     def check(self) -> None:
         """Make sure that the file that is locked is the one that others see."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import operator
 from collections.abc import Collection, Iterable, Mapping
 from contextlib import suppress
-from datetime import timedelta
+from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
 from duckfeat.errors import InvalidArgument
@@ -100,6 +100,26 @@ def seconds(given: Any, what: str) -> float:
         if isinstance(given, int | float) and not isinstance(given, bool) and given >= 0:
             return float(given)
     raise InvalidArgument(f"{what} is a number of seconds, not {shown(given)}", value=given)
+
+
+def moment(given: Any, what: str) -> datetime:
+    """Return a moment, of a date its beginning, of an ISO text what it says; with a time zone it is told in UTC.
+
+    >>> moment("2026-01-31T12:00+02:00", "timestamp")
+    datetime.datetime(2026, 1, 31, 10, 0, tzinfo=datetime.timezone.utc)
+    >>> moment(2026, "timestamp")
+    Traceback (most recent call last):
+    duckfeat.errors.InvalidArgument: timestamp is a datetime, a date or the ISO text of one, not 2026
+    """
+    found = given
+    with suppress(ValueError, OverflowError):
+        if isinstance(found, str):
+            found = datetime.fromisoformat(found)
+        elif isinstance(found, date) and not isinstance(found, datetime):
+            found = datetime(found.year, found.month, found.day)
+        if isinstance(found, datetime):
+            return found.astimezone(UTC) if found.tzinfo else found
+    raise InvalidArgument(f"{what} is a datetime, a date or the ISO text of one, not {shown(given)}", value=given)
 
 
 def one_of(given: Any, options: Collection[Any], what: str) -> Any:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import timedelta
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import polars as pl
 
@@ -12,6 +12,8 @@ from tests.servers import Lake
 
 if TYPE_CHECKING:
     import pytest
+
+    from duckfeat.store import Store
 
 NOW = timedelta(0)
 ROWS, ROUNDS = 300, 30
@@ -42,6 +44,31 @@ def test_older_versions_keep_history_until_they_expire(lake: Lake) -> None:
         change = again.sql("SELECT max(id) FROM changes").item()
         again.Record.get(name="r7").features.update_values({"dose": -1.0})
         assert again.sql("SELECT max(id) FROM changes").item() == change + 1
+
+
+def test_what_is_young_stays(lake: Lake) -> None:
+    def files(store: Store) -> set[str]:
+        engine: Any = store._session.engine
+        with engine.aside() as aside:
+            return {file for (file,) in aside.execute(f"FROM glob('{lake.options['data_path']}/**')").fetchall()}
+
+    def numbers(store: Store) -> set[int]:
+        return set(store.versions()["version"].to_list())
+
+    with lake.connect() as store:
+        for at in range(4):
+            frame = pl.DataFrame({"name": [f"r{n}" for n in range(at * ROWS, (at + 1) * ROWS)]})
+            store.annotate(frame.with_columns(dose=1.5), key="name", create="all")
+        versions, before = numbers(store), files(store)
+        store.compact(expire=timedelta(hours=1))
+        assert versions <= numbers(store)
+        store.compact(expire=NOW)
+        assert len(numbers(store)) < len(versions)
+        assert before <= files(store)
+        store.compact(grace=NOW)
+        assert not before <= files(store)
+        assert store.Record.filter(dose=1.5).count() == 4 * ROWS
+        assert store.check().ok
 
 
 def test_inlined_rows_are_flushed_in_one_thread(lake: Lake, monkeypatch: pytest.MonkeyPatch) -> None:

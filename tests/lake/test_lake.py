@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import sqlite3
 import threading
 import time
 import traceback
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta, timezone
 from pathlib import Path
+from typing import Any
 
 import polars as pl
 import pytest
@@ -15,16 +17,19 @@ import duckfeat as dft
 from duckfeat.engine import lake as engine
 from duckfeat.engine.lake import LakeEngine
 from duckfeat.errors import (
+    DamagedStore,
+    DuckfeatError,
     FieldError,
     InvalidArgument,
     MissingFile,
+    NotAStore,
     QueryError,
     ReadOnlyStore,
     StoreLocked,
     Unreachable,
 )
 from duckfeat.store import Store
-from tests.servers import Lake
+from tests.servers import Lake, Lakes, Postgres
 
 
 def test_a_lake_is_a_store(lake: Lake) -> None:
@@ -119,6 +124,90 @@ def test_a_past_that_is_not_there(lake: Lake) -> None:
             store.at(timestamp=datetime(2001, 1, 1))
         with pytest.raises(InvalidArgument, match="another schema"):
             store.at(version=0)
+
+
+@pytest.mark.parametrize("version", ["x", "1", True, 2.7, -1, 2**64])
+def test_a_version_is_a_whole_number(lakes: Lakes, version: Any) -> None:
+    with lakes.make("lake-sqlite").connect() as store, pytest.raises(InvalidArgument, match="version is a whole"):
+        store.at(version=version)
+
+
+@pytest.mark.parametrize("moment", ["soon", "", 5, True, datetime(1, 1, 1, tzinfo=timezone(timedelta(hours=5)))])
+def test_a_moment_is_a_datetime(lakes: Lakes, moment: Any) -> None:
+    with lakes.make("lake-sqlite").connect() as store, pytest.raises(InvalidArgument, match="timestamp is a datetime"):
+        store.at(timestamp=moment)
+
+
+def test_a_moment_may_be_told_as_text_or_day(lakes: Lakes) -> None:
+    tomorrow = datetime.now(UTC) + timedelta(days=1)
+    with lakes.make("lake-sqlite").connect() as store:
+        store.ULabel(name="a").save()
+        for moment in (tomorrow, tomorrow.isoformat(), tomorrow.date(), tomorrow.date().isoformat()):
+            with store.at(timestamp=moment) as past:
+                assert past.ULabel.count() == 1
+        for moment in (date(2001, 1, 1), "2001-01-01", "2001-01-01T00:00:00+02:00"):
+            with pytest.raises(InvalidArgument, match="no such version"):
+                store.at(timestamp=moment)
+
+
+@pytest.mark.parametrize(
+    ("made", "error", "said"),
+    [
+        (None, MissingFile, "there is no folder"),
+        ("folder", InvalidArgument, "is a folder"),
+        ("text", NotAStore, "no SQLite database"),
+        ("duckdb", NotAStore, "no SQLite database"),
+        ("another program's", NotAStore, "of another program, and was left as it is: it holds people"),
+        ("cut short", DamagedStore, "damaged"),
+    ],
+)
+@pytest.mark.parametrize("read_only", [False, True])
+def test_a_file_that_is_no_catalog_is_left_as_it_is(
+    made: str | None, error: type[DuckfeatError], said: str, read_only: bool, tmp_path: Path, lakes: Lakes
+) -> None:
+    path = tmp_path / "none" / "x.sqlite" if made is None else tmp_path / "x.sqlite"
+    if made == "folder":
+        path.mkdir()
+    elif made == "text":
+        path.write_text("hello" * 100, encoding="utf-8")
+    elif made == "duckdb":
+        dft.connect(path, default=False).close()
+    elif made == "another program's":
+        with sqlite3.connect(path) as catalog:
+            catalog.execute("CREATE TABLE people (name)")
+        catalog.close()
+    elif made == "cut short":
+        whole = lakes.make("lake-sqlite").url.removeprefix("ducklake:sqlite:")
+        path.write_bytes(Path(whole).read_bytes()[:5000])
+    before = path.read_bytes() if path.is_file() else None
+    with pytest.raises(error, match=said) as caught:
+        dft.connect(f"ducklake:sqlite:{path}", default=False, read_only=read_only)
+    assert str(path.parent) in str(caught.value)
+    assert before == (path.read_bytes() if path.is_file() else None)
+    assert not Path(f"{path}.files").exists()
+
+
+def test_a_database_of_postgresql_may_hold_other_tables(postgres: Postgres, tmp_path: Path) -> None:
+    database = postgres.create()
+    postgres.sql("CREATE TABLE records (id int); INSERT INTO records VALUES (7)", database)
+    lake = Lake(
+        f"ducklake:postgres:{postgres.address(database)}",
+        {"data_path": tmp_path / "files", "password": postgres.password},
+    )
+    for _ in range(2):
+        with lake.connect() as store:
+            store.Record(name="r").save()
+            assert store.check().ok
+            assert store.Record.count() == 1
+    assert postgres.sql("SELECT id FROM records", database).split() == ["7"]
+    names = postgres.sql("SELECT tablename FROM pg_tables WHERE schemaname = 'public'", database).split()
+    assert [name for name in names if not name.startswith("ducklake_")] == ["records"]
+
+
+@pytest.mark.parametrize("password", [5, b"x"])
+def test_a_password_is_a_text(password: Any) -> None:
+    with pytest.raises(InvalidArgument, match="password is a text"):
+        dft.connect("ducklake:postgres:dbname=x", default=False, password=password)
 
 
 def test_compacting_keeps_everything(lake: Lake) -> None:

@@ -5,23 +5,26 @@ from __future__ import annotations
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
 import threading
 import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 import duckfeat as dft
-from duckfeat.errors import StoreLocked, TransactionConflict
+from duckfeat.engine.turns import PostgresTurns
+from duckfeat.errors import StoreLocked, TransactionConflict, Unreachable
 from duckfeat.store import Store
 from tests.lake import worker
-from tests.servers import Lake, Postgres
+from tests.servers import Lake, Lakes, Postgres
 
 WRITERS = 8
 STATE = """
@@ -153,14 +156,22 @@ def test_who_waits_too_long_is_told_who_has_the_turn(lake: Lake) -> None:
             store.ULabel(name="a").save()
             # Readers never wait.
             assert other.ULabel.count() == 0
-            with pytest.raises(StoreLocked, match=f"process {os.getpid()}"):
+            with pytest.raises(StoreLocked, match=f"process {os.getpid()}") as caught:
                 other.ULabel(name="b").save()
+            told: Any = caught.value
+            assert (told.pid, told.host) == (os.getpid(), socket.gethostname())
+            assert told.program in Path(sys.argv[0]).name
+            assert told.seconds < 60
+            assert told.since <= datetime.now(UTC).isoformat()
         assert other.ULabel.all().to_list("name") == ["a"]
         other.ULabel(name="b").save()
         assert store.ULabel.count() == 2
 
 
-def test_who_waits_can_be_interrupted(lake: Lake) -> None:
+@pytest.mark.parametrize("lost", [0, 2], ids=["at once", "although the first tries to end the wait are lost"])
+def test_who_waits_can_be_interrupted(lake: Lake, lost: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    cancel, tries = PostgresTurns._cancel, iter(range(lost))
+    monkeypatch.setattr(PostgresTurns, "_cancel", lambda *given: cancel(*given) if next(tries, None) is None else None)
     begun, go_on = threading.Event(), threading.Event()
 
     def hold(store: Store) -> None:
@@ -207,4 +218,61 @@ def test_a_lost_turn_keeps_nothing(lake: Lake, request: pytest.FixtureRequest) -
         assert store.ULabel.count() == 0
         store.ULabel(name="b").save()
         assert store.ULabel.all().to_list("name") == ["b"]
+        assert store.check().ok
+
+
+@contextmanager
+def _refusing(server: Postgres, lake: Lake) -> Iterator[None]:
+    """Have PostgreSQL end the connections of a lake, and take no new one while the block runs."""
+    database = lake.url.partition("dbname=")[2].split()[0]
+    server.sql(f"ALTER DATABASE {database} ALLOW_CONNECTIONS false")
+    server.sql(f"SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = '{database}'")  # noqa: S608 - our own
+    try:
+        yield
+    finally:
+        server.sql(f"ALTER DATABASE {database} ALLOW_CONNECTIONS true")
+
+
+@pytest.mark.parametrize("then", ["write", "read", "commit"])
+def test_a_catalog_that_restarts_in_a_transaction(then: str, lakes: Lakes, postgres: Postgres) -> None:
+    lake = lakes.make("lake-postgres")
+
+    def restarted(store: Store) -> None:
+        with store.transaction():
+            store.ULabel(name="a").save()
+            with _refusing(postgres, lake):
+                pass
+            if then == "write":
+                store.ULabel(name="b").save()
+            elif then == "read":
+                store.ULabel.filter(name="a").count()
+
+    with lake.connect() as store:
+        for _ in range(3):
+            with pytest.raises(TransactionConflict, match="was lost"):
+                restarted(store)
+            assert store.ULabel.count() == 0
+        store.ULabel(name="c").save()
+        assert store.ULabel.all().to_list("name") == ["c"]
+
+
+def test_a_catalog_that_is_down(lakes: Lakes, postgres: Postgres, tmp_path: Path) -> None:
+    lake = lakes.make("lake-postgres")
+    with lake.connect() as store:
+        store.ULabel(name="a").save()
+        calls: list[Callable[[], object]] = [
+            lambda: store.backup(tmp_path / "backup.duckdb"),
+            lambda: store.export(tmp_path / "exported"),
+            store.check,
+            store.ULabel.count,
+            store.ULabel(name="b").save,
+            store.compact,
+        ]
+        for call in calls:
+            with _refusing(postgres, lake):
+                for _ in range(2):
+                    with pytest.raises(Unreachable):
+                        call()
+        assert store.ULabel.all().to_list("name") == ["a"]
+        store.backup(tmp_path / "backup.duckdb")
         assert store.check().ok

@@ -80,3 +80,28 @@ def test_the_table_of_errors_is_made_from_the_classes() -> None:
     text = PAGE.read_text(encoding="utf-8")
     assert text.startswith("# Errors\n\nAll are a `duckfeat.DuckfeatError`, and the builtin error that fits")
     assert page() in text
+
+
+@pytest.mark.parametrize(
+    ("told", "expected"),
+    [
+        ("no folder /a/postgresql:/me:hush@db/x", "no folder /a/postgresql:/me:...@db/x"),
+        ("postgresql://me:hu@s/h@db/x is none", "postgresql://me:...@db/x is none"),
+        ("redis://:hush@db", "redis://:...@db"),
+        ("dbname=x PASSWORD=hush host=db", "dbname=x PASSWORD=... host=db"),
+        ("passwd = 'hu\\'sh hush' host=db", "passwd = ... host=db"),
+        ('(\'secret="hush", pw=hush)', "('secret=..., pw=...)"),
+        ("http://localhost:8333/x, a=1", "http://localhost:8333/x, a=1"),
+        ("connect(path, password=)", "connect(path, password=)"),
+        ("passfile=/home/me/.pgpass tokens=5 compass=north", "passfile=/home/me/.pgpass tokens=5 compass=north"),
+    ],
+)
+def test_no_error_tells_a_password(told: str, expected: str) -> None:
+    error = errors.Unreachable(told, path=told, reason=told, name=3)
+    assert (str(error), error.path, error.reason, error.name) == (expected, expected, expected, 3)
+    assert "hush" not in repr(vars(pickle.loads(pickle.dumps(error))))  # noqa: S301  # what was just made
+
+
+def test_who_has_a_store_is_told_the_same_way_everywhere() -> None:
+    error = errors.StoreLocked("in use", path="x", pid=7)
+    assert (error.pid, error.host, error.program, error.since, error.owner, error.seconds) == (7, *[None] * 5)

@@ -53,12 +53,17 @@ def test_a_catalog_in_postgresql(given: str, expected: str, password: str | None
         ("ducklake:postgres:dbname=a'b", "no libpq string"),
         ("ducklake:postgres:postgresql://db:port/lake", "no postgresql:// address"),
         ("ducklake:postgres:dbname=lake sslpassword=hush", "sslpassword would be seen"),
+        ("ducklake:postgres:dbname=lake PASSWORD=hush", "unknown key 'PASSWORD' (did you mean 'password'?)"),
+        ("ducklake:postgres:dbname=lake passwrd=hush", "unknown key 'passwrd' (did you mean 'password'?)"),
+        ("ducklake:postgres:postgresql://db/lake?pasword=hush", "unknown key 'pasword' (did you mean 'password'?)"),
+        ("ducklake:mysql:password=hush", "not in 'mysql'"),
+        ("ducklake:postgresql://me:hush@db/lake", "not in 'postgresql'"),
     ],
 )
 def test_a_url_that_means_nothing_is_refused(url: str, said: str) -> None:
     with pytest.raises(InvalidArgument, match=re.escape(said)) as caught:
         lake_place(url)
-    assert "hush" not in str(caught.value)
+    assert "hush" not in f"{caught.value}{caught.value.facts}"
     assert "open" not in str(caught.value)
 
 
@@ -113,8 +118,8 @@ def test_where_files_are(given: Any, expected: str) -> None:
     assert data_folder(given) == expected
 
 
-@pytest.mark.parametrize("given", ["", " ", "a\0b", "gs://bucket", "http://x/y"])
-def test_where_files_cannot_be(given: str) -> None:
+@pytest.mark.parametrize("given", ["", " ", "a\0b", "gs://bucket", "http://x/y", 5, b"x", "\ud800", ["x"]])
+def test_where_files_cannot_be(given: Any) -> None:
     with pytest.raises(InvalidArgument, match="data_path is a folder or s3://"):
         data_folder(given)
 
@@ -133,6 +138,11 @@ def test_keys_are_parameters(monkeypatch: pytest.MonkeyPatch) -> None:
     assert data_secret("s3://b/", {"endpoint": "localhost:1"})[1]["use_ssl"] is True
     with pytest.raises(InvalidArgument, match="did you mean 'region'"):
         data_secret("s3://b/", {"regoin": "x"})
+    given: Any
+    for given in ("hush", 5, ["hush"]):
+        with pytest.raises(InvalidArgument, match="s3 is a mapping of key_id") as caught:
+            data_secret("s3://b/", given)
+        assert "hush" not in str(caught.value)
 
 
 def test_without_its_extensions_a_lake_names_the_extra(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -140,4 +150,14 @@ def test_without_its_extensions_a_lake_names_the_extra(tmp_path: Path, monkeypat
     with pytest.raises(MissingExtra, match=r"duckfeat\[lake\]") as caught:
         dft.connect(f"ducklake:sqlite:{tmp_path}/l.sqlite")
     assert caught.value.duckdb == duckdb.__version__
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("option", ["data_path", "s3", "password"])
+@pytest.mark.parametrize("url", [":memory:", "x.duckdb"])
+def test_a_file_takes_no_options_of_a_lake(url: str, option: str, tmp_path: Path) -> None:
+    place = url if url == ":memory:" else tmp_path / url
+    with pytest.raises(InvalidArgument, match=f"unknown setting '{option}'") as caught:
+        dft.connect(place, default=False, **{option: "hush"})
+    assert "hush" not in str(caught.value)
     assert not list(tmp_path.iterdir())
