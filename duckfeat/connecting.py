@@ -28,8 +28,8 @@ def connect(
     `url` is a path or `:memory:`. `name` ("account/name") is what `using` finds it by. Options: `read_only`,
     `memory_limit` (a size such as "2GB"), `temp_directory` (a folder), `threads` (from 1); for a file `lock_timeout`
     (seconds to wait for another process that has it, 10) and `idle_release` (seconds without use until it is given
-    back, 2; None keeps it). A file that this process has open already is not opened twice: the open store is returned,
-    and `close()` on it closes it for all who have it.
+    back, 2; None keeps it). A file that this process has open already, by this name or another one (a link), is not
+    opened twice: the open store is returned, and `close()` on it closes it for all who have it.
 
     Raises `InvalidArgument` for an option that does not exist or a value that it does not take, `StoreLocked` when
     another process has the store, or this one with other options, `NotAStore` for a file that is none,
@@ -57,7 +57,8 @@ def restore(
     """Make a store of a backup, check it, and return it opened as `connect` does; in memory unless a path is given.
 
     Raises `MissingFile` and `NotAStore` for what is no backup, `InvalidArgument` for a path that exists, unless it
-    shall be replaced, and `StoreLocked` for one that is in use.
+    shall be replaced, and `StoreLocked` for either that is open in this process, or in another one for longer than
+    `lock_timeout`.
 
     >>> import duckfeat as dft, tempfile, os
     >>> store = dft.connect()
@@ -78,7 +79,8 @@ def import_(
     """Make a store of a folder that `Store.export` wrote, check it, and return it opened as `connect` does.
 
     Raises `MissingFile` and `NotAStore` for a folder that is no whole export, `SchemaVersionError` for one of a
-    newer duckfeat, `InvalidArgument` for a path that exists, unless it shall be replaced.
+    newer duckfeat, `DamagedStore` for files that cannot be read, `InvalidArgument` for a path that exists, unless it
+    shall be replaced, and `StoreLocked` for one that is in use.
 
     >>> import duckfeat as dft, tempfile, os
     >>> store = dft.connect()

@@ -33,8 +33,8 @@ class Keeping(ABC):
         The copy is what was committed at one moment, and a store itself: `connect` opens it, `restore` brings it
         back.
 
-        Raises `InvalidArgument` for a file that exists, unless it shall be replaced, and `IntegrityError` if the
-        copy does not pass the store's checks.
+        Raises `InvalidArgument` for a file that exists, unless it shall be replaced, and for the store's own file;
+        `StoreLocked` for one that is open as a store; `IntegrityError` if the copy does not pass the store's checks.
 
         >>> import duckfeat as dft, tempfile, os
         >>> store = dft.connect()
