@@ -1,8 +1,8 @@
 """The folder of a lake's files, on a disk or in an object store: it belongs to one lake alone.
 
 Compaction removes files that no version needs, and what another lake or a person keeps in the same folder is needed by
-no version either. So a new lake takes an empty folder that is in no other lake's, and leaves a marker there with its
-identity, which its catalog knows; without its marker a lake removes nothing but what its catalog lists, and with it
+no version either. So a new lake takes a folder that no other lake is in, below or above, and leaves a marker there with
+its identity, which its catalog knows; without its marker a lake removes nothing but what its catalog lists, and with it
 only files that are called as its own are.
 """
 
@@ -47,9 +47,11 @@ def is_bare(folder: str) -> bool:
 
 
 def prepare(connection: duckdb.DuckDBPyConnection, folder: str, known: Collection[str] = ()) -> None:
-    """Make sure that a new lake can have a folder to itself, and make it; it may hold the `known` files.
+    """Make sure that no other lake is where a new one is to be, and make its folder; `known` files are its own.
 
-    Raises `InvalidArgument` for a folder that is another lake's, is in one or has one in it, or that holds files.
+    Files that are no lake's are left alone now and later.
+
+    Raises `InvalidArgument` for a folder that is another lake's, is in one or has one in it.
     """
     if marked(connection, folder):
         raise _taken(folder, "it has the files of another lake")
@@ -57,11 +59,15 @@ def prepare(connection: duckdb.DuckDBPyConnection, folder: str, known: Collectio
         with suppress(duckdb.IOException):  # keys of an object store may be for a part of a bucket
             if marked(connection, place):
                 raise _taken(folder, f"{place}, which it is in, has the files of another lake")
-    ignored = [*known, folder + MARKER]
-    sql = "SELECT file FROM glob($all) WHERE NOT list_contains($ignored, file) LIMIT 1"
-    found = connection.execute(sql, {"all": f"{literal(folder)}**", "ignored": ignored}).fetchone()
+    given = {
+        "all": f"{literal(folder)}**",
+        "ignored": [*known, folder + MARKER],
+        "lakes": f"/({_NAME}|{re.escape(MARKER)})$",
+    }
+    sql = "SELECT file FROM glob($all) WHERE NOT list_contains($ignored, file) AND regexp_matches(file, $lakes) LIMIT 1"
+    found = connection.execute(sql, given).fetchone()
     if found:
-        raise _taken(folder, f"there are files in it, such as {found[0].removeprefix(folder)}")
+        raise _taken(folder, f"there are files of a lake in it, such as {found[0].removeprefix(folder)}")
     if is_local(folder):
         with refused(folder):
             try:
@@ -72,7 +78,7 @@ def prepare(connection: duckdb.DuckDBPyConnection, folder: str, known: Collectio
 
 
 def _taken(folder: str, why: str) -> InvalidArgument:
-    message = f"{folder} is no place for the files of a new lake: {why}. Give it an empty folder, with data_path="
+    message = f"{folder} is no place for the files of a new lake: {why}. Give it a folder of its own, with data_path="
     return InvalidArgument(message, path=folder)
 
 

@@ -83,14 +83,28 @@ def test_a_new_lake_takes_no_folder_of_another(new: Lake, where: str, tmp_path: 
     assert not (tmp_path / "second.sqlite").exists()
 
 
-def test_a_new_lake_takes_no_folder_with_files(new: Lake, lakes: Lakes) -> None:
+@pytest.mark.parametrize("name", [STRAY, f"main/records/{STRAY}"])
+def test_a_new_lake_takes_no_folder_with_files_of_a_lake(new: Lake, lakes: Lakes, name: str) -> None:
+    _left_before(new, lakes, name)
+    with pytest.raises(InvalidArgument, match=rf"there are files of a lake in it, such as {name}"):
+        new.connect()
+
+
+def test_files_of_others_stay_in_the_folder_of_a_lake(new: Lake, lakes: Lakes) -> None:
+    _left_before(new, lakes, "data/mine.parquet")
+    with new.connect() as store:
+        _filled(store)
+        store.compact(grace=NOW)
+        assert "data/mine.parquet" in _there(store, new.options["data_path"])
+
+
+def _left_before(new: Lake, lakes: Lakes, name: str) -> None:
+    """Leave a file in the folder of a lake that there is not yet."""
     with lakes.make("lake-sqlite").connect(s3=new.options.get("s3")) as store:
         engine: Any = store._session.engine
         if "s3" in new.options:
             engine._keep_keys(f"{new.options['data_path']}/")
-        _left(store, f"{new.options['data_path']}/mine.parquet")
-    with pytest.raises(InvalidArgument, match=r"there are files in it, such as mine\.parquet"):
-        new.connect()
+        _left(store, f"{new.options['data_path']}/{name}")
 
 
 def test_a_catalog_may_be_in_the_folder_of_its_files(tmp_path: Path) -> None:
