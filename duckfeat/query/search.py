@@ -363,11 +363,10 @@ def _edits(typed: str, meant: str, most: float = _NEVER) -> float:
     """
     if typed == meant:
         return 0.0
-    if most < _NEVER:
-        limit = max(0, int(most) + 1)
-        if OSA.distance(typed, meant, score_cutoff=limit) > limit:
-            return _NEVER
-    steps = OSA.distance(typed, meant)
+    limit = max(0, int(most) + 1) if most < _NEVER else None
+    steps = OSA.distance(typed, meant, score_cutoff=limit)
+    if limit is not None and steps > limit:
+        return _NEVER
     longer = len(typed) - len(meant)
     if steps == 1 and longer:
         single = COSTS.too_many if longer > 0 else COSTS.left_out
@@ -388,7 +387,7 @@ def _doubled(long: str, short: str) -> int:
 
 def _wrong_digits(typed: str, meant: str) -> float:
     digits, others = _digits(typed), _digits(meant)
-    if len(digits) != len(others) or sorted(digits) == sorted(others):
+    if digits == others or len(digits) != len(others) or sorted(digits) == sorted(others):
         return 0.0
     return COSTS.wrong_digit * sum(a != b for a, b in zip(digits, others, strict=True))
 
