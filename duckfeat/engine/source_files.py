@@ -33,11 +33,8 @@ _Opener = Callable[[Engine, list[str], ExitStack], Source]
 def of_files(engine: Engine, data: Any, stack: ExitStack) -> Source:
     """Return what the files of a path or glob hold, by the ending of their names."""
     path = fspath(data)
-    name = path.lower()
-    for packed in (".gz", ".zst"):
-        name = name.removesuffix(packed)
     for suffixes, opener in _BY_SUFFIX.items():
-        if name.endswith(suffixes):
+        if _unpacked(path).endswith(suffixes):
             return _read(opener, engine, path, stack)
     known = ", ".join(suffix for suffixes in _BY_SUFFIX for suffix in suffixes)
     raise InvalidArgument(
@@ -45,6 +42,18 @@ def of_files(engine: Engine, data: Any, stack: ExitStack) -> Source:
         "'folder/*.parquet'",
         path=path,
     )
+
+
+def _unpacked(path: str) -> str:
+    """Return the name of a file in lower case without the ending of a compression.
+
+    >>> _unpacked("A.TSV.gz")
+    'a.tsv'
+    """
+    name = path.lower()
+    for packed in (".gz", ".zst"):
+        name = name.removesuffix(packed)
+    return name
 
 
 def _read(opener: _Opener, engine: Engine, path: str, stack: ExitStack) -> Source:
@@ -221,7 +230,7 @@ def _header(engine: Engine, file: str) -> tuple[str, tuple[str, ...]]:
     """
     lines = [line or "" for (line,) in engine.rows(Statement(_LINES, {"files": [file]}))]
     first = re.sub(r'"(""|[^"])*"', "", lines[0]) if lines else ""
-    delimiter = max(_DELIMITERS, key=first.count) if ".tsv" not in file.lower() else "\t"
+    delimiter = "\t" if _unpacked(file).endswith(".tsv") else max(_DELIMITERS, key=first.count)
     try:
         names = next(reader([f"{line}\n" for line in lines], delimiter=delimiter), [])
     except CsvError as error:

@@ -74,9 +74,8 @@ def pandas_table(data: Any) -> Tabled:
     _check_names(list(data.columns))
     objects: dict[str, pa.Array] = {}
     for name in data.columns:
-        column = data[name]
-        if str(column.dtype) == "object" and not _alike(name, column.tolist()):
-            objects[name] = json_texts(name, column.tolist())
+        if str(data[name].dtype) == "object" and not _alike(name, values := data[name].tolist()):
+            objects[name] = json_texts(name, values)
     rest = data.loc[:, [name for name in data.columns if name not in objects]]
     table = _without_nan(_converted(rest)) if len(rest.columns) else None
     return _with_json(table, objects, list(data.columns)), dict.fromkeys(objects, JSON)

@@ -597,6 +597,16 @@ def test_the_header_tells_what_separates_cells(store: Store, tmp_path: Path, tex
     assert found() == wanted
 
 
+def test_the_ending_of_a_file_tells_of_tabs_and_not_its_folder(store: Store, tmp_path: Path) -> None:
+    folder = tmp_path / "all.tsv"
+    folder.mkdir()
+    (folder / "a.csv").write_text("name,x\na,1\n")
+    (folder / "b.TSV").write_text("name\tx,y\nb\t2\n")
+    for file in sorted(folder.iterdir()):
+        store.annotate(file, key="name", create="all")
+    assert found() == [{"name": "a", "x": 1}, {"name": "b", "x,y": 2}]
+
+
 def test_csv_files_of_several_headers_have_their_columns_together(store: Store, tmp_path: Path) -> None:
     (tmp_path / "1.csv").write_text("name,x\na,1\nb,\n")
     (tmp_path / "2.csv").write_text("name,x\nc,3\n")
