@@ -20,12 +20,15 @@ FALSE = "FALSE"
 class Parameters:
     """Collects the parameters of one statement; `add` returns the placeholder that stands for a value.
 
+    `looked` is what the statement tells of itself.
+
     >>> parameters = Parameters()
     >>> parameters.add(3), parameters.add("x"), parameters.values
     ('$p0', '$p1', {'p0': 3, 'p1': 'x'})
     """
 
-    def __init__(self) -> None:
+    def __init__(self, *, looked: bool = False) -> None:
+        self._looked = looked
         self.values: dict[str, Any] = {}
         self.lists: dict[str, BigList] = {}
         self._once: dict[tuple[type, Any], str] = {}
@@ -92,7 +95,8 @@ class Parameters:
     def statement(self, sql: str) -> Statement:
         """Return the finished statement; a value that a condition which became constant asked for is left out."""
         used = set(_PLACEHOLDER.findall(sql))
-        return Statement(sql, {name: value for name, value in self.values.items() if name in used}, self.lists)
+        given = {name: value for name, value in self.values.items() if name in used}
+        return Statement(sql, given, self.lists, looked=self._looked)
 
 
 def tree(connector: str, parts: Sequence[str]) -> str:

@@ -14,7 +14,7 @@ import weakref
 from abc import abstractmethod
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
@@ -95,6 +95,13 @@ class DuckEngine(Transactions):
     def _look(self) -> None:
         """Find out whether other processes have written since the last look, and call `_notice` if so."""
 
+    def _nearest(self, sql: str, *, apart: bool) -> AbstractContextManager[duckdb.DuckDBPyConnection | None]:  # noqa: ARG002
+        """Give a connection that finds what a statement names nearer than in the store, as it was at the last look.
+
+        It is used by nobody else if it is to be `apart`. None where there is nothing nearer.
+        """
+        return nullcontext()
+
     def _gather(self, cursor: duckdb.DuckDBPyConnection) -> None:
         """Prepare a transaction that only reads for statements that read every table, and some of them often."""
 
@@ -151,6 +158,8 @@ class DuckEngine(Transactions):
         params: Mapping[str, Any],
         fetch: Callable[[duckdb.DuckDBPyConnection], _Result],
         lists: Mapping[str, BigList] | None = None,
+        *,
+        looked: bool = False,
     ) -> _Result:
         """Have `fetch` run a statement on this thread's connection; traced, with its macros, errors translated."""
         for tracer in self._tracers:
@@ -158,12 +167,11 @@ class DuckEngine(Transactions):
         self._check_usable()
 
         def execute() -> _Result:
-            self._add(sql)
-            with _offered(self._cursor, lists or {}):
+            with self._reader(sql, looked=looked) as cursor, _offered(cursor, lists or {}):
                 try:
-                    return fetch(self._cursor)
+                    return fetch(cursor)
                 except BaseException:
-                    let_go(self._cursor)
+                    let_go(cursor)
                     raise
 
         return self._tried(execute)
@@ -185,18 +193,35 @@ class DuckEngine(Transactions):
         """Tell whether a failure is one that passes, and worth another try."""
         return attempt < _ATTEMPTS and any(part in str(error) for part in self._transient)
 
+    @contextmanager
+    def _reader(self, sql: str, *, looked: bool, apart: bool = False) -> Iterator[duckdb.DuckDBPyConnection]:
+        """Give the connection that a statement is to run on, this thread's or one `apart`, with what it needs."""
+        with self._nearest(sql, apart=apart) if looked and not self.in_transaction else nullcontext() as near:
+            if near is not None:
+                self._add_macros(sql)
+                yield near
+            elif apart:
+                with self._new_cursor() as cursor:
+                    self._add(sql, cursor)
+                    yield cursor
+            else:
+                self._add(sql)
+                yield self._cursor
+
     def _add(self, sql: str, cursor: duckdb.DuckDBPyConnection | None = None) -> None:
         """Create what a statement needs that is no part of the store: macros, and views of the connection's own.
 
         Macros are created on a connection of their own: a transaction may write to one database only.
         """
+        self._add_macros(sql)
+        self._add_views({name for name in views() if name in sql}, cursor)
+
+    def _add_macros(self, sql: str) -> None:
         for marker, name in _MACROS.items():
             if name not in self._macros and marker in sql:
                 with self._root.cursor() as aside:
                     aside.execute(session(name))
                 self._macros.add(name)
-
-        self._add_views({name for name in views() if name in sql}, cursor)
 
     def _add_views(self, names: AbstractSet[str], cursor: duckdb.DuckDBPyConnection | None = None) -> None:
         """Give a connection, this thread's unless told, views of the migrations' text, whatever those of the store are.
@@ -279,7 +304,11 @@ class DuckEngine(Transactions):
         """Run a statement and return its rows as tuples."""
         sql, params = statement.sql, bindable(statement.params)
         return self._execute(
-            sql, statement.params, lambda cursor: executed(cursor, sql, params).fetchall(), statement.lists
+            sql,
+            statement.params,
+            lambda cursor: executed(cursor, sql, params).fetchall(),
+            statement.lists,
+            looked=statement.looked,
         )
 
     def arrow(self, statement: Statement) -> pa.Table:
@@ -290,6 +319,7 @@ class DuckEngine(Transactions):
             statement.params,
             lambda cursor: asked(cursor, sql, params).to_arrow_table(),
             statement.lists,
+            looked=statement.looked,
         )
 
     def batches(self, statement: Statement, batch_size: int) -> pa.RecordBatchReader:
@@ -310,9 +340,14 @@ class DuckEngine(Transactions):
 
     def _stream(self, statement: Statement, batch_size: int) -> Iterator[Any]:
         """Yield the schema of a result, then its batches, on a connection that is closed behind them."""
-        with self._held(), translated(self.url), self._new_cursor() as cursor, _offered(cursor, statement.lists):
-            self._add(statement.sql, cursor)
-            reader: Any = asked(cursor, statement.sql, bindable(statement.params)).to_arrow_reader(batch_size)
+        sql = statement.sql
+        with (
+            self._held(),
+            translated(self.url),
+            self._reader(sql, looked=statement.looked, apart=True) as cursor,
+            _offered(cursor, statement.lists),
+        ):
+            reader: Any = asked(cursor, sql, bindable(statement.params)).to_arrow_reader(batch_size)
             yield reader.schema
             try:
                 yield from reader
@@ -324,7 +359,13 @@ class DuckEngine(Transactions):
         params = bindable(statement.params)
         with whole(Path(path).resolve()) as written:  # a link stays one
             sql = f"COPY ({statement.sql}) TO {quoted(str(written))} (FORMAT parquet, COMPRESSION {compression})"
-            self._execute(sql, statement.params, lambda cursor: cursor.execute(sql, params), statement.lists)
+            self._execute(
+                sql,
+                statement.params,
+                lambda cursor: cursor.execute(sql, params),
+                statement.lists,
+                looked=statement.looked,
+            )
 
     def run(self, name: str, entity: str | None, /, **params: Any) -> Rows:
         """Run a named statement of `sql/queries` and return its rows."""

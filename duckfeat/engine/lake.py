@@ -31,6 +31,7 @@ from duckfeat.engine.lake_places import (
     orphans_sql,
     upkeep_sql,
 )
+from duckfeat.engine.lake_shortcuts import SMALL, Shortcuts, rows_at_most
 from duckfeat.engine.migrations import migrate
 from duckfeat.engine.turns import FileTurns, PostgresTurns, Turns
 from duckfeat.errors import DuckfeatError, InvalidArgument, MissingFile, NotAStore, ReadOnlyStore
@@ -44,8 +45,6 @@ INLINE = 200
 """So many new rows of a table at most go to the catalog; a file of fewer costs more to read than it holds."""
 
 _GRACE = timedelta(hours=1)
-_SMALL = 10_000
-"""So many rows of a table at most are copied into memory when it is read often."""
 _CATALOG_TABLES = "SELECT name FROM sqlite_scan($path, 'sqlite_master') WHERE type = 'table' ORDER BY name"
 _VERSIONS = (
     "SELECT snapshot_id AS version, snapshot_time AS created_at FROM ducklake_snapshots('store') ORDER BY version"
@@ -55,13 +54,6 @@ _NAMES = "SELECT table_name FROM ducklake_table_info('store')"  # duckdb_tables(
 _SNAPSHOT = "SELECT id FROM ducklake_current_snapshot('store')"
 _NEWEST = "SELECT max(snapshot_id) FROM __ducklake_metadata_store.ducklake_snapshot"  # in half the time of that
 _COMMITTED = "SELECT id FROM ducklake_last_committed_snapshot('store')"
-# The tables that have rows, or had some once, and at most how many: DuckLake numbers every row that comes.
-_ROWS = """
-SELECT t.table_name, max(s.next_row_id)
-FROM __ducklake_metadata_store.ducklake_table AS t
-JOIN __ducklake_metadata_store.ducklake_table_stats AS s USING (table_id)
-GROUP BY t.table_name HAVING max(s.next_row_id) > 0
-"""
 # What DuckLake notes of a table with its first rows. Until then it looks for it ten times whenever one is named.
 _UNCOUNTED = """
 FROM __ducklake_metadata_store.ducklake_{what} WHERE end_snapshot IS NULL
@@ -145,6 +137,7 @@ class LakeEngine(DuckEngine):
         if files.startswith("s3://"):
             self._keep_keys(files)
         self._check_folder()
+        self._shortcuts = Shortcuts(root, remote=not lake_folder.is_local(files))
         root.execute("SET GLOBAL TimeZone = 'UTC'")
         root.execute(PATH)
 
@@ -295,6 +288,30 @@ class LakeEngine(DuckEngine):
                 self._snapshot = current
                 self._notice()
 
+    @contextmanager
+    def _nearest(self, sql: str, *, apart: bool) -> Iterator[duckdb.DuckDBPyConnection | None]:
+        if self._at is not None:
+            yield None
+            return
+        with self._shortcuts.taken(sql, self._snapshot) as path:
+            if path is None:
+                yield None
+            elif apart:
+                with self._root.cursor() as cursor:
+                    cursor.execute(path)
+                    yield cursor
+            else:
+                yield self._near(path)
+
+    def _near(self, path: str) -> duckdb.DuckDBPyConnection:
+        """Return this thread's connection for what is near; a path takes longer to set than to use."""
+        cursor, known = getattr(self._local, "near", (None, None))
+        if cursor is None or path != known:
+            cursor = cursor or self._root.cursor()
+            cursor.execute(path)
+            self._local.near = cursor, path
+        return cursor
+
     def _asked(self, sql: str) -> int:
         found = self._cursor.execute(sql).fetchone()
         return int(found[0]) if found and found[0] is not None else -1
@@ -305,9 +322,9 @@ class LakeEngine(DuckEngine):
         A table of a lake asks its catalog several times whenever a statement names it.
         """
         cursor.execute(_SNAPSHOT).fetchall()  # first: what is written after this snapshot may be counted, not missed
-        rows: dict[str, int] = dict(cursor.execute(_ROWS).fetchall())
+        rows = rows_at_most(cursor)
         for (table,) in cursor.execute(_NAMES).fetchall():
-            if rows.get(table, 0) <= _SMALL:
+            if rows.get(table, 0) <= SMALL:
                 none = "" if table in rows else " LIMIT 0"
                 cursor.execute(f'CREATE TEMP TABLE "{table}" AS FROM store."{table}"{none}')
 

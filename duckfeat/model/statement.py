@@ -17,8 +17,12 @@ class BigList:
 
 @dataclass(frozen=True, slots=True)
 class Statement:
-    """One SQL statement: its text, its parameters by name, and the lists it reads as tables by name."""
+    """One SQL statement: its text, its parameters by name, and the lists it reads as tables by name.
+
+    `looked` tells that the store was just asked what others have written, so that what is known of it is true.
+    """
 
     sql: str
     params: Mapping[str, Any]
     lists: Mapping[str, BigList] = field(default_factory=dict)
+    looked: bool = False

@@ -10,6 +10,7 @@ from os import PathLike
 from pathlib import Path
 from typing import Any
 
+from duckfeat.compile.fragments import Parameters
 from duckfeat.compile.scope import Context
 from duckfeat.engine.base import Engine
 from duckfeat.engine.opening import MEMORY
@@ -203,7 +204,8 @@ class Session:
         engine = self.engine
         if look:
             engine.refresh()
-        return Context(self.catalog, self.features, self.check_mine, joins_narrow=engine.joins_narrow)
+        params = Parameters(looked=look)
+        return Context(self.catalog, self.features, self.check_mine, params, joins_narrow=engine.joins_narrow)
 
     def owns(self, record: Any) -> bool:
         """Tell whether a record is of this store, be it the same file opened again, or of none yet."""

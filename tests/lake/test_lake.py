@@ -45,7 +45,7 @@ def test_a_lake_is_a_store(lake: Lake) -> None:
 
 @pytest.mark.parametrize("small", [10_000, 0], ids=["small tables in memory", "all read where they are"])
 def test_a_check_finds_what_is_broken(lake: Lake, small: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(engine, "_SMALL", small)
+    monkeypatch.setattr(engine, "SMALL", small)
     with lake.connect() as store:
         store.Record(name="r").save()
         before = newest(store)

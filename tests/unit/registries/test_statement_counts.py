@@ -297,9 +297,9 @@ def test_connecting(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     seen: list[str] = []
     execute = DuckEngine._execute
 
-    def note(engine: DuckEngine, sql: str, *args: Any) -> Any:
+    def note(engine: DuckEngine, sql: str, *args: Any, **options: Any) -> Any:
         seen.append(sql)
-        return execute(engine, sql, *args)
+        return execute(engine, sql, *args, **options)
 
     monkeypatch.setattr(DuckEngine, "_execute", note)
     dft.connect(tmp_path / "features.duckdb").close()
