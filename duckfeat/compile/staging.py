@@ -263,7 +263,10 @@ def span() -> str:
 
 def few(cells: str, limit: int, shown: str) -> str:
     """Return the query of the first few of the refused cells, each as it is shown and as text."""
-    return f"SELECT row, feature_id, {shown} AS v, v::VARCHAR AS text, reason FROM ({cells}) ORDER BY row LIMIT {limit}"
+    return (
+        f"SELECT row, entity_id, feature_id, {shown} AS v, v::VARCHAR AS text, reason FROM ({cells}) "
+        f"ORDER BY row LIMIT {limit}"
+    )
 
 
 def texts(cells: str) -> str:

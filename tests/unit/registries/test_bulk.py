@@ -275,12 +275,36 @@ def test_rows_of_one_entity_may_say_the_same(store: Store) -> None:
 # --- categories ------------------------------------------------------------------------------------
 
 
+def test_a_key_that_is_a_column_is_told_from_a_field(store: Store) -> None:
+    frame = pl.DataFrame({"sample": ["a"], "dose": [1.0]})
+    told = r"names a Record, and there is none called 'sample'.* Available: id, name, uid\..* on='sample'"
+    with pytest.raises(FieldError, match=told):
+        store.annotate(frame, key="sample", create="all")
+    with pytest.raises(InvalidArgument, match=r"the Record's uid\. Available: dose, sample\. key= is the field"):
+        store.annotate(frame)
+
+
+def test_an_entity_that_is_not_there_is_told_with_the_nearest_and_what_makes_it(store: Store) -> None:
+    dft.Record(name="sample one").save()
+    for registry, frame, told in (
+        (
+            "Record",
+            {"name": ["sampl one"]},
+            r"'sampl one' \(row 0\) \(did you mean 'sample one'\?\); create=True makes them$",
+        ),
+        ("Record", {"id": [99]}, r"with id 99 \(row 0\)$"),
+        ("Artifact", {"key": ["a.csv"]}, r"'a.csv' \(row 0\); an Artifact is saved with its content first$"),
+    ):
+        with pytest.raises(ValidationError, match=told):
+            store.annotate(pl.DataFrame(frame), registry=registry, key=next(iter(frame)))
+
+
 def test_names_become_records_of_their_registry(store: Store) -> None:
     dft.save([dft.ULabel(name="liver"), dft.ULabel(name="kidney", synonyms="ren|nephros")])
     dft.Feature(name="tissue", dtype="cat[ULabel]").save()
     frame = pl.DataFrame({"name": ["a", "b"], "tissue": ["liver", "livr"]})
     error = refused(store, ValidationError, frame, create=True)
-    assert "'livr' (str) is no ULabel (did you mean 'liver'?) (row 1)" in str(error)
+    assert "'livr' (str) is no ULabel (did you mean 'liver'?) (row 1, name 'b')" in str(error)
     report = store.annotate(frame, key="name", create=True, on_invalid="skip")
     assert (report.values, report.links, report.skipped["row"].to_list()) == (1, 1, [1])
     assert dft.Record.get(name="a").features["tissue"] == dft.ULabel.get(name="liver")
@@ -317,7 +341,7 @@ def test_the_first_refused_values_of_all_features_are_told(store: Store) -> None
     frame = pl.DataFrame({"name": list("abcdefgh"), "n": [0.5] * 8, "d": ["x"] * 8})
     error = refused(store, ValidationError, frame, create=True)
     assert str(error).splitlines()[0] == "16 values are refused:"
-    assert "feature 'n' has dtype int: 0.5 (float) is not a whole number (row 0)" in str(error)
+    assert "feature 'n' has dtype int: 0.5 (float) is not a whole number (row 0, name 'a')" in str(error)
     assert "11 more" in str(error)
     facts = (error.feature, error.dtype, error.value, error.row, error.reason, error.count)
     assert facts == ("n", "int", 0.5, 0, "is not a whole number", 16)
@@ -435,8 +459,8 @@ UNTYPED = pl.DataFrame({"name": ["a"], "x": [datetime(2024, 1, 2) - datetime(202
         (InvalidArgument, pl.DataFrame(), {}, "no column"),
         (FieldError, FRAME, {"key": "nmae"}, "did you mean 'name'"),
         (FieldError, FRAME, {"key": "description"}, "key is one of uid, name, id"),
-        (InvalidArgument, 5, {}, "a int cannot be annotated from"),
-        (InvalidArgument, [1], {}, "cannot be annotated from"),
+        (InvalidArgument, 5, {}, "annotate takes no int. It takes a Polars DataFrame"),
+        (InvalidArgument, [1], {}, "annotate takes no list"),
         (InvalidArgument, "x.xlsx", {}, ".parquet"),
         (FileNotFoundError, "nowhere.parquet", {}, "no file"),
         (InvalidArgument, pl.DataFrame({"id": [99]}), {"key": "id", "create": True}, "ids are given by the store"),
