@@ -192,13 +192,17 @@ def hint(name: str, available: Iterable[str], meant: str | None = None) -> str:
     " (did you mean 'key'?) Available: key, uid."
     >>> hint("x", [])
     '. There are none.'
+    >>> hint("key", ["", "a"])
+    ". Available: '', a."
     """
     options = sorted(set(available))
     if not options:
         return ". There are none."
     near = [meant] if meant else suggestions(name, options, limit=1)
     told = f" (did you mean {near[0]!r}?)" if near else "."
-    shown = ", ".join(options[:20]) + (f", ... {len(options) - 20} more" if len(options) > 20 else "")
+    shown = ", ".join(option or "''" for option in options[:20]) + (
+        f", ... {len(options) - 20} more" if len(options) > 20 else ""
+    )
     return f"{told} Available: {shown}."
 
 

@@ -280,7 +280,12 @@ def available_for(type_: str) -> list[str]:
 def _check_type(types: frozenset[str], type_: str, step: str, what: str) -> None:
     if type_ not in types:
         have = available_for(type_)
-        raise FieldError(f"{what} ({type_}) cannot have {step!r}; it has: {', '.join(have)}", name=step, available=have)
+        told = f"{what} ({type_}) cannot have {step!r}; it has: {', '.join(have)}{_INSTEAD.get(type_, '')}"
+        raise FieldError(told, name=step, available=have)
+
+
+_INSTEAD = {"list": ". A feature with multiple=True has its values one by one, and is asked for any of them"}
+"""What does what some type cannot."""
 
 
 def unknown_step(step: str, type_: str, what: str) -> FieldError:

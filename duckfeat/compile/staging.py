@@ -21,6 +21,8 @@ KEYS, ROWS, CELLS, DECIDED, ASKED, FRESH, WANTED, FEATURES, NAMES, SECOND, UNTOU
 TRASH = -1
 COUNTED_TOGETHER = 25
 """How many columns of an input are counted by one scan."""
+CELL = "cell"
+"""What a cell is called where those of several columns are looked at together."""
 MANY = 100_000
 """From how many rows of an input on new values are kept before they are numbered."""
 
@@ -62,6 +64,16 @@ def wide(rows: Rows, column: str, feature_id: int, cell: str) -> str:
     """Return the query of the cells of a column: row, entity_id, feature_id, v; missing ones too."""
     joined = rows.joined(column)
     return f"SELECT row, entity_id, {int(feature_id)}::BIGINT AS feature_id, {cell} AS v FROM ({joined})"
+
+
+def together(rows: Rows, columns: Sequence[str], features: Sequence[int], cell: str) -> str:
+    """Return the query of the cells of columns of one type, which `cell` finds under the name `CELL`."""
+    joined = rows.joined(", ".join(columns))
+    ids = ", ".join(str(int(id_)) for id_ in features)
+    return (
+        f"SELECT row, entity_id, feature_id, {cell} AS v FROM (SELECT row, entity_id, "
+        f"unnest([{ids}]::BIGINT[]) AS feature_id, unnest([{', '.join(columns)}]) AS {CELL} FROM ({joined}))"
+    )
 
 
 def long(rows: Rows, columns: tuple[str, str], name: str, features: Sequence[int], cell: str) -> str:
@@ -263,7 +275,10 @@ def span() -> str:
 
 def few(cells: str, limit: int, shown: str) -> str:
     """Return the query of the first few of the refused cells, each as it is shown and as text."""
-    return f"SELECT row, feature_id, {shown} AS v, v::VARCHAR AS text, reason FROM ({cells}) ORDER BY row LIMIT {limit}"
+    return (
+        f"SELECT row, entity_id, feature_id, {shown} AS v, v::VARCHAR AS text, reason FROM ({cells}) "
+        f"ORDER BY row LIMIT {limit}"
+    )
 
 
 def texts(cells: str) -> str:

@@ -34,6 +34,16 @@ def without_key(source: str, key: str) -> str:
     return f"SELECT row FROM {source} WHERE ({key}) IS NULL ORDER BY row"
 
 
+def keys_of(table: Table, field: str) -> str:
+    """Return the query of the ids of some records and what a field of theirs holds."""
+    return f"SELECT id, {field} FROM {table.rows} WHERE id IN (SELECT unnest($ids::BIGINT[]))"
+
+
+def content(source: str, column: str) -> str:
+    """Return the query of what the first of some rows has in a column, as text."""
+    return f"SELECT {column}::VARCHAR FROM {source} WHERE row = $row"
+
+
 def named(table: Table, field: str) -> str:
     """Return the query of the records that the keys name; those in the trash do not count."""
     latest = " AND r.is_latest" if field == "key" and "is_latest" in table.fields else ""
@@ -144,8 +154,15 @@ RAW_DTYPES = tuple(_LOOKS)
 
 
 def inferred(source: str, name: str, value: str, family: str) -> str:
-    """Return the query of what all cells are, by name: flags for `RAW_DTYPES`, or the list of JSON types."""
-    facts = f"list(DISTINCT {filled(JSON_TYPE, 'v')})"
+    """Return the query of what all cells are, by name.
+
+    That is flags for `RAW_DTYPES`, or the list of JSON types and that of the types of the items of arrays.
+    """
+    items = f"list_distinct(list_transform(json_extract(v, '$[*]'), lambda item: {filled(JSON_TYPE, 'item')}))"
+    facts = (
+        f"list(DISTINCT {filled(JSON_TYPE, 'v')}), "
+        f"list_distinct(flatten(list(DISTINCT {items}) FILTER (json_type(v) = 'ARRAY')))"
+    )
     if family == "raw":
         facts = ", ".join(f"bool_and({looks})" for looks in _LOOKS.values())
     return (

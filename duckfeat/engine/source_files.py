@@ -60,8 +60,26 @@ def _read(opener: _Opener, engine: Engine, path: str, stack: ExitStack) -> Sourc
     try:
         return opener(engine, _found(path), stack)
     except QueryError as error:
-        reason = re.split("\n(?:Possible|Try) ", error.reason)[0].strip()
+        reason = _brief(error.reason)
         raise InvalidArgument(f"{path} cannot be read: {reason}", path=path, reason=reason) from error
+
+
+def _brief(reason: str) -> str:
+    r"""Return what the engine says is wrong, without its advice, and not all of a line of the file that is long.
+
+    >>> told = _brief("Line: " + "x" * 500 + "\nIt is long\n\nPossible fixes:\n* none")
+    >>> print(told.replace("x" * 190, "x"))
+    Line: xxxxx... (506 characters)
+    It is long
+    """
+    lines = re.split("\n(?:Possible|Try) ", reason)[0].strip().splitlines()
+    return "\n".join(
+        line if len(line) <= _LONGEST_TOLD else f"{line[:_LONGEST_TOLD]}... ({len(line):,} characters)"
+        for line in lines
+    )
+
+
+_LONGEST_TOLD = 200
 
 
 def _found(path: str) -> list[str]:
@@ -197,9 +215,11 @@ def _parquet_by_arrow(engine: Engine, files: list[str], stack: ExitStack) -> Sou
 # Nothing of a file is guessed but what separates its cells, and that by its header alone. Every cell is read as the
 # text it is: a feature's dtype decides what it means, not its looks.
 _DIALECT = "header = true, quote = '\"', escape = '\"', allow_quoted_nulls = false"
+# A row may be as long as what DuckDB reads of a file at a time; its own limit is a sixteenth of that.
+_ROOM = "max_line_size = 32_000_000, buffer_size = 32_000_000"
 _LINES = (
     f"SELECT line FROM read_csv({_FILES}, auto_detect = false, header = false, delim = chr(31), quote = '', "
-    "escape = '', hive_partitioning = false, columns = {'line': 'VARCHAR'}) LIMIT 20"
+    f"escape = '', {_ROOM}, hive_partitioning = false, columns = {{'line': 'VARCHAR'}}) LIMIT 20"
 )
 _DELIMITERS = ",\t;|"
 
@@ -214,7 +234,7 @@ def _csv(engine: Engine, files: list[str], _stack: ExitStack) -> Source:
     for (delimiter, header), alike in groupby((file for file in files if headers[file][1]), headers.__getitem__):
         types = ", ".join(f"'{id_}': 'VARCHAR'" for id_ in ids_of(len(header)))
         options = f"auto_detect = false, delim = $delimiter, columns = {{{types}}}, hive_partitioning = false"
-        read = f"read_csv({_FILES}, {options}, {_DIALECT})"
+        read = f"read_csv({_FILES}, {options}, {_DIALECT}, {_ROOM})"
         targets = ", ".join(["row", *(columns[places[name]].id for name in header)])
         # The window reads the files from beginning to end, whatever the engine's order of insertion is.
         numbered = f"SELECT row_number() OVER () - 1 + $offset, * FROM {read}"
@@ -243,6 +263,7 @@ def _declared(columns: Iterable[Column]) -> list[str]:
     return [f"{column.id} {column.type.text}" for column in columns]
 
 
+_Shapes = Sequence[tuple[Any, ...]]
 _SHAPES = (
     "SELECT json_type(json), CASE WHEN json_type(json) = 'OBJECT' THEN json_keys(json) END AS keys "
     f"FROM read_ndjson_objects({_FILES}) GROUP BY ALL ORDER BY count(*) DESC, keys"
@@ -250,32 +271,54 @@ _SHAPES = (
 
 
 def _ndjson(engine: Engine, files: list[str], _stack: ExitStack) -> Source:
-    names = _keys(engine.rows(Statement(_SHAPES, {"files": files})))
+    shapes = engine.rows(Statement(_SHAPES, {"files": files}))
+    names = _keys(shapes)
     columns = tuple(Column(name, id_, NDJSON) for name, id_ in zip(names, ids_of(len(names)), strict=True))
     if columns:
-        options = "format = 'newline_delimited', records = true, columns = $columns, hive_partitioning = false"
-        read = f"read_json({_FILES}, {options}) AS bulk_text({', '.join(column.id for column in columns)})"
-        given = {"files": files, "columns": dict.fromkeys(names, NDJSON.text)}
-        copied(engine, f"SELECT row_number() OVER () - 1 AS row, * FROM {read}", given)
+        told_apart = "" not in names and len({name.lower() for name in names}) == len(names)
+        rows, given = _records(columns) if told_apart else _objects(columns, shapes)
+        copied(engine, f"SELECT row_number() OVER () - 1 AS row, {rows}", {"files": files, **given})
     return Source(INPUT, columns)
 
 
-def _keys(shapes: Sequence[tuple[str, Sequence[str] | None]]) -> list[str]:
+def _records(columns: Sequence[Column]) -> tuple[str, dict[str, Any]]:
+    """Return what selects the values of keys, as DuckDB does it at once."""
+    options = "format = 'newline_delimited', records = true, columns = $columns, hive_partitioning = false"
+    read = f"read_json({_FILES}, {options}) AS bulk_text({', '.join(column.id for column in columns)})"
+    return f"* FROM {read}", {"columns": {column.name: column.type.text for column in columns}}
+
+
+def _objects(columns: Sequence[Column], shapes: _Shapes) -> tuple[str, dict[str, Any]]:
+    """Return what selects the values of keys one by one, which takes longer: DuckDB takes keys alike in case for one.
+
+    Raises `InvalidArgument` for an object that has a key twice, as DuckDB does where it takes them at once.
+    """
+    twice = [name for _, keys in shapes for name, count in Counter(keys or ()).items() if count > 1]
+    if twice:
+        raise InvalidArgument(f"the file has an object with two keys {twice[0]!r}", key=twice[0])
+    values = [f"nullif(json_extract(json, ${column.id}), 'null'::JSON) AS {column.id}" for column in columns]
+    pointers = {column.id: _pointer(column.name) for column in columns}
+    return f"{', '.join(values)} FROM read_ndjson_objects({_FILES})", pointers
+
+
+def _pointer(key: str) -> str:
+    """Return the JSON pointer to a key of an object.
+
+    >>> _pointer("a/b~c")
+    '/a~1b~0c'
+    """
+    return "/" + key.replace("~", "~0").replace("/", "~1")
+
+
+def _keys(shapes: _Shapes) -> list[str]:
     """Return the keys of the objects of NDJSON files, those of the commonest objects first.
 
-    Raises `InvalidArgument` for lines that are no objects, for an empty key, and for keys that DuckDB takes for one.
+    Raises `InvalidArgument` for lines that are no objects.
     """
     other = sorted({str(type_) for type_, keys in shapes if keys is None})
     if other:
         raise InvalidArgument(f"every line of an NDJSON file is an object; there are others ({', '.join(other)})")
-    names = list(dict.fromkeys(name for _, keys in shapes for name in keys or ()))
-    if "" in names:
-        raise InvalidArgument("the file has an object with an empty key")
-    by_case = Counter(name.lower() for name in names)
-    alike = [name for name in names if by_case[name.lower()] > 1]
-    if alike:
-        raise InvalidArgument(f"the file has keys that differ in case alone: {', '.join(map(repr, alike))}", keys=alike)
-    return names
+    return list(dict.fromkeys(name for _, keys in shapes for name in keys or ()))
 
 
 _BY_SUFFIX: Mapping[tuple[str, ...], _Opener] = {

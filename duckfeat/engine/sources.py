@@ -62,9 +62,10 @@ def _opener(data: Any) -> _Opener:
         if opener is not None:
             return opener
     raise InvalidArgument(
-        f"a {type(data).__name__} cannot be annotated from. Taken are: a Polars DataFrame or LazyFrame, a pandas "
-        "DataFrame, a pyarrow Table, RecordBatch or RecordBatchReader, a DuckDB relation, and the path or glob of "
-        "Parquet (.parquet), CSV (.csv, .tsv) or NDJSON (.ndjson, .jsonl) files",
+        f"annotate takes no {type(data).__name__}. It takes a Polars DataFrame or LazyFrame, a pandas DataFrame, a "
+        "pyarrow Table, RecordBatch or RecordBatchReader, a DuckDB relation, and the path or glob of Parquet "
+        "(.parquet), CSV (.csv, .tsv) or NDJSON (.ndjson, .jsonl) files; polars.DataFrame(...) makes a frame of a "
+        "list of dicts and of a dict of lists",
         value=data,
     )
 

@@ -86,7 +86,7 @@ def dumps(value: Any, path: str = "$", depth: int = 0) -> str:
     for types, write in _WRITERS:
         if isinstance(value, types):
             return str(write(value, path, depth))
-    raise NotJson(path, f"{type(value).__name__} has no JSON form")
+    raise NotJson(path, f"a value that has no JSON form ({type(value).__name__})")
 
 
 def _plain(value: Any) -> Any:

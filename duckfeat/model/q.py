@@ -61,7 +61,7 @@ class Q(Condition):
 
     __slots__ = ("children", "connector", "negated")
 
-    def __init__(self, *conditions: Condition, **lookups: Any) -> None:
+    def __init__(self, /, *conditions: Condition, **lookups: Any) -> None:
         for condition in conditions:
             if not isinstance(condition, Condition):
                 raise InvalidArgument(

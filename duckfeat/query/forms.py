@@ -58,6 +58,7 @@ class Frames:
     ) -> Path:
         """Write the rows that `arrow` gives to a Parquet file, straight from the engine, and return its path.
 
+        Where the names of columns differ in case alone, which the engine does not tell apart, Arrow writes the file.
         `compression` is zstd, snappy, gzip, lz4, brotli or uncompressed. A file that is there is replaced
         when all is written. Raises `InvalidArgument` for what is no path of a file, `MissingFile` for a folder that
         does not exist, `DiskFull` and `ReadOnlyStore` for a place that cannot be written to.

@@ -34,7 +34,7 @@ class Grouped:
         self._query = query
         self._keys = tuple(keys)
 
-    def agg(self, **aggregates: Aggregate) -> pl.DataFrame:
+    def agg(self, /, **aggregates: Aggregate) -> pl.DataFrame:
         """Return a Polars DataFrame: the keys, then the aggregates by their names, in the order of the keys.
 
         Missing keys make a group of their own, the last one. Raises `FieldError` for a key that does not exist or holds

@@ -59,7 +59,7 @@ class QuerySet(Frames, Telling, Generic[R]):
 
     # --- narrowing -------------------------------------------------------------------------------
 
-    def filter(self, *queries: Condition, branch: Any = ..., **lookups: Any) -> QuerySet[R]:
+    def filter(self, /, *queries: Condition, branch: Any = ..., **lookups: Any) -> QuerySet[R]:
         """Return the records that fulfil all conditions as well.
 
         Naming a `branch`, `id`, `uid` or `hash` lifts the limit to the current branch and main; `branch=None` means
@@ -73,7 +73,7 @@ class QuerySet(Frames, Telling, Generic[R]):
         place = {} if branch is ... else {"branch": branch}
         return self._narrowed(Q(*queries, **place, **lookups))
 
-    def exclude(self, *queries: Condition, **lookups: Any) -> QuerySet[R]:
+    def exclude(self, /, *queries: Condition, **lookups: Any) -> QuerySet[R]:
         """Return the records that do not fulfil the conditions together; a missing value fulfils none."""
         return self._narrowed(~Q(*queries, **lookups))
 
@@ -164,7 +164,7 @@ class QuerySet(Frames, Telling, Generic[R]):
 
     # --- computing -------------------------------------------------------------------------------
 
-    def annotate(self, **aggregates: Aggregate) -> QuerySet[R]:
+    def annotate(self, /, **aggregates: Aggregate) -> QuerySet[R]:
         """Return the same records, each with columns computed from what belongs to it.
 
         Records get them as attributes, `filter`, `order_by`, `values` and frames know them by name.
@@ -183,7 +183,7 @@ class QuerySet(Frames, Telling, Generic[R]):
         annotated._statement()
         return annotated
 
-    def aggregate(self, **aggregates: Aggregate) -> dict[str, Any]:
+    def aggregate(self, /, **aggregates: Aggregate) -> dict[str, Any]:
         """Return aggregates over all records, by their names.
 
         >>> import duckfeat as dft
@@ -346,7 +346,7 @@ class QuerySet(Frames, Telling, Generic[R]):
 
     # --- one record ------------------------------------------------------------------------------
 
-    def get(self, idlike: SupportsIndex | str | None = None, **lookups: Any) -> R:
+    def get(self, /, idlike: SupportsIndex | str | None = None, **lookups: Any) -> R:
         """Return the one record of an id, uid, the beginning of a uid, or lookups.
 
         Raises `DoesNotExist` or `MultipleResultsFound`.
@@ -384,7 +384,7 @@ class QuerySet(Frames, Telling, Generic[R]):
         message = f"{table.name} has no uid that begins with {idlike!r}; to get by name: get({table.label}={idlike!r})"
         return DoesNotExist(message, registry=table.name, asked=repr(idlike))
 
-    def get_or_none(self, idlike: SupportsIndex | str | None = None, **lookups: Any) -> R | None:
+    def get_or_none(self, /, idlike: SupportsIndex | str | None = None, **lookups: Any) -> R | None:
         """Return the one record, or None if there is none; raises `MultipleResultsFound`."""
         try:
             return self.get(idlike, **lookups)
@@ -477,7 +477,7 @@ class QuerySet(Frames, Telling, Generic[R]):
         gone = False if permanent is None else flag(permanent, "permanent")
         return self._session.writer.delete(self._query.table.name, self._ids(), permanent=gone)
 
-    def update(self, **values: Any) -> int:
+    def update(self, /, **values: Any) -> int:
         """Set fields of all records and return how many there were."""
         return int(self._session.writer.update(self._query.table.name, self._ids(), values))
 

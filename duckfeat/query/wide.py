@@ -14,6 +14,7 @@ from duckfeat.compile.columns import feature_output, field_output, own_outputs
 from duckfeat.compile.computed import annotation, column_of
 from duckfeat.compile.scope import Scope
 from duckfeat.compile.select import Columns, Query, count, ids_sql, named_sql, select
+from duckfeat.engine.arrow_files import write_parquet
 from duckfeat.errors import FieldError, InvalidArgument, MissingFile, hint
 from duckfeat.frame import frames
 from duckfeat.model.arguments import is_path_text, named, several, shown, whole
@@ -86,7 +87,7 @@ class Wide:
         return pyarrow.RecordBatchReader.from_batches(schema, batches())
 
     def parquet(self, path: str | PathLike[str], compression: Any) -> Path:
-        """Write the rows to a Parquet file straight from the engine and return its path."""
+        """Write the rows to a Parquet file and return its path: straight from the engine, if it can write the names."""
         place = _writable(path)
         if not isinstance(compression, str) or compression not in COMPRESSIONS:
             unknown = f"unknown compression {shown(compression)}{hint(named(compression), COMPRESSIONS)}"
@@ -97,9 +98,11 @@ class Wide:
             return frames.settled(self._columns(scope), instants)
 
         statement, outputs = self._statement(columns, listed=named_sql)
-        _check_names([output.name for output in outputs])
-        self._session.engine.to_parquet(statement, str(place), compression)
-        self._look_for_cut()
+        if _are_told_apart([output.name for output in outputs]):
+            self._session.engine.to_parquet(statement, str(place), compression)
+            self._look_for_cut()
+        else:
+            write_parquet(self.reader(_BATCH), place, compression)
         return place
 
     # --- the statement ---------------------------------------------------------------------------
@@ -176,20 +179,14 @@ def _writable(path: str | PathLike[str]) -> Path:
     return found
 
 
-def _check_names(names: Sequence[str]) -> None:
-    """Refuse names that the engine cannot tell apart or write: they would come out as others."""
-    seen: dict[bytes, str] = {}
-    for name in names:
-        if not name or "\0" in name:
-            raise InvalidArgument(f"a Parquet file from the engine cannot have a column called {name!r}", name=name)
-        folded = name.encode().lower()  # as the engine does it: ASCII only
-        if folded in seen:
-            raise InvalidArgument(
-                f"columns {seen[folded]!r} and {name!r} differ in case only, which a Parquet file from the "
-                "engine cannot: name the features of one, or write .arrow() by pyarrow",
-                name=name,
-            )
-        seen[folded] = name
+def _are_told_apart(names: Sequence[str]) -> bool:
+    """Tell whether the engine can write columns of these names: it would give others to some, and cut one at a NUL.
+
+    >>> _are_told_apart(["n", "é", "É"]), _are_told_apart(["n", "N"])
+    (True, False)
+    """
+    folded = {name.encode().lower() for name in names}  # as the engine does it: ASCII only
+    return len(folded) == len(names) and not any(name == "" or "\0" in name for name in names)
 
 
 def _listed(include: Include) -> Sequence[str | FieldRef]:

@@ -9,6 +9,7 @@ from typing import Any
 
 from duckfeat.compile.writes import find_values
 from duckfeat.errors import ValidationError
+from duckfeat.model.arguments import shown
 from duckfeat.model.dtypes import Typed, decode_as
 from duckfeat.model.feature_info import FeatureInfo
 from duckfeat.model.kinds import KINDS, STORED_COLUMNS, VALUE_COLUMNS, stored
@@ -146,7 +147,7 @@ class Annotations:
     ) -> None:
         """Add the wanted annotations that entities do not have now, and remove some of those that they have."""
         added = [row for row in dict.fromkeys(wanted) if row not in current]
-        self._check_single((current - set(removed)) | set(added), added)
+        self._check_single(table, (current - set(removed)) | set(added), added)
         if not added and not removed:
             return
         change = new_change(self._session, operation)
@@ -162,7 +163,7 @@ class Annotations:
                     change=change,
                 )
 
-    def _check_single(self, after: set[Row], added: Sequence[Row]) -> None:
+    def _check_single(self, table: Table, after: set[Row], added: Sequence[Row]) -> None:
         """Refuse a second value of a feature that takes one."""
         touched = {row[:2] for row in added}
         seen: set[tuple[int, int]] = set()
@@ -172,8 +173,10 @@ class Annotations:
                 continue
             info = self._session.features.by_id(feature_id)
             if key in seen and not info.multiple:
+                held = {of.id: value for of, value in self.values_of(table, entity_id).items()}.get(info.id)
+                there = "a different one is there" if held is None else f"the {table.name} has {shown(held)}"
                 raise ValidationError(
-                    f"feature {info.name!r} takes one value and a different one is there: replace it with "
+                    f"feature {info.name!r} takes one value and {there}: replace it with "
                     "update_values or set_values, or register the feature with multiple=True",
                     feature=info.name,
                     dtype=info.dtype.name,

@@ -359,7 +359,7 @@ class SQLRecord(metaclass=TellingType):
         """Raise `ValidationError` if this new record cannot be the existing one of its name."""
 
     @classmethod
-    def filter(cls, *queries: Condition, branch: Any = ..., **lookups: Any) -> QuerySet[Self]:
+    def filter(cls, /, *queries: Condition, branch: Any = ..., **lookups: Any) -> QuerySet[Self]:
         """Return the records that fulfil the conditions, as a QuerySet.
 
         Conditions are `Q` objects, feature predicates, and lookups by keyword. The current branch and main are
@@ -368,7 +368,7 @@ class SQLRecord(metaclass=TellingType):
         return cls._queryset().filter(*queries, branch=branch, **lookups)
 
     @classmethod
-    def exclude(cls, *queries: Condition, **lookups: Any) -> QuerySet[Self]:
+    def exclude(cls, /, *queries: Condition, **lookups: Any) -> QuerySet[Self]:
         """Return the records that do not fulfil the conditions together."""
         return cls._queryset().exclude(*queries, **lookups)
 
@@ -378,7 +378,7 @@ class SQLRecord(metaclass=TellingType):
         return cls._queryset()
 
     @classmethod
-    def get(cls, idlike: SupportsIndex | str | None = None, **lookups: Any) -> Self:
+    def get(cls, /, idlike: SupportsIndex | str | None = None, **lookups: Any) -> Self:
         """Return the one record of an id, a uid, the beginning of a uid, or lookups.
 
         Raises `DoesNotExist` or `MultipleResultsFound`.
@@ -386,7 +386,7 @@ class SQLRecord(metaclass=TellingType):
         return cls.filter().get(idlike, **lookups)
 
     @classmethod
-    def get_or_none(cls, idlike: SupportsIndex | str | None = None, **lookups: Any) -> Self | None:
+    def get_or_none(cls, /, idlike: SupportsIndex | str | None = None, **lookups: Any) -> Self | None:
         """Return the one record, or None if there is none."""
         return cls.filter().get_or_none(idlike, **lookups)
 

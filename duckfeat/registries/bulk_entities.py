@@ -146,9 +146,25 @@ class _Finder:
         if self._options.skip:
             return tuple((row, reason) for row in rows)
         shown = ", ".join(map(str, rows[:_SHOWN])) + (f", ... {len(rows) - _SHOWN} more" if len(rows) > _SHOWN else "")
-        raise ValidationError(
-            f"column {self._column.name!r} {reason} in row {shown}", key=self._field.name, row=rows[0], value=None
+        given = self._given(rows[0])
+        table, column = self._options.table, self._column.name
+        told = (
+            f"column {column!r} {reason} in row {shown}"
+            if given is None
+            else f"{_is_of_kind(table, self._field)}, column {column!r} holds {given} in row {shown}"
         )
+        raise ValidationError(
+            told,
+            key=self._field.name,
+            row=rows[0],
+            value=given,
+        )
+
+    def _given(self, row: int) -> str | None:
+        """Return what a row without a key has in its place, as a text file has it; None if that is nothing."""
+        params = {**self._source.params, "row": row}
+        given = self._rows(staging_keys.content(self._source.sql, self._column.id), params)[0][0]
+        return given if given not in {None, "", '""', "null"} else None
 
     def _ambiguous(self) -> ValidationError:
         key, row, count = self._rows(staging_keys.ambiguous())[0]
@@ -166,13 +182,27 @@ class _Finder:
         shown = ", ".join(f"{key!r} (row {row})" for row, key in rows)
         more = f", ... {count - len(rows)} more" if count > len(rows) else ""
         return ValidationError(
-            f"there is no {name} with {field} {shown}{more}; create=True makes them",
+            f"there is no {name} with {field} {shown}{more}{self._nearest(rows[0][1])}{self._making()}",
             registry=name,
             key=field,
             value=rows[0][1],
             row=rows[0][0],
             count=count,
         )
+
+    def _nearest(self, key: Any) -> str:
+        """Return the hint at the record whose name is nearest to a key, where keys are such as search looks at."""
+        name, field = self._table.name, self._field.name
+        if field not in self._table.text_fields:
+            return ""
+        near = self._session.registries[name].all().search(key, field=field, limit=1).to_list(field)
+        return f" (did you mean {near[0]!r}?)" if near else ""
+
+    def _making(self) -> str:
+        """Return what would make the records that are not there."""
+        if self._table.name == "Artifact":
+            return "; an Artifact is saved with its content first"
+        return "" if self._field.name == "id" else "; create=True makes them"
 
     # --- talking to the engine -------------------------------------------------------------------
 
@@ -205,12 +235,16 @@ def key_sql(table: Table, field: Field[Any], column: Column) -> str:
     found = _KEYS.get((field.type, column.type.family))
     if found is None:
         raise ValidationError(
-            f"{table.name}.{field.name} is {'an int' if field.type == 'int' else 'text'}, column {column.name!r} has "
-            f"type {column.type.text}",
+            f"{_is_of_kind(table, field)}, column {column.name!r} has type {column.type.text}: "
+            "convert the column first",
             key=field.name,
             column=column.name,
         )
     return found.format(column=column.id, type=wanted)
+
+
+def _is_of_kind(table: Table, field: Field[Any]) -> str:
+    return f"{table.name}.{field.name} is {'an int' if field.type == 'int' else 'text'}"
 
 
 _KEYS = {

@@ -1,9 +1,9 @@
-"""The features of a bulk annotation in groups whose cells are converted alike: one per column, or per dtype."""
+"""The features of a bulk annotation in groups whose cells are converted alike: by column, or by dtype."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 from duckfeat.compile import staging
@@ -13,19 +13,21 @@ from duckfeat.model.feature_info import FeatureInfo
 from duckfeat.model.sql_types import Column, SqlType
 from duckfeat.registries.bulk_plan import Long, Plan, name_sql
 
+_Columns = Sequence[tuple[FeatureInfo, Column]]
+
 
 @dataclass(frozen=True, slots=True)
 class Group:
     """Features whose cells are converted alike, and those cells.
 
-    `cell` is the column the cells stand in, `named` the query of the pairs of feature and entity that the input is
-    about, `spread` tells whether a cell may hold several values.
+    `cell` is the column of the input that the cells stand in, None if that is more than one. `named` is the query of
+    the pairs of feature and entity that the input is about, `spread` tells whether a cell may hold several values.
     """
 
     infos: tuple[FeatureInfo, ...]
     type: SqlType
     cells: Cells
-    cell: str
+    cell: str | None
     named: str
     spread: bool
 
@@ -40,9 +42,21 @@ class Group:
         return self.infos[0]
 
 
-def groups(plan: Plan, rows: Rows, mode: str) -> list[Group]:
-    """Return the groups of a plan: one per column of a wide input, one per dtype of a long one."""
+_MANY_COLUMNS = 25
+"""With more columns than that the time for statements about each of them is felt."""
+_CELLS_TOGETHER = 100_000
+"""So many cells of several columns at most are looked at together: of more, the cells take longer than statements."""
+
+
+def groups(plan: Plan, rows: Rows, total: int, mode: str) -> list[Group]:
+    """Return the groups of a plan for so many rows: by column of a wide input, by dtype of a long one.
+
+    The columns of a wide input that are many and short are grouped by their types and dtypes, too.
+    """
     if plan.long is None:
+        together = _CELLS_TOGETHER // max(total, 1)
+        if together > 1 and len(plan.columns) > _MANY_COLUMNS:
+            return [_several(rows, part) for part in _alike(plan.columns, together)]
         return [_group((info,), column, _wide(rows, info, column), whole=True) for info, column in plan.columns]
     alike: dict[Any, list[FeatureInfo]] = {}
     for _, info in plan.long.features:
@@ -51,6 +65,29 @@ def groups(plan: Plan, rows: Rows, mode: str) -> list[Group]:
         _group(tuple(infos), plan.long.value, _long(rows, plan.long, infos), whole=mode == "set")
         for infos in alike.values()
     ]
+
+
+def _alike(columns: _Columns, most: int) -> Iterator[_Columns]:
+    """Yield the columns that are converted alike, so many together at most."""
+    alike: dict[Any, list[tuple[FeatureInfo, Column]]] = {}
+    for info, column in columns:
+        alike.setdefault((column.type, info.dtype, info.coerce, info.multiple), []).append((info, column))
+    for found in alike.values():
+        for start in range(0, len(found), most):
+            yield found[start : start + most]
+
+
+def _several(rows: Rows, columns: _Columns) -> Group:
+    """Return the group of columns of one type whose features have one dtype."""
+    infos, ids = tuple(info for info, _ in columns), [column.id for _, column in columns]
+    column = replace(columns[0][1], id=staging.CELL)
+    group = _group(
+        infos,
+        column,
+        lambda cell: staging.together(rows, ids, [info.id for info in infos], cell),
+        whole=True,
+    )
+    return replace(group, cell=None)
 
 
 def _wide(rows: Rows, info: FeatureInfo, column: Column) -> Callable[[str], str]:

@@ -102,10 +102,18 @@ def checked_options(session: Session, **given: Any) -> Options:
 
 
 def _checked_key(table: Table, key: Any) -> str:
-    field = table.field(named(key))
+    name = named(key)
     allowed = [
         known.name for known in table.stored if known.unique or known.name == table.label or known.name in _FURTHER_KEYS
     ]
+    if not table.has(name):
+        raise FieldError(
+            f"key is the field that names a {table.name}, and there is none called {name!r}{hint(name, allowed)} A "
+            f"column of the input is given as on={name!r}.",
+            name=name,
+            available=allowed,
+        )
+    field = table.field(name)
     if field.name not in allowed:
         raise FieldError(
             f"{table.name}.{field.name} does not name one record; key is one of {', '.join(allowed)}",
@@ -135,8 +143,7 @@ def plan(session: Session, source: Source, options: Options) -> Plan:
     Raises `InvalidArgument` for a column that is not there, `ValidationError` for unknown features.
     """
     by_name = {column.name: column for column in source.columns}
-    on = options.on or (options.key if options.key in by_name or "entity" not in by_name else "entity")
-    key = _column(by_name, on, f"the {options.table.name}'s {options.key}")
+    key = _key_column(by_name, options)
     if _is_long(session, by_name, key, options):
         return _long(session, source, options, key, by_name)
     if options.features is None:
@@ -144,6 +151,8 @@ def plan(session: Session, source: Source, options: Options) -> Plan:
     else:
         chosen = list(options.features)
     columns = {_name(feature): _column(by_name, _name(feature), "a feature") for feature in chosen}
+    if "" in columns:
+        raise _unnamed(source, options)
 
     def guessed(names: Sequence[str]) -> dict[str, Guess]:
         return {name: _guessed(session, source, columns[name]) for name in names}
@@ -156,12 +165,33 @@ def _name(feature: Any) -> str:
     return named(feature)
 
 
-def _column(by_name: Mapping[str, Column], name: str, what: str) -> Column:
+def _key_column(by_name: Mapping[str, Column], options: Options) -> Column:
+    field = f"the {options.table.name}'s {options.key}"
+    if options.on is not None:
+        return _column(by_name, options.on, field)
+    on = options.key if options.key in by_name or "entity" not in by_name else "entity"
+    return _column(by_name, on, field, " key= is the field that names each, on= the column that holds it.")
+
+
+def _column(by_name: Mapping[str, Column], name: str, what: str, further: str = "") -> Column:
     if name not in by_name:
         raise InvalidArgument(
-            f"the input has no column {name!r} for {what}{hint(name, by_name)}", column=name, available=sorted(by_name)
+            f"the input has no column {name!r} for {what}{hint(name, by_name)}{further}",
+            column=name,
+            available=sorted(by_name),
         )
     return by_name[name]
+
+
+def _unnamed(source: Source, options: Options) -> InvalidArgument:
+    """Return the error for a column without a name, such as programs give to the numbers or names of rows."""
+    number = 1 + [column.name for column in source.columns].index("")
+    return InvalidArgument(
+        f"column {number} of the input has no name, so that it is no feature: leave it out by listing others as "
+        f"features=[...], or give it as on='' if it holds the {options.table.name}'s {options.key}",
+        column="",
+        number=number,
+    )
 
 
 # --- long ----------------------------------------------------------------------------------------
@@ -294,15 +324,31 @@ def _of_raw(facts: Sequence[bool]) -> str:
 
 def _of_json(facts: Sequence[Any]) -> Guess:
     """Return the dtype of what the JSON values are, or that several have none in common."""
-    dtypes = sorted({dtype for type_ in facts[0] if (dtype := _JSON_DTYPES[type_])})
+    dtypes = _json_dtypes(facts[0])
     if dtypes == ["float", "int"]:
         return "num"
+    if dtypes == ["list"]:
+        return guessed_list(_json_dtypes(facts[1] or ()))
     if len(dtypes) > 1:
         return NoDtype(
             f"holds values of several kinds ({', '.join(dtypes)}), which no dtype covers: convert the column first, or "
             "register the feature with the dtype that all are to have, and coerce=True"
         )
     return dtypes[0] if dtypes else None
+
+
+def _json_dtypes(types: Iterable[str]) -> list[str]:
+    return sorted({dtype for type_ in types if (dtype := _JSON_DTYPES[type_])})
+
+
+def guessed_list(items: Sequence[Guess]) -> str:
+    """Return the dtype of lists whose items are of some dtypes: that of their items where all have one and it is told.
+
+    >>> guessed_list(["int"]), guessed_list(["int", "str"]), guessed_list(["list[int]"]), guessed_list([None])
+    ('list[int]', 'list', 'list', 'list')
+    """
+    item = items[0] if len(items) == 1 else None
+    return f"list[{item}]" if isinstance(item, str) and not item.startswith("list") else "list"
 
 
 _INFERRED: Mapping[str, Callable[[Sequence[Any]], Guess]] = MappingProxyType({"raw": _of_raw, "json": _of_json})
@@ -351,7 +397,6 @@ def guessed_dtype(type_: SqlType) -> Guess:
     if type_.family == "decimal":
         return "float" if type_.scale else "int"
     if type_.family == "list":
-        item = guessed_dtype(type_.item) if type_.item else None
-        return f"list[{item}]" if isinstance(item, str) and not item.startswith("list") else "list"
+        return guessed_list([guessed_dtype(type_.item) if type_.item else None])
     known = _DTYPES.get(type_.family)
     return known or NoDtype(f"has type {type_.text}, which no dtype covers: convert the column first")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from duckfeat.compile import staging
+from duckfeat.compile import staging, staging_keys
 from duckfeat.compile.staging import Part
 from duckfeat.errors import ValidationError
 from duckfeat.model.arguments import shown
@@ -40,6 +40,7 @@ class Refusals:
     def __init__(self, session: Session, options: Options) -> None:
         self._session = session
         self._engine = session.engine
+        self._options = options
         self._skip = options.skip
         self._frames: list[pl.DataFrame] = []
         self._lines: list[str] = []
@@ -115,11 +116,14 @@ class Refusals:
         by_id = {info.id: info for info in infos}
         if not self._skip:
             found = self._engine.arrow(Statement(staging.few(sql, _SHOWN, telling[0]), given))
-            columns = ("feature_id", "v", "text", "row", "reason")
+            columns = ("feature_id", "v", "text", "row", "reason", "entity_id")
+            keys = self._keys(found["entity_id"].to_pylist())
             for cell in zip(*(found[name] for name in columns), strict=True):
                 if len(self._lines) < _SHOWN:
                     feature_id, text, row, reason = (cell[place].as_py() for place in (0, 2, 3, 4))
-                    self._note(by_id[feature_id], _read(telling[1], cell[1], text), row, reason or self._reason(text))
+                    of = f"{self._options.key} {shown(keys[cell[5].as_py()])}"
+                    told = _read(telling[1], cell[1], text)
+                    self._note(by_id[feature_id], told, (row, of), reason or self._reason(text))
             return
         self._engine.write(staging.untouched(sql, again=self._untouched), given)
         self._untouched = True
@@ -159,9 +163,15 @@ class Refusals:
 
         return explained
 
-    def _note(self, info: FeatureInfo, told: tuple[Any, str], row: int, reason: str) -> None:
-        value, how = told
-        self._lines.append(f"feature {info.name!r} has dtype {info.dtype.name}: {how} {reason} (row {row})")
+    def _keys(self, ids: Sequence[int]) -> dict[int, Any]:
+        """Return what the key of the input says of entities, by their ids."""
+        table = self._options.table
+        sql = staging_keys.keys_of(table, table.field(self._options.key).column)
+        return dict(self._engine.rows(Statement(sql, {"ids": list(ids)})))
+
+    def _note(self, info: FeatureInfo, told: tuple[Any, str], where: tuple[int, str], reason: str) -> None:
+        (value, how), (row, entity) = told, where
+        self._lines.append(f"feature {info.name!r} has dtype {info.dtype.name}: {how} {reason} (row {row}, {entity})")
         if not self._facts:
             self._facts = {
                 "feature": info.name,

@@ -58,7 +58,7 @@ class Annotator:
             columns = {"name": "VARCHAR", "feature_id": "BIGINT"}
             self._engine.write(staging.empty(staging.FEATURES, columns))
             self._engine.insert(staging.FEATURES, columns, [(name, info.id) for name, info in long.features])
-        found = groups(self._plan, self._entities.rows, self._options.mode)
+        found = groups(self._plan, self._entities.rows, self._entities.total, self._options.mode)
         with progress(self._options.progress, self._entities.total, len(found)) as step:
             for group, counts in zip(found, self._counts(found), strict=True):
                 self._write(group, counts)
@@ -73,13 +73,13 @@ class Annotator:
 
     def _counts(self, found: Sequence[Group]) -> Iterator[Sequence[int]]:
         """Return what `Cells.counts` counts of each group; columns that can be are counted in one scan."""
-        simple = [group for group in found if not group.spread]
+        simple = [(group, group.cell) for group in found if group.cell is not None and not group.spread]
         together: Iterator[int] | None = None
         if self._plan.long is None and simple and not self._entities.skipped:
-            counts = [group.cells.counts(group.cell) for group in simple]
+            counts = [group.cells.counts(cell) for group, cell in simple]
             together = iter(self._rows(staging.counted_together(self._plan.source.sql, counts))[0])
         for group in found:
-            if together is not None and not group.spread:
+            if together is not None and group.cell is not None and not group.spread:
                 yield [next(together) for _ in range(4)]
             else:
                 yield self._rows(group.cells.counted())[0]

@@ -123,7 +123,7 @@ class Feature(Comparable, TracksUpdates, rows="features", uid_length=12):
                 _log.warning(
                     "feature %r is called like a field of %s: filter by the feature object, the keyword is the field",
                     record.name,
-                    " and ".join(clashing),
+                    " and ".join(filter(None, [", ".join(clashing[:-1]), clashing[-1]])),
                 )
 
     def _agrees_with(self, existing: Feature) -> None:

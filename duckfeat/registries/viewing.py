@@ -5,7 +5,7 @@ from __future__ import annotations
 import shutil
 from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from duckfeat.errors import InvalidArgument
@@ -25,12 +25,20 @@ _INCLUDED = ("feature__name", "created_by__handle")
 
 @dataclass(frozen=True, slots=True)
 class View:
-    """Titled frames that print one below the other, as text or as HTML.
+    """Titled frames that print one below the other, as text or as HTML; `totals` says of which there are more rows.
 
     The text is as wide as the terminal: columns for which that is not enough follow below, beside the first one.
     """
 
     frames: Mapping[str, pl.DataFrame]
+    totals: Mapping[str, int] = field(default_factory=dict)
+
+    def _headed(self) -> list[tuple[str, pl.DataFrame]]:
+        """Return the frames with what stands above each."""
+        return [
+            (f"{title} (the newest {len(frame):,} of {self.totals[title]:,})" if title in self.totals else title, frame)
+            for title, frame in self.frames.items()
+        ]
 
     def __repr__(self) -> str:
         import polars
@@ -43,10 +51,10 @@ class View:
             tbl_hide_column_data_types=True,
             fmt_str_lengths=40,
         ):
-            return "\n\n".join(f"{title}\n{_text(frame, width)}" for title, frame in self.frames.items())
+            return "\n\n".join(f"{title}\n{_text(frame, width)}" for title, frame in self._headed())
 
     def _repr_html_(self) -> str:
-        return "".join(f"<h4>{title}</h4>{frame._repr_html_()}" for title, frame in self.frames.items())
+        return "".join(f"<h4>{title}</h4>{frame._repr_html_()}" for title, frame in self._headed())
 
 
 _UNLIMITED = 10_000
@@ -68,12 +76,14 @@ def _text(frame: pl.DataFrame, width: int) -> str:
 
 def overview(session: Session, limit: int) -> View:
     """Return the newest rows of every registry that has any: the columns that say something, who made them, when."""
-    frames = {}
+    frames, totals = {}, {}
     for name, registry in session.registries.items():
         newest = registry.all()[:limit].pl(include=[path for path in _INCLUDED if _leads_on(session, name, path)])
         if len(newest):
             frames[name] = _telling(newest)
-    return View(frames)
+        if len(newest) == limit and (count := registry.all().count()) > limit:
+            totals[name] = count
+    return View(frames, totals)
 
 
 def _leads_on(session: Session, registry: str, path: str) -> bool:

@@ -50,7 +50,9 @@ def test_adding_the_same_again_is_nothing(sample: dft.Record, store: Store) -> N
 
 def test_a_second_value_of_a_single_feature_is_refused(sample: dft.Record, store: Store) -> None:
     before = row_counts(store)
-    with pytest.raises(ValidationError, match=r"'dose' takes one value.*update_values") as caught:
+    with pytest.raises(
+        ValidationError, match=r"'dose' takes one value and the Record has 1\.5: .*update_values"
+    ) as caught:
         sample.features.add_values({"site": "A", "tags": ["new"], "dose": 2.0})
     assert (caught.value.feature, caught.value.dtype) == ("dose", "float")
     with pytest.raises(ValidationError, match="multiple=True"):

@@ -304,3 +304,14 @@ def test_few_ids_are_told_by_comparisons(flights: Store) -> None:
     assert flights.Record.filter(id__in=ids * 20).count() == len(ids)
     assert not flights.Record.filter(id__in=[]).exists()
     assert not flights.Record.filter(id__in=[None]).exists()
+
+
+def test_a_feature_may_be_called_as_python_calls_an_object(store: Store) -> None:
+    store.annotate(pl.DataFrame({"name": ["a", "b"], "self": [1, 2], "cls": [3, 4]}), key="name", create="all")
+    for found in (store.Record.filter(self=1), store.Record.exclude(self__gt=1), store.Record.filter(Q(self=1, cls=3))):
+        assert found.to_list("name") == ["a"]
+    records = store.Record.all()
+    assert store.Record.get(self=1) == records.get(cls=3) == records.get_or_none(self__lt=2)
+    assert store.Record.get_or_none(self=9, cls=3) is None
+    assert records.aggregate(self=count(), cls=max("self")) == {"self": 2, "cls": 2}
+    assert records.annotate(n=count("ulabels")).group_by("self").agg(cls=count()).rows() == [(1, 1), (2, 1)]

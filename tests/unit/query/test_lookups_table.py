@@ -90,6 +90,13 @@ def test_a_comparator_a_type_cannot_have(type_: str, steps: str) -> None:
         apply(Parameters(), "x", type_, (steps,), 1, "T.x")
 
 
+def test_what_a_list_cannot_have_several_values_can() -> None:
+    with pytest.raises(
+        FieldError, match=r"cannot have 'contains'; it has: exact.* isnull\. A feature with multiple=True"
+    ):
+        apply(Parameters(), "x", "list", ("contains",), "a", "T.x")
+
+
 def test_an_unknown_lookup_names_the_nearest() -> None:
     with pytest.raises(FieldError, match=r"did you mean 'startswith'\?"):
         apply(Parameters(), "x", "str", ("startwith",), "a", "T.x")

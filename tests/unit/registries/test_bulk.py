@@ -20,6 +20,7 @@ from duckfeat.errors import (
     MissingExtra,
     ValidationError,
 )
+from duckfeat.registries import bulk_groups
 from duckfeat.store import Store
 
 FRAME = pl.DataFrame({"name": ["a", "b", "c"], "dose": [1.5, None, 2.0], "site": ["A", "B", "A"]})
@@ -275,12 +276,36 @@ def test_rows_of_one_entity_may_say_the_same(store: Store) -> None:
 # --- categories ------------------------------------------------------------------------------------
 
 
+def test_a_key_that_is_a_column_is_told_from_a_field(store: Store) -> None:
+    frame = pl.DataFrame({"sample": ["a"], "dose": [1.0]})
+    told = r"names a Record, and there is none called 'sample'.* Available: id, name, uid\..* on='sample'"
+    with pytest.raises(FieldError, match=told):
+        store.annotate(frame, key="sample", create="all")
+    with pytest.raises(InvalidArgument, match=r"the Record's uid\. Available: dose, sample\. key= is the field"):
+        store.annotate(frame)
+
+
+def test_an_entity_that_is_not_there_is_told_with_the_nearest_and_what_makes_it(store: Store) -> None:
+    dft.Record(name="sample one").save()
+    for registry, frame, told in (
+        (
+            "Record",
+            {"name": ["sampl one"]},
+            r"'sampl one' \(row 0\) \(did you mean 'sample one'\?\); create=True makes them$",
+        ),
+        ("Record", {"id": [99]}, r"with id 99 \(row 0\)$"),
+        ("Artifact", {"key": ["a.csv"]}, r"'a.csv' \(row 0\); an Artifact is saved with its content first$"),
+    ):
+        with pytest.raises(ValidationError, match=told):
+            store.annotate(pl.DataFrame(frame), registry=registry, key=next(iter(frame)))
+
+
 def test_names_become_records_of_their_registry(store: Store) -> None:
     dft.save([dft.ULabel(name="liver"), dft.ULabel(name="kidney", synonyms="ren|nephros")])
     dft.Feature(name="tissue", dtype="cat[ULabel]").save()
     frame = pl.DataFrame({"name": ["a", "b"], "tissue": ["liver", "livr"]})
     error = refused(store, ValidationError, frame, create=True)
-    assert "'livr' (str) is no ULabel (did you mean 'liver'?) (row 1)" in str(error)
+    assert "'livr' (str) is no ULabel (did you mean 'liver'?) (row 1, name 'b')" in str(error)
     report = store.annotate(frame, key="name", create=True, on_invalid="skip")
     assert (report.values, report.links, report.skipped["row"].to_list()) == (1, 1, [1])
     assert dft.Record.get(name="a").features["tissue"] == dft.ULabel.get(name="liver")
@@ -317,7 +342,7 @@ def test_the_first_refused_values_of_all_features_are_told(store: Store) -> None
     frame = pl.DataFrame({"name": list("abcdefgh"), "n": [0.5] * 8, "d": ["x"] * 8})
     error = refused(store, ValidationError, frame, create=True)
     assert str(error).splitlines()[0] == "16 values are refused:"
-    assert "feature 'n' has dtype int: 0.5 (float) is not a whole number (row 0)" in str(error)
+    assert "feature 'n' has dtype int: 0.5 (float) is not a whole number (row 0, name 'a')" in str(error)
     assert "11 more" in str(error)
     facts = (error.feature, error.dtype, error.value, error.row, error.reason, error.count)
     assert facts == ("n", "int", 0.5, 0, "is not a whole number", 16)
@@ -435,8 +460,8 @@ UNTYPED = pl.DataFrame({"name": ["a"], "x": [datetime(2024, 1, 2) - datetime(202
         (InvalidArgument, pl.DataFrame(), {}, "no column"),
         (FieldError, FRAME, {"key": "nmae"}, "did you mean 'name'"),
         (FieldError, FRAME, {"key": "description"}, "key is one of uid, name, id"),
-        (InvalidArgument, 5, {}, "a int cannot be annotated from"),
-        (InvalidArgument, [1], {}, "cannot be annotated from"),
+        (InvalidArgument, 5, {}, "annotate takes no int. It takes a Polars DataFrame"),
+        (InvalidArgument, [1], {}, "annotate takes no list"),
         (InvalidArgument, "x.xlsx", {}, ".parquet"),
         (FileNotFoundError, "nowhere.parquet", {}, "no file"),
         (InvalidArgument, pl.DataFrame({"id": [99]}), {"key": "id", "create": True}, "ids are given by the store"),
@@ -623,3 +648,91 @@ def test_a_second_category_is_told_by_its_name(store: Store) -> None:
         store.annotate(frame, key="name", create=True)
     report = store.annotate(frame, key="name", create=True, on_invalid="skip")
     assert report.skipped["value"].to_list() == ["two"]
+
+
+# --- many columns ----------------------------------------------------------------------------------
+
+
+def _columns(rows: int) -> dict[str, tuple[Any, pl.Series]]:
+    """Return columns by name, with the dtype that each is annotated as."""
+    kinds: dict[str, tuple[Any, pl.Series]] = {
+        "int": (int, pl.Series([5, None, 7, 5])),
+        "small": (int, pl.Series([5, None, 7, 5], dtype=pl.Int8)),
+        "float": (float, pl.Series([0.0, -0.0, float("nan"), None])),
+        "whole": (float, pl.Series([1, 2, None, 2])),
+        "num": ("num", pl.Series([1.0, None, 2.5, 1.0])),
+        "text": (str, pl.Series(["", "é\0", None, "x"])),
+        "enum": (str, pl.Series(["a", "b", None, "a"], dtype=pl.Enum(["a", "b"]))),
+        "other": (str, pl.Series(["b", "c", None, "c"], dtype=pl.Enum(["c", "b"]))),
+        "ok": (bool, pl.Series([True, None, False, True])),
+        "at": ("datetime", pl.Series([datetime(1960, 1, 1), None, datetime(2024, 1, 1), None])),
+        "seen": ("datetime[UTC]", pl.Series([datetime(1960, 1, 1, tzinfo=UTC), None, None, None])),
+        "list": ("list[int]", pl.Series([[1, None], [], None, [2]])),
+        "dict": (dict, pl.Series([{"a": 1}, None, {"a": None}, {"a": 1}])),
+        "label": (dft.ULabel, pl.Series(["red", None, "blue", "red"])),
+    }
+    return {
+        f"{kind} {number}": (dtype, column.gather([(place + number) % 4 for place in range(rows)]))
+        for kind, (dtype, column) in kinds.items()
+        for number in range(3)
+    } | {"several": (str, pl.Series([["a", "b"], [], None, ["b"]]).gather([place % 4 for place in range(rows)]))}
+
+
+def _held(store: Store) -> list[tuple[Any, ...]]:
+    return store.sql(
+        "SELECT r.name, f.name AS feature, v.kind, v.hash FROM current_record_annotations AS a "
+        "JOIN records AS r ON r.id = a.entity_id JOIN features AS f ON f.id = a.feature_id "
+        "JOIN feature_values AS v ON v.id = a.value_id ORDER BY ALL"
+    ).rows()
+
+
+@pytest.mark.parametrize("mode", ["add", "update", "set"])
+@pytest.mark.parametrize("case", ["new", "known", "repeated"])
+def test_many_columns_are_annotated_as_few_are(mode: str, case: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    columns = _columns(6)
+    frame = pl.DataFrame({"name": list("abcdef"), **{name: column for name, (_, column) in columns.items()}})
+    before = frame.select("name", pl.exclude("name").shift(0 if mode == "add" else 2)).head(4)
+    given = pl.concat([frame, frame[2:4]]) if case == "repeated" else frame
+    found = []
+    for few in (0, len(columns)):
+        monkeypatch.setattr(bulk_groups, "_MANY_COLUMNS", few)
+        with dft.connect(":memory:") as store:
+            dft.save([dft.ULabel(name="red"), dft.ULabel(name="blue")])
+            dft.save([dft.Feature(name=n, dtype=d, multiple=n == "several") for n, (d, _) in columns.items()])
+            if case != "new":
+                store.annotate(before, key="name", create=True)
+            report = store.annotate(given, key="name", create=True, mode=mode)
+            told = (report.rows, report.values, report.new_values, report.links, report.removed, report.entities)
+            found.append((_held(store), told))
+            assert store.annotate(given, key="name", mode=mode).links == 0
+            assert store.check().ok
+    assert len(found[0][0]) > 100
+    assert found[0] == found[1]
+
+
+def test_what_is_refused_of_many_columns_is_what_is_of_few(monkeypatch: pytest.MonkeyPatch) -> None:
+    frame = pl.DataFrame({"name": ["a", "b", None], **{f"x{n}": [1.5, float(n), 0.5] for n in range(30)}})
+    found = []
+    for few in (0, 30):
+        monkeypatch.setattr(bulk_groups, "_MANY_COLUMNS", few)
+        with dft.connect(":memory:") as store:
+            dft.save([dft.Feature(name=f"x{n}", dtype=int) for n in range(30)])
+            report = store.annotate(frame, key="name", create=True, on_invalid="skip")
+            assert report.links == 30
+            found.append((_held(store), sorted(report.skipped.rows(), key=str)))
+            with pytest.raises(
+                ValidationError, match=r"30 values are refused:\n.*1.5 .* is not a whole number"
+            ) as caught:
+                store.annotate(frame.head(2), key="name", mode="update")
+            assert caught.value.count == 30
+    assert found[0] == found[1]
+    assert len(found[0][1]) == 31
+
+
+def test_the_columns_of_a_wide_frame_share_statements(store: Store) -> None:
+    frame = pl.DataFrame({"name": ["a", "b"], **{f"x{n}": [float(n), None] for n in range(300)}})
+    dft.save([dft.Feature(name=name, dtype=float) for name in frame.columns[1:]])
+    seen: list[str] = []
+    with store.trace(lambda sql, _params: seen.append(sql)):
+        assert store.annotate(frame, key="name", create=True).links == 300
+    assert len(seen) < 40

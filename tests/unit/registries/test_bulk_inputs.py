@@ -179,6 +179,61 @@ def test_ndjson(store: Store, tmp_path: Path) -> None:
     assert dtypes == {"o": "dict", "l": "list", "t": "str", "i": "int", "f": "float", "m": "num", "ok": "bool"}
 
 
+def test_keys_of_ndjson_are_told_apart_by_their_case(store: Store, tmp_path: Path) -> None:
+    rows: list[dict[str, Any]] = [
+        {"name": "a", "e": 1, "E": "\0é", "a/b~c": [1], 'q"t': True, "0": 0.5, "none": None, "": 7},
+        {"name": "b", "E": "x", "e": 2**63 - 1, "o": {"e": 1.0, "E": 1}},
+    ]
+    path = ndjson(tmp_path / "a.ndjson", rows)
+    features = ["e", "E", "a/b~c", 'q"t', "0", "none", "o"]
+    store.annotate(path, key="name", create="all", features=features)
+    kept = [{key: value for key, value in row.items() if key and value is not None} for row in rows]
+    assert found() == kept
+    assert type(dft.Record.get(name="b").features["o"]["e"]) is float
+    assert store.annotate(path, key="name", features=[name for name in features if name != "none"]).links == 0
+
+
+@pytest.mark.parametrize(
+    ("lists", "dtype"),
+    [
+        ([["a", None], []], "list[str]"),
+        ([[1], [2, None]], "list[int]"),
+        ([[1.5], [2.0]], "list[float]"),
+        ([[True]], "list[bool]"),
+        ([[{"a": 1}]], "list[dict]"),
+        ([[1], [2.5]], "list"),
+        ([[1, "a"]], "list"),
+        ([[[1]]], "list"),
+        ([[], [None]], "list"),
+    ],
+    ids=repr,
+)
+def test_lists_of_ndjson_are_typed_by_their_items(store: Store, tmp_path: Path, lists: list[Any], dtype: str) -> None:
+    rows = [{"name": str(place), "x": items} for place, items in enumerate(lists)]
+    store.annotate(ndjson(tmp_path / "a.ndjson", rows), key="name", create="all")
+    assert dft.Feature.get(name="x").dtype == dtype
+    assert repr(found()) == repr(rows)
+
+
+def test_whole_numbers_beyond_64_bits_in_lists_of_ndjson_are_no_floats(store: Store, tmp_path: Path) -> None:
+    with pytest.raises(ValidationError, match=r"dtype list\[int\].*beyond 64 bits"):
+        store.annotate(ndjson(tmp_path / "a.ndjson", [{"name": "a", "x": [2**70]}]), key="name", create="all")
+
+
+def test_a_column_without_a_name_may_be_the_key(store: Store, tmp_path: Path) -> None:
+    path = write(tmp_path / "rows.csv", '"","dose"\n"a",1.5\n"b",\n')
+    with pytest.raises(InvalidArgument, match=r"no column 'name'.*Available: '', dose\. key= is .* on= the column"):
+        store.annotate(path, key="name", create="all")
+    with pytest.raises(
+        InvalidArgument, match=r"column 1 of the input has no name.*features=\[\.\.\.\].*on=''"
+    ) as caught:
+        store.annotate(path, key="name", on="dose", create="all")
+    assert caught.value.number == 1
+    assert dft.Record.count() == dft.Feature.count() == 0
+    store.annotate(path, key="name", on="", create="all")
+    assert found() == [{"name": "a", "dose": 1.5}, {"name": "b"}]
+
+
 def test_in_a_json_file_moments_are_text(store: Store, tmp_path: Path) -> None:
     dtypes = {"day": "date", "at": "datetime", "seen": "datetime[UTC]"}
     dft.save([dft.Feature(name=name, dtype=dtype) for name, dtype in dtypes.items()])
@@ -202,7 +257,7 @@ def test_json_values_of_several_kinds_need_a_feature(store: Store, tmp_path: Pat
     with pytest.raises(ValidationError, match="of several kinds"):
         store.annotate(path, key="name", create="all")
     dft.Feature(name="x", dtype=str).save()
-    with pytest.raises(ValidationError, match=r"'x' has dtype str: 1 \(int\) is not text \(row 0\)"):
+    with pytest.raises(ValidationError, match=r"'x' has dtype str: 1 \(int\) is not text \(row 0, name 'a'\)"):
         store.annotate(path, key="name", create="all")
 
 
@@ -351,7 +406,7 @@ OF_NO_DTYPE: dict[str, tuple[Any, str]] = {
     "time": (pandas.Series([time(1)]), "type TIME"),
     "bytes": (pandas.Series([b"x"]), "type BLOB"),
     "kinds": (pandas.Series([1, "a", 2.5])[:2], r"several kinds \(int, str\)"),
-    "object": (pandas.Series([object()]), "row 0: object has no JSON form"),
+    "object": (pandas.Series([object()]), r"row 0: a value that has no JSON form \(object\)"),
 }
 
 
@@ -398,6 +453,20 @@ def test_a_file_of_something_else_is_told(store: Store, tmp_path: Path) -> None:
     (tmp_path / "a.ndjson").write_text("{no\n")
     with pytest.raises(InvalidArgument, match=r"a\.ndjson cannot be read"):
         store.annotate(tmp_path / "a.ndjson", key="name")
+
+
+def test_a_cell_of_a_csv_file_may_be_megabytes_of_text(store: Store, tmp_path: Path) -> None:
+    text = "a line\n" * 700_000
+    (tmp_path / "long.csv").write_text(f'name,text\ns0,short\ns1,"{text}"\ns2,\n')
+    assert store.annotate(tmp_path / "long.csv", key="name", create="all").values == 2
+    assert store.Record.get(name="s1").features["text"] == text
+
+
+def test_what_is_told_of_a_line_that_cannot_be_read_is_brief(store: Store, tmp_path: Path) -> None:
+    (tmp_path / "long.csv").write_text(f"name,text\ns1,{'x' * 1_000_000},too many\n")
+    with pytest.raises(InvalidArgument, match=r"Original Line: s1,x+\.\.\. \([\d,]+ characters\)\nExpected") as caught:
+        store.annotate(tmp_path / "long.csv", key="name", create="all")
+    assert len(str(caught.value)) < 600
 
 
 def test_an_empty_input_is_nothing(store: Store) -> None:
@@ -510,7 +579,7 @@ def test_an_id_is_a_whole_number(store: Store, tmp_path: Path, suffix: str) -> N
     dft.save([dft.Record(name=name) for name in "abc"])
     texts = {"csv": "id,x\n1,1\n2.6,2\n", "ndjson": '{"id": 1, "x": 1}\n{"id": 2.6, "x": 2}\n'}
     path = write(tmp_path / f"t.{suffix}", texts[suffix])
-    with pytest.raises(ValidationError, match="no Record id in row 1"):
+    with pytest.raises(ValidationError, match=r"Record\.id is an int, column 'id' holds 2\.6 in row 1"):
         store.annotate(path, key="id", create="features")
     store.annotate(path, key="id", create="features", on_invalid="skip")
     assert found() == [{"name": "a", "x": 1}, {"name": "b"}, {"name": "c"}]
@@ -533,7 +602,9 @@ def test_whole_numbers_beyond_64_bits_are_no_floats(store: Store, tmp_path: Path
     (tmp_path / "a.ndjson").write_text('{"name": "a", "n": 1}\n{"name": "b", "n": 1180591620717411303424}\n')
     frame = pl.DataFrame({"name": ["a", "b"], "n": _objects(1, 2**70)})
     for data in (tmp_path / "a.ndjson", frame):
-        with pytest.raises(ValidationError, match=r"1180591620717411303424 \(int\) is beyond 64 bits \(row 1\)"):
+        with pytest.raises(
+            ValidationError, match=r"1180591620717411303424 \(int\) is beyond 64 bits \(row 1, name 'b'\)"
+        ):
             store.annotate(data, key="name", create="all")
         report = store.annotate(data, key="name", create="all", on_invalid="skip")
         assert report.skipped.rows() == [(1, "n", "1180591620717411303424", "is beyond 64 bits")]
@@ -562,12 +633,12 @@ def test_names_that_differ_in_case_or_have_spaces_stay(store: Store, tmp_path: P
     ("name", "text", "message"),
     [
         ("a.csv", "name,x,x\na,1,2\n", "two columns called 'x'"),
-        ("a.csv", ",name\n0,a\n", "name is empty"),
+        ("a.csv", ",name\n0,a\n", "column 1 of the input has no name"),
         ("a.csv", "name,x\na,1\nb\n", "Line: 3\nOriginal Line: b\nExpected Number of Columns: 2 Found: 1$"),
         ("a.csv", "name,x\na,1,2\n", "Expected Number of Columns: 2 Found: 3$"),
         ("a.csv", "", "has no column"),
-        ("a.ndjson", '{"name": "a", "X": 1}\n{"x": 2}\n', "differ in case alone: 'X', 'x'|'x', 'X'"),
-        ("a.ndjson", '{"name": "a", "": 1}\n', "empty key"),
+        ("a.ndjson", '{"name": "a", "X": 1, "x": 2, "x": 3}\n', "an object with two keys 'x'$"),
+        ("a.ndjson", '{"name": "a", "": 1}\n', "column 2 of the input has no name"),
         ("a.ndjson", '{"name": "a"}\n[1]\n', "every line of an NDJSON file is an object.*ARRAY"),
         ("a.ndjson", '{"name": "a", "x": 1, "x": 2}\n', 'duplicate key "x"$'),
         ("a.ndjson", '{"name": "a"}\nnope\n', "Malformed JSON"),
@@ -613,7 +684,7 @@ def test_csv_files_of_several_headers_have_their_columns_together(store: Store, 
     (tmp_path / "3.csv").write_text("y;x;name\n7;4;d\n")
     (tmp_path / "4.csv").write_text("name,x\ne,oops\n")
     dft.save([dft.Feature(name=name, dtype=int) for name in "xy"])
-    with pytest.raises(ValidationError, match=r"'oops' .* \(row 4\)"):
+    with pytest.raises(ValidationError, match=r"'oops' .* \(row 4, name 'e'\)"):
         store.annotate(str(tmp_path / "*.csv"), key="name", create=True)
     assert store.annotate(str(tmp_path / "[123].csv"), key="name", create=True).rows == 4
     assert found() == [{"name": "a", "x": 1}, {"name": "b"}, {"name": "c", "x": 3}, {"name": "d", "x": 4, "y": 7}]

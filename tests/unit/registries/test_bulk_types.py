@@ -127,7 +127,7 @@ def test_text_that_is_no_unicode_is_told(store: Store) -> None:
 def test_whole_numbers_of_128_bits(store: Store, dtype: Any, lazy: bool) -> None:
     frame = pl.DataFrame({"name": ["0", "1"], "x": pl.Series([3, 2**127 - 1], dtype=dtype)})
     data = frame.lazy() if lazy else frame
-    with pytest.raises(ValidationError, match=rf"{2**127 - 1} \(int\) is beyond 64 bits \(row 1\)"):
+    with pytest.raises(ValidationError, match=rf"{2**127 - 1} \(int\) is beyond 64 bits \(row 1, name '1'\)"):
         loaded(store, data)
     assert loaded(store, data.head(1)) == ("int", [3])
 
@@ -200,7 +200,7 @@ def test_instants_in_lists_are_not_cut(store: Store) -> None:
 @pytest.mark.parametrize(("unit", "number"), [("s", 253402300800), ("s", 2**60), ("ms", -(2**61)), ("us", 2**62)])
 def test_moments_of_far_years_are_refused(store: Store, unit: str, number: int, zone: str | None) -> None:
     data = table(pa.array([0, number, None], pa.timestamp(unit, zone)))
-    with pytest.raises(ValidationError, match=r"is .*outside the years 1 to 9999.* \(row 1\)"):
+    with pytest.raises(ValidationError, match=r"is .*outside the years 1 to 9999.* \(row 1, name '1'\)"):
         loaded(store, data)
     report = store.annotate(data, key="name", create="all", on_invalid="skip")
     assert (report.links, report.skipped["row"].to_list()) == (1, [1])

@@ -20,6 +20,15 @@ def test_the_newest_rows_of_every_registry_that_has_any(store: Store) -> None:
     assert shown["ULabel"]["name"].to_list() == ["label 8", "label 7", "label 6"]
 
 
+def test_what_is_not_shown_is_told(store: Store) -> None:
+    dft.save([dft.ULabel(name=f"label {number}") for number in range(1_200)])
+    view = store.view(limit=3)
+    assert repr(view).splitlines()[0] == "ULabel (the newest 3 of 1,200)"
+    assert "<h4>ULabel (the newest 3 of 1,200)</h4>" in view._repr_html_()
+    assert "\nBranch\n" in repr(view)
+    assert "<h4>Branch</h4>" in view._repr_html_()
+
+
 def test_columns_that_say_nothing_are_left_out(store: Store) -> None:
     dose = dft.Feature(name="dose", dtype=float).save()
     value, _ = dft.FeatureValue.get_or_create(dose, 2.5)
