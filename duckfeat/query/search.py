@@ -23,12 +23,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
-from functools import lru_cache
 from itertools import pairwise, takewhile
 from math import log2
 from typing import NamedTuple
 
-from rapidfuzz.distance import OSA, Indel, Levenshtein, Prefix
+from rapidfuzz.distance import OSA, Indel
 
 from duckfeat.query.search_costs import (
     BEGINS,
@@ -44,6 +43,7 @@ from duckfeat.query.search_costs import (
     SPOKEN,
     Share,
 )
+from duckfeat.query.search_edits import NEVER, edits, pair_cost, word_edits
 from duckfeat.query.search_text import GREEK_NAMES, compact, is_unspaced, normalise
 
 __all__ = [
@@ -61,19 +61,10 @@ __all__ = [
     "score",
 ]
 
-# OSA, Levenshtein and Indel give the four typing errors these distances: left out and too many 1 1 1, wrong 1 1 2,
-# swapped 1 2 2. With these factors they add up to the costs.
-_BY_INDEL = COSTS.wrong - COSTS.left_out
-_BY_LEVENSHTEIN = COSTS.swapped - COSTS.wrong
-_BY_OSA = COSTS.left_out - _BY_INDEL - _BY_LEVENSHTEIN
-_TOO_MANY = COSTS.too_many - COSTS.left_out
-_LOOK_MOST, _MARK_MOST, _DOUBLED_MOST, _PARTED_MOST, _LATER_MOST = 5, 2, 3, 5, 5
+_LOOK_MOST, _MARK_MOST, _PARTED_MOST, _LATER_MOST = 5, 2, 5, 5
 _TOO_MANY_FROM, _TOO_MANY_ON = 6, 8
-# Words are paired while no more than this share of the longer one is wrong, and while there are few of them.
-_PAIR_SHARE = 0.6
+# Words are paired while there are few of them.
 _PAIRS_MOST = 100
-_LEAST_SAVED = COSTS.doubled * _DOUBLED_MOST
-_NEVER = float("inf")
 # Between words that are no neighbours: three letters too many where they are written as one.
 _GAP = "\n" * 3
 Words = list[str | None]
@@ -89,11 +80,7 @@ _QUALIFIER = re.compile(r"\s*(?:\([^()]*\)|\[[^\[\]]*\])\s*$")
 # Digits and the letters that they are taken for count as one.
 _LOOK_ALIKE = str.maketrans("01I58", "ollsb")
 _WORDS = re.compile(r"[^\W_]+|\s+")
-_DIGITS = re.compile(r"\d+")
-_NO_VOWELS = str.maketrans("", "", "aeiou")
-_PLURALS = (("", "s"), ("s", "ses"), ("x", "xes"), ("ch", "ches"), ("sh", "shes"), ("y", "ies"))
-_PLURAL_SHORTEST = 3
-_START_SHORTEST, _SHORTENED_SHORTEST, _JOINED_SHORTEST = 2, 3, 3
+_JOINED_SHORTEST = 3
 
 
 def score(query: str, text: str, *, case_sensitive: bool = False) -> float:
@@ -254,7 +241,7 @@ class Query:
         start = COSTS.start + COSTS.start_rest * rest
         if start >= most:
             return start
-        return start + min(_edits(self.normal, text[: len(self.normal) + more], most - start) for more in (0, 1))
+        return start + min(edits(self.normal, text[: len(self.normal) + more], most - start) for more in (0, 1))
 
     def _rest_cost(self, query: Words, text: Words, most: float) -> float:
         """Return the cost of the words that query and text do not share; None stands for a shared one."""
@@ -264,17 +251,17 @@ class Query:
         if not meant:
             return sum(COSTS.added_greek if word in self._greek_end else _added(word) for word in typed)
         if len(typed) == len(meant) == 1:
-            return min(_word_edits(typed[0], meant[0]), _replaced(typed[0], meant[0]))
+            return min(word_edits(typed[0], meant[0]), _replaced(typed[0], meant[0]))
         if len(typed) == len(meant):
-            cost = min(most, _edits(" ".join(typed), " ".join(meant), most))
+            cost = min(most, edits(" ".join(typed), " ".join(meant), most))
         else:
             # Only neighbours are joined.
-            cost = min(most, _edits(_spelled(query, " "), _spelled(text, " "), most))
-            cost = min(cost, COSTS.joined + _edits(_spelled(query, ""), _spelled(text, ""), cost - COSTS.joined))
+            cost = min(most, edits(_spelled(query, " "), _spelled(text, " "), most))
+            cost = min(cost, COSTS.joined + edits(_spelled(query, ""), _spelled(text, ""), cost - COSTS.joined))
         hasty_typed, hasty_meant = compact(typed), compact(meant)
         if (hasty_typed, hasty_meant) != ("".join(typed), "".join(meant)):
             factor = self._hasty_factor
-            cost = min(cost, COSTS.greek + factor * _edits(hasty_typed, hasty_meant, (cost - COSTS.greek) / factor))
+            cost = min(cost, COSTS.greek + factor * edits(hasty_typed, hasty_meant, (cost - COSTS.greek) / factor))
         if cost <= _least_paired(len(typed), len(meant)) or len(typed) * len(meant) > _PAIRS_MOST:
             return cost
         return min(cost, self._paired_cost(query, text))
@@ -310,8 +297,8 @@ class Query:
             for j, meant in words:
                 cost = costs.get(meant)
                 if cost is None:
-                    cost = costs[meant] = _pair_cost(typed, meant)
-                if cost < _NEVER:
+                    cost = costs[meant] = pair_cost(typed, meant)
+                if cost < NEVER:
                     pairs.append((cost, i, j))
         pairs.sort()
         return pairs
@@ -382,94 +369,6 @@ def _find(words: Sequence[str | None], word: str, start: int) -> int:
     """Return where the word stands, looked for from `start` on and then from the beginning, or -1."""
     places = [place for place, other in enumerate(words) if other == word]
     return next((place for place in places if place >= start), places[0] if places else -1)
-
-
-def _edits(typed: str, meant: str, most: float = _NEVER) -> float:
-    """Return the cost of typing one string for another, letter by letter.
-
-    >>> [round(_edits(typed, "cell"), 2) for typed in ("cel", "cll", "clel", "cellx", "call")]
-    [0.95, 1.0, 1.05, 1.1, 1.3]
-    """
-    if typed == meant:
-        return 0.0
-    limit = max(0, int(most) + 1) if most < _NEVER else None
-    steps = OSA.distance(typed, meant, score_cutoff=limit)
-    if limit is not None and steps > limit:
-        return _NEVER
-    longer = len(typed) - len(meant)
-    if steps == 1 and longer:
-        single = COSTS.too_many if longer > 0 else COSTS.left_out
-        return single - COSTS.doubled * _doubled(*((typed, meant) if longer > 0 else (meant, typed)))
-    cost = _BY_OSA * steps + _BY_LEVENSHTEIN * Levenshtein.distance(typed, meant)
-    cost += _BY_INDEL * Indel.distance(typed, meant)
-    return cost + _TOO_MANY * longer if longer > 0 else cost + _wrong_digits(typed, meant)
-
-
-def _doubled(long: str, short: str) -> int:
-    """Return how many like letters stand beside the one letter that `long` has and `short` has not."""
-    at: int = Prefix.similarity(long, short)
-    run = at
-    while run > 0 and at - run < _DOUBLED_MOST and long[run - 1] == long[at]:
-        run -= 1
-    return at - run
-
-
-def _wrong_digits(typed: str, meant: str) -> float:
-    digits, others = _digits(typed), _digits(meant)
-    if digits == others or len(digits) != len(others) or sorted(digits) == sorted(others):
-        return 0.0
-    return COSTS.wrong_digit * sum(a != b for a, b in zip(digits, others, strict=True))
-
-
-@lru_cache(maxsize=1 << 14)
-def _digits(text: str) -> str:
-    return "".join(_DIGITS.findall(text))
-
-
-def _word_edits(typed: str, meant: str) -> float:
-    """Return the cost of typing one word for another: its letters, its plural or its start."""
-    if _is_plural(typed, meant) or _is_plural(meant, typed):
-        return COSTS.plural
-    if typed.isdecimal() and meant.isdecimal() and typed.lstrip("0") == meant.lstrip("0"):
-        return COSTS.zeros
-    return min(_edits(typed, meant), _shortened(typed, meant))
-
-
-def _shortened(typed: str, meant: str) -> float:
-    """Return the cost of typing some letters of a word for it, the first of them first; infinite where others are.
-
-    >>> _shortened("stage", "cell"), _shortened("swdn", "sweden") < _shortened("intl", "international")
-    (inf, True)
-    """
-    rest = len(meant) - len(typed)
-    if rest <= 0 or typed[0] != meant[0]:
-        return _NEVER
-    start = COSTS.start + COSTS.start_rest * log2(1 + rest)
-    if len(typed) < _START_SHORTEST:
-        return start + COSTS.shortened if typed.isalpha() else _NEVER
-    if meant.startswith(typed):
-        return start
-    if len(typed) < _SHORTENED_SHORTEST or not typed.isalpha():
-        return _NEVER
-    if meant[0] + meant[1:].translate(_NO_VOWELS) == typed:
-        return start
-    return start + COSTS.shortened if Indel.distance(typed, meant, score_cutoff=rest) == rest else _NEVER
-
-
-def _pair_cost(typed: str, meant: str) -> float:
-    """Return the cost of typing one word for another, infinite where they have too little in common."""
-    most = _PAIR_SHARE * max(len(typed), len(meant))
-    # A cost is hardly ever less than the number of errors, so this saves the rest for most pairs.
-    limit = int(most + _LEAST_SAVED)
-    far = OSA.distance(typed, meant, score_cutoff=limit) >= most + _LEAST_SAVED
-    cost = _shortened(typed, meant) if far else _word_edits(typed, meant)
-    return cost if cost < most else _NEVER
-
-
-def _is_plural(many: str, one: str) -> bool:
-    if not (_PLURAL_SHORTEST <= len(one) < len(many) <= len(one) + 2 and many.endswith("s")):
-        return False
-    return any(one.endswith(end) and many == one[: len(one) - len(end)] + ends for end, ends in _PLURALS)
 
 
 def _left_out(words: Sequence[str | None]) -> float:

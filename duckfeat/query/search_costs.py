@@ -101,7 +101,7 @@ class Costs:
     """Only the start of the text, or of a word, was typed, or a word without its vowels ..."""
     start_rest: float = 0.3
     """... and this times log2(1 + letters that were not typed)."""
-    shortened: float = 0.3
+    shortened: float = 0.4
     """On top, where a word was typed by its first letter, maybe with later ones: J for John, Intl for International."""
     qualifier: float = 0.2
     """All but what stands in brackets at the end of the text was typed: Kami for Kami (Nigeria)."""
