@@ -80,7 +80,7 @@ _QUALIFIER = re.compile(r"\s*(?:\([^()]*\)|\[[^\[\]]*\])\s*$")
 # Digits and the letters that they are taken for count as one.
 _LOOK_ALIKE = str.maketrans("01I58", "ollsb")
 _WORDS = re.compile(r"[^\W_]+|\s+")
-_JOINED_SHORTEST = 3
+_JOINED_SHORTEST, _ERROR_LETTERS = 3, 3
 
 
 def score(query: str, text: str, *, case_sensitive: bool = False) -> float:
@@ -279,8 +279,9 @@ class Query:
         total += _order(places)
         extra = [typed for i, typed in enumerate(query) if typed is not None and i not in found]
         if not any(missing):
-            # One typing error leaves no doubt that the query has every word of the text.
-            cost_of = _too_many if total > COSTS.wrong else _added_or_too_many
+            # One typing error leaves no doubt that the query has every word of the text, unless that is tiny.
+            doubt = total > min(COSTS.wrong, sum(map(len, _kept(text))) / _ERROR_LETTERS)
+            cost_of = _too_many if doubt else _added_or_too_many
             return total + sum(COSTS.added_greek if typed in self._greek_end else cost_of(typed) for typed in extra)
         if extra:
             total += COSTS.word_replaced

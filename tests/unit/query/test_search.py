@@ -111,6 +111,8 @@ def test_what_reads_the_same_scores_just_below_100(query: str, text: str) -> Non
         ("C stage 02", "Carnegie stage 02", "stage 02"),
         ("Swdn", "Sweden", "Sudan"),
         ("Amrcn Samoa", "American Samoa", "Samoa"),
+        ("e. active cell", "electrically active cell", "Be cell"),
+        ("Western Kan", "Western Kanjobal", "Western Krahn"),
         ("Nrthern Trtry", "Northern Territory", "Northern Ireland"),
         # numbers that another word parts are not one number
         ("1-year-old stage 2", "1-year-old stage", "12-year-old stage"),
@@ -276,6 +278,10 @@ def test_a_word_typed_wrong_is_likelier_than_one_added() -> None:
 )
 def test_a_short_name_with_two_kinds_of_error_is_found(query: str, text: str) -> None:
     assert score(query, text) > CUTOFF
+
+
+def test_a_tiny_word_is_not_what_another_word_was_added_to() -> None:
+    assert score("e. active cell", "Be cell") < score("e. active cell", "cell")
 
 
 @pytest.mark.parametrize(("query", "text"), [("swn", "Sweden"), ("tcl2", "TCTEX1D2"), ("nrwy", "Ionorway")])
