@@ -23,12 +23,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
-from functools import lru_cache
 from itertools import pairwise, takewhile
 from math import log2
 from typing import NamedTuple
 
-from rapidfuzz.distance import OSA, Indel, Levenshtein, Prefix
+from rapidfuzz.distance import OSA, Indel
 
 from duckfeat.query.search_costs import (
     BEGINS,
@@ -44,6 +43,7 @@ from duckfeat.query.search_costs import (
     SPOKEN,
     Share,
 )
+from duckfeat.query.search_edits import NEVER, edits, pair_cost, word_edits
 from duckfeat.query.search_text import GREEK_NAMES, compact, is_unspaced, normalise
 
 __all__ = [
@@ -61,19 +61,14 @@ __all__ = [
     "score",
 ]
 
-# OSA, Levenshtein and Indel give the four typing errors these distances: left out and too many 1 1 1, wrong 1 1 2,
-# swapped 1 2 2. With these factors they add up to the costs.
-_BY_INDEL = COSTS.wrong - COSTS.left_out
-_BY_LEVENSHTEIN = COSTS.swapped - COSTS.wrong
-_BY_OSA = COSTS.left_out - _BY_INDEL - _BY_LEVENSHTEIN
-_TOO_MANY = COSTS.too_many - COSTS.left_out
-_LOOK_MOST, _MARK_MOST, _DOUBLED_MOST, _PARTED_MOST, _LATER_MOST = 5, 2, 3, 5, 5
+_LOOK_MOST, _MARK_MOST, _PARTED_MOST, _LATER_MOST = 5, 2, 5, 5
 _TOO_MANY_FROM, _TOO_MANY_ON = 6, 8
-# Words are paired while no more than this share of the longer one is wrong, and while there are few of them.
-_PAIR_SHARE = 0.6
+# Words are paired while there are few of them.
 _PAIRS_MOST = 100
-_LEAST_SAVED = COSTS.doubled * _DOUBLED_MOST
-_NEVER = float("inf")
+# Between words that are no neighbours: three letters too many where they are written as one.
+_GAP = "\n" * 3
+Words = list[str | None]
+"""Words of a normal form in order, None in place of those that query and text share."""
 # Scores are told to this many decimals, and a floor may have been rounded up.
 _DECIMALS = 3
 _ROUNDING = 10**-_DECIMALS / CEILING
@@ -81,11 +76,11 @@ _SIGNS = (
     (re.compile(r"(?<=\w)\++(?!\w)"), " positive "),
     (re.compile(r"(?<=\w)-(?=[\s,;)/]|$)"), " negative "),
 )
+_QUALIFIER = re.compile(r"\s*(?:\([^()]*\)|\[[^\[\]]*\])\s*$")
+# Digits and the letters that they are taken for count as one.
+_LOOK_ALIKE = str.maketrans("01I58", "ollsb")
 _WORDS = re.compile(r"[^\W_]+|\s+")
-_DIGITS = re.compile(r"\d+")
-_PLURALS = (("", "s"), ("s", "ses"), ("x", "xes"), ("ch", "ches"), ("sh", "shes"), ("y", "ies"))
-_PLURAL_SHORTEST = 3
-_START_SHORTEST, _JOINED_SHORTEST = 2, 3
+_JOINED_SHORTEST, _ERROR_LETTERS = 3, 3
 
 
 def score(query: str, text: str, *, case_sensitive: bool = False) -> float:
@@ -135,8 +130,9 @@ class Query:
         self._unspaced = is_unspaced(self.normal)
         # Capitals say something only where the query has both kinds of letters.
         self._cased = not (self.fold and (text.islower() or text.isupper()))
-        self._look = (text if self._cased else self.key)[:MAX_CHARS]
-        self._marks = _marks(self._look)
+        look = (text if self._cased else self.key)[:MAX_CHARS]
+        self._look = look.translate(_LOOK_ALIKE)
+        self._marks = _marks(look)
         self._word_set = frozenset(self.words)
         self._greek_end = frozenset(takewhile(GREEK_NAMES.__contains__, reversed(self.words)))
         # An error beside a Greek name weighs as much as where its Latin letter was typed.
@@ -181,6 +177,8 @@ class Query:
         letters = len(self.normal) + 1
         cost, parts = self._explained(normal, words, most * letters)
         parts += self._beginnings(normal, joined, hasty)
+        if normal.startswith(self.normal) and self.whole == self._without_qualifier(text):
+            parts.append(_Part(COSTS.qualifier, letters, BEGINS))
         # What costs more than that comes back as any number that is no less.
         if min([cost / letters, *(part.lost() for part in parts)]) >= most:
             return 0.0
@@ -188,9 +186,14 @@ class Query:
         lost = min([(cost + unlike) / letters, *(part.lost(unlike) for part in parts)])
         return round(max(0.0, CEILING * (1 - lost)), _DECIMALS) if lost <= most else 0.0
 
+    def _without_qualifier(self, text: str) -> str | None:
+        """Return the normal form of a text without what stands in brackets at its end, None where nothing does."""
+        bracket = _QUALIFIER.search(text)
+        return None if bracket is None else normalise(text[: bracket.start()], fold=self.fold)
+
     def _unlike(self, text: str, key: str) -> float:
         look = (text if self._cased else key)[:MAX_CHARS]
-        different = OSA.distance(self._look, look, score_cutoff=_LOOK_MOST)
+        different = OSA.distance(self._look, look.translate(_LOOK_ALIKE), score_cutoff=_LOOK_MOST)
         marks = _marks(look)
         unmatched = 0 if marks == self._marks else Indel.distance(self._marks, marks, score_cutoff=_MARK_MOST)
         return COSTS.look * min(different, _LOOK_MOST) + COSTS.mark * min(unmatched, _MARK_MOST)
@@ -203,7 +206,7 @@ class Query:
         The list has what leaves words out and nothing else, if that is possible.
         """
         order, left, right = _without_shared(self.words, words, self._word_set.intersection(words))
-        parts = [] if left else [_Part(order + _left_out(right), len(self.normal) + 1, CONTAINS)]
+        parts = [] if any(left) else [_Part(order + _left_out(right), len(self.normal) + 1, CONTAINS)]
         cost = order + self._rest_cost(left, right, most - order)
         if len(text) > len(self.normal):
             cost = min(cost, self._piece_cost(text, min(cost, most)))
@@ -238,30 +241,32 @@ class Query:
         start = COSTS.start + COSTS.start_rest * rest
         if start >= most:
             return start
-        return start + min(_edits(self.normal, text[: len(self.normal) + more], most - start) for more in (0, 1))
+        return start + min(edits(self.normal, text[: len(self.normal) + more], most - start) for more in (0, 1))
 
-    def _rest_cost(self, query: list[str], text: list[str | None], most: float) -> float:
+    def _rest_cost(self, query: Words, text: Words, most: float) -> float:
         """Return the cost of the words that query and text do not share; None stands for a shared one."""
-        words = [word for word in text if word is not None]
-        if not query:
+        typed, meant = _kept(query), _kept(text)
+        if not typed:
             return _left_out(text)
-        if not words:
-            return sum(COSTS.added_greek if word in self._greek_end else _added(word) for word in query)
-        if len(query) == len(words) == 1:
-            return _word_edits(query[0], words[0])
-        cost = min(most, _edits(" ".join(query), " ".join(words), most))
-        typed, meant = "".join(query), "".join(words)
-        if len(query) != len(words):
-            cost = min(cost, COSTS.joined + _edits(typed, meant, cost - COSTS.joined))
-        hasty_typed, hasty_meant = compact(query), compact(words)
-        if (hasty_typed, hasty_meant) != (typed, meant):
+        if not meant:
+            return sum(COSTS.added_greek if word in self._greek_end else _added(word) for word in typed)
+        if len(typed) == len(meant) == 1:
+            return min(word_edits(typed[0], meant[0]), _replaced(typed[0], meant[0]))
+        if len(typed) == len(meant):
+            cost = min(most, edits(" ".join(typed), " ".join(meant), most))
+        else:
+            # Only neighbours are joined.
+            cost = min(most, edits(_spelled(query, " "), _spelled(text, " "), most))
+            cost = min(cost, COSTS.joined + edits(_spelled(query, ""), _spelled(text, ""), cost - COSTS.joined))
+        hasty_typed, hasty_meant = compact(typed), compact(meant)
+        if (hasty_typed, hasty_meant) != ("".join(typed), "".join(meant)):
             factor = self._hasty_factor
-            cost = min(cost, COSTS.greek + factor * _edits(hasty_typed, hasty_meant, (cost - COSTS.greek) / factor))
-        if cost <= _least_paired(len(query), len(words)) or len(query) * len(words) > _PAIRS_MOST:
+            cost = min(cost, COSTS.greek + factor * edits(hasty_typed, hasty_meant, (cost - COSTS.greek) / factor))
+        if cost <= _least_paired(len(typed), len(meant)) or len(typed) * len(meant) > _PAIRS_MOST:
             return cost
         return min(cost, self._paired_cost(query, text))
 
-    def _paired_cost(self, query: list[str], text: list[str | None]) -> float:
+    def _paired_cost(self, query: Words, text: Words) -> float:
         """Return the cost of typing each word for the one it is most like, the others left out or too many."""
         found: dict[int, int] = {}
         missing = list(text)
@@ -272,24 +277,29 @@ class Query:
                 total += cost
         places = [found[i] for i in sorted(found)]
         total += _order(places)
-        extra = [typed for i, typed in enumerate(query) if i not in found]
+        extra = [typed for i, typed in enumerate(query) if typed is not None and i not in found]
         if not any(missing):
-            return total + sum(COSTS.added_greek if typed in self._greek_end else _too_many(typed) for typed in extra)
+            # One typing error leaves no doubt that the query has every word of the text, unless that is tiny.
+            doubt = total > min(COSTS.wrong, sum(map(len, _kept(text))) / _ERROR_LETTERS)
+            cost_of = _too_many if doubt else _added_or_too_many
+            return total + sum(COSTS.added_greek if typed in self._greek_end else cost_of(typed) for typed in extra)
         if extra:
             total += COSTS.word_replaced
         return total + _left_out(missing) + sum(map(_too_many, extra))
 
-    def _pairs(self, query: list[str], text: list[str | None]) -> list[tuple[float, int, int]]:
+    def _pairs(self, query: Words, text: Words) -> list[tuple[float, int, int]]:
         """Return the cost and the places of each two words of which one may have been typed for the other."""
         pairs: list[tuple[float, int, int]] = []
         words = [(j, meant) for j, meant in enumerate(text) if meant is not None]
         for i, typed in enumerate(query):
+            if typed is None:
+                continue
             costs = self._pair_costs[typed]
             for j, meant in words:
                 cost = costs.get(meant)
                 if cost is None:
-                    cost = costs[meant] = _pair_cost(typed, meant)
-                if cost < _NEVER:
+                    cost = costs[meant] = pair_cost(typed, meant)
+                if cost < NEVER:
                     pairs.append((cost, i, j))
         pairs.sort()
         return pairs
@@ -314,25 +324,32 @@ def _least_paired(typed: int, meant: int) -> float:
     return pairs + COSTS.word_left_out + COSTS.word_left_out_more * (more - 1) + COSTS.word_left_out_char * more
 
 
-def _without_shared(
-    query: list[str], text: list[str], shared: frozenset[str]
-) -> tuple[float, list[str], list[str | None]]:
-    """Return the cost of the shared words' order, the query's other words, and the text with None for shared."""
-    if not shared:
-        return 0.0, query, list(text)
-    left: list[str] = []
-    right: list[str | None] = list(text)
+def _without_shared(query: list[str], text: list[str], shared: frozenset[str]) -> tuple[float, Words, Words]:
+    """Return the cost of the shared words' order, and the words of query and text with None for shared ones."""
+    left: Words = list(query)
+    right: Words = list(text)
     places: list[int] = []
     start = 0
-    for word in query:
+    for at, word in enumerate(query if shared else ()):
         place = _find(right, word, start) if word in shared else -1
-        if place < 0:
-            left.append(word)
-        else:
-            right[place] = None
+        if place >= 0:
+            left[at] = right[place] = None
             places.append(place)
             start = place + 1
     return _order(places), left, right
+
+
+def _kept(words: Words) -> list[str]:
+    return [word for word in words if word is not None]
+
+
+def _spelled(words: Words, between: str) -> str:
+    """Return the words that are not None as one text, with a wide gap between those that are no neighbours.
+
+    >>> _spelled([None, "1", None, "old", "stage"], " ").split(f" {_GAP} ")
+    ['1', 'old stage']
+    """
+    return between.join([word or _GAP for word in words]).strip(_GAP + between)
 
 
 def _order(places: Sequence[int]) -> float:
@@ -353,78 +370,6 @@ def _find(words: Sequence[str | None], word: str, start: int) -> int:
     """Return where the word stands, looked for from `start` on and then from the beginning, or -1."""
     places = [place for place, other in enumerate(words) if other == word]
     return next((place for place in places if place >= start), places[0] if places else -1)
-
-
-def _edits(typed: str, meant: str, most: float = _NEVER) -> float:
-    """Return the cost of typing one string for another, letter by letter.
-
-    >>> [round(_edits(typed, "cell"), 2) for typed in ("cel", "cll", "clel", "cellx", "call")]
-    [0.95, 1.0, 1.05, 1.1, 1.3]
-    """
-    if typed == meant:
-        return 0.0
-    limit = max(0, int(most) + 1) if most < _NEVER else None
-    steps = OSA.distance(typed, meant, score_cutoff=limit)
-    if limit is not None and steps > limit:
-        return _NEVER
-    longer = len(typed) - len(meant)
-    if steps == 1 and longer:
-        single = COSTS.too_many if longer > 0 else COSTS.left_out
-        return single - COSTS.doubled * _doubled(*((typed, meant) if longer > 0 else (meant, typed)))
-    cost = _BY_OSA * steps + _BY_LEVENSHTEIN * Levenshtein.distance(typed, meant)
-    cost += _BY_INDEL * Indel.distance(typed, meant)
-    return cost + _TOO_MANY * longer if longer > 0 else cost + _wrong_digits(typed, meant)
-
-
-def _doubled(long: str, short: str) -> int:
-    """Return how many like letters stand beside the one letter that `long` has and `short` has not."""
-    at: int = Prefix.similarity(long, short)
-    run = at
-    while run > 0 and at - run < _DOUBLED_MOST and long[run - 1] == long[at]:
-        run -= 1
-    return at - run
-
-
-def _wrong_digits(typed: str, meant: str) -> float:
-    digits, others = _digits(typed), _digits(meant)
-    if digits == others or len(digits) != len(others) or sorted(digits) == sorted(others):
-        return 0.0
-    return COSTS.wrong_digit * sum(a != b for a, b in zip(digits, others, strict=True))
-
-
-@lru_cache(maxsize=1 << 14)
-def _digits(text: str) -> str:
-    return "".join(_DIGITS.findall(text))
-
-
-def _word_edits(typed: str, meant: str) -> float:
-    """Return the cost of typing one word for another: its letters, its plural or its start."""
-    if _is_plural(typed, meant) or _is_plural(meant, typed):
-        return COSTS.plural
-    if typed.isdecimal() and meant.isdecimal() and typed.lstrip("0") == meant.lstrip("0"):
-        return COSTS.zeros
-    cost = _edits(typed, meant)
-    rest = len(meant) - len(typed)
-    if rest > 0 and len(typed) >= _START_SHORTEST and meant.startswith(typed):
-        cost = min(cost, COSTS.start + COSTS.start_rest * log2(1 + rest))
-    return cost
-
-
-def _pair_cost(typed: str, meant: str) -> float:
-    """Return the cost of typing one word for another, infinite where they have too little in common."""
-    most = _PAIR_SHARE * max(len(typed), len(meant))
-    # A cost is hardly ever less than the number of errors, so this saves the rest for most pairs.
-    limit = int(most + _LEAST_SAVED)
-    if OSA.distance(typed, meant, score_cutoff=limit) >= most + _LEAST_SAVED and not meant.startswith(typed):
-        return _NEVER
-    cost = _word_edits(typed, meant)
-    return cost if cost < most else _NEVER
-
-
-def _is_plural(many: str, one: str) -> bool:
-    if not (_PLURAL_SHORTEST <= len(one) < len(many) <= len(one) + 2 and many.endswith("s")):
-        return False
-    return any(one.endswith(end) and many == one[: len(one) - len(end)] + ends for end, ends in _PLURALS)
 
 
 def _left_out(words: Sequence[str | None]) -> float:
@@ -449,8 +394,17 @@ def _too_many(word: str) -> float:
     return COSTS.word_too_many + COSTS.word_too_many_char * letters
 
 
+def _replaced(typed: str, meant: str) -> float:
+    """Return the cost of typing one word instead of another."""
+    return COSTS.word_replaced + _too_many(typed) + _left_out([meant])
+
+
 def _added(word: str) -> float:
     return max(COSTS.added + COSTS.added_rest * log2(1 + len(word)), COSTS.added_char * len(word))
+
+
+def _added_or_too_many(word: str) -> float:
+    return min(_added(word), _too_many(word))
 
 
 def _marks(text: str) -> str:

@@ -70,7 +70,7 @@ class Costs:
     zeros: float = 0.3
     """A number is written with more or fewer zeros in front: run 3 for run 03."""
     joined: float = 0.4
-    """Words are written as one, or one as several."""
+    """Neighbouring words are written as one, or one as several."""
     greek: float = 0.3
     """A Greek name is written by its Latin letter, next to another error."""
     order: float = 0.6
@@ -88,7 +88,7 @@ class Costs:
     word_too_many_char: float = 0.5
     """... and this for each of its letters, but for the seventh and the eighth."""
     added: float = 1.8
-    """The query has every word of the text, and another ..."""
+    """The query has every word of the text, with one typing error at most, and another ..."""
     added_rest: float = 0.35
     """... and this times log2(1 + the letters of the other) ..."""
     added_char: float = 0.4
@@ -98,9 +98,13 @@ class Costs:
     word_replaced: float = 1.0
     """On top, where the text lacks words of the query and the query lacks words of the text."""
     start: float = 0.68
-    """Only the start of the text, or of a word, was typed ..."""
+    """Only the start of the text, or of a word, was typed, or a word without its vowels ..."""
     start_rest: float = 0.3
-    """... and this times log2(1 + letters that follow)."""
+    """... and this times log2(1 + letters that were not typed)."""
+    shortened: float = 0.4
+    """On top, where a word was typed by its first letter, maybe with later ones: J for John, Intl for International."""
+    qualifier: float = 0.2
+    """All but what stands in brackets at the end of the text was typed: Kami for Kami (Nigeria)."""
     within: float = 0.9
     """The query starts a later word of the text, or stands in a word of a script without spaces ..."""
     within_rest: float = 0.35

@@ -106,6 +106,24 @@ def test_what_reads_the_same_scores_just_below_100(query: str, text: str) -> Non
         ("CD8 alpha", "CD8A", "CD8B"),
         ("p53 alpha", "TP53", "USP53"),
         ("gamma-delta T cell", "gamma-delta T cell line", "T cell"),
+        # words by their first letter, or by their first and some later ones
+        ("J F Kennedy Intl", "John F Kennedy Intl", "Kennedy"),
+        ("C stage 02", "Carnegie stage 02", "stage 02"),
+        ("Swdn", "Sweden", "Sudan"),
+        ("Amrcn Samoa", "American Samoa", "Samoa"),
+        ("e. active cell", "electrically active cell", "Be cell"),
+        ("Western Kan", "Western Kanjobal", "Western Krahn"),
+        ("Nrthern Trtry", "Northern Territory", "Northern Ireland"),
+        # numbers that another word parts are not one number
+        ("1-year-old stage 2", "1-year-old stage", "12-year-old stage"),
+        ("14-month-old stage 2", "14-month-old stage", "142-month-old stage"),
+        # what stands in brackets only tells names apart
+        ("Kami", "Kami (Nigeria)", "Kwami"),
+        ("Kami", "Kami [Nigeria]", "Kami Nigeria"),
+        ("Kami", "Kamis", "Kami (Nigeria)"),
+        # digits and the letters they are taken for
+        ("Sa1a", "Sala", "Saba"),
+        ("RP0", "RPO", "RPA"),
         # nonsense in common is not much
         ("lph", "LPH", "alpha thalassemia"),
     ],
@@ -244,6 +262,31 @@ def test_of_the_same_words_those_that_stayed_together_are_meant() -> None:
 def test_a_word_typed_wrong_is_likelier_than_one_added() -> None:
     assert score("rntedic neuron", "enteric neuron") > score("rntedic neuron", "neuron") > CUTOFF
     assert score("human neuron", "neuron") > score("human neuron", "motor neuron")
+
+
+@pytest.mark.parametrize(
+    ("query", "text"),
+    [
+        ("Yeme sample", "Yemen"),
+        ("sample rance", "France"),
+        ("normal Swden", "Sweden"),
+        ("Bdtt Intl", "Baudette Intl"),
+        ("Nrwy", "Norway"),
+        ("Sml", "Somalia"),
+        ("Taiwan,l of China", "Taiwan, Province of China"),
+    ],
+)
+def test_a_short_name_with_two_kinds_of_error_is_found(query: str, text: str) -> None:
+    assert score(query, text) > CUTOFF
+
+
+def test_a_tiny_word_is_not_what_another_word_was_added_to() -> None:
+    assert score("e. active cell", "Be cell") < score("e. active cell", "cell")
+
+
+@pytest.mark.parametrize(("query", "text"), [("swn", "Sweden"), ("tcl2", "TCTEX1D2"), ("nrwy", "Ionorway")])
+def test_a_few_letters_of_a_word_are_no_short_form(query: str, text: str) -> None:
+    assert score(query, text) < CUTOFF
 
 
 def test_a_repeated_word_is_matched_as_often_as_it_stands() -> None:
