@@ -35,17 +35,21 @@ class Report:
 
     def __repr__(self) -> str:
         parts = [
-            f"{self.rows:,} rows",
-            f"{self.values:,} values ({self.new_values:,} new)",
-            f"{self.links:,} annotations added",
+            _counted(self.rows, "row", "rows"),
+            f"{_counted(self.values, 'value', 'values')} ({self.new_values:,} new)",
+            f"{_counted(self.links, 'annotation', 'annotations')} added",
         ]
-        for count, what in (
-            (self.removed, "removed"),
-            (self.entities, "entities made"),
-            (len(self.skipped), "skipped"),
+        for count, one, many in (
+            (self.removed, "removed", "removed"),
+            (self.entities, "entity made", "entities made"),
+            (len(self.skipped), "skipped", "skipped"),
         ):
-            parts += [f"{count:,} {what}"] if count else []
+            parts += [_counted(count, one, many)] if count else []
         return f"<annotate: {', '.join(parts)}>"
+
+
+def _counted(count: int, one: str, many: str) -> str:
+    return f"{count:,} {one if count == 1 else many}"
 
 
 def annotate(

@@ -59,6 +59,8 @@ def test_the_report_counts_what_was_there_and_what_was_added(store: Store) -> No
     assert counts == (3, 5, 4, 5, 3, 0)
     assert report.skipped.schema == {"row": pl.Int64, "feature": pl.String, "value": pl.String, "reason": pl.String}
     assert repr(report) == "<annotate: 3 rows, 5 values (4 new), 5 annotations added, 3 entities made>"
+    one = store.annotate(pl.DataFrame({"name": ["d"], "dose": [3.0]}), key="name", create=True)
+    assert repr(one) == "<annotate: 1 row, 1 value (1 new), 1 annotation added, 1 entity made>"
     assert values("a") == {"dose": 1.5, "site": "A"}
     assert values("b") == {"site": "B"}
 
