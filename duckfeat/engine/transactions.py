@@ -176,14 +176,18 @@ class Transactions(ABC):
         opened.blocks += 1
         try:
             yield
-            if self._open is not opened:
-                raise _overlapping()
+            self._check_open(opened)
         except BaseException:
             opened.take_back(mark)
             opened.broken |= opened.writes > written
             raise
         finally:
             opened.blocks -= 1
+
+    def _check_open(self, opened: _Transaction) -> None:
+        """Raise `IntegrityError` inside a transaction that has ended."""
+        if self._open is not opened:
+            raise _overlapping()
 
     def _note_write(self) -> None:
         """Count a write of this thread's transaction.

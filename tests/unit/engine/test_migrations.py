@@ -17,6 +17,7 @@ from duckfeat.engine import migrations
 from duckfeat.engine.resources import Migration
 from duckfeat.engine.resources import migrations as known
 from duckfeat.errors import DuckfeatError, ReadOnlyStore, SchemaVersionError
+from duckfeat.model.kinds import value_hash
 from tests.data.previous import NAMES, SCHEMAS, file_of, values_in
 
 
@@ -112,6 +113,22 @@ def test_processes_that_open_an_old_file_at_once_migrate_it_once(old: Path, sche
     told = [process.communicate(timeout=120) for process in opening]
     assert told == [(f"{len(NAMES)} True\n", "")] * len(opening)
     assert sorted(place.name for place in old.parent.iterdir()) == [old.name, f"{old.name}.schema{schema}.backup"]
+
+
+def test_values_are_the_same_when_the_program_is_killed_after_a_migration(old: Path, schema: int) -> None:
+    code = "import os, sys, duckfeat as dft; dft.connect(sys.argv[1]); os._exit(0)"
+    subprocess.run([sys.executable, "-c", code, str(old)], check=True)
+    assert Path(f"{old}.wal").exists()
+    for _ in range(2):  # as the log is replayed, and from the file
+        with dft.connect(old) as store:
+            assert {repr(record.features.get_values()) for record in store.Record.all()} == {repr(values_in(schema))}
+            found = store.sql("SELECT value, hash FROM feature_values WHERE kind = 'float' ORDER BY id").rows()
+            assert found == [
+                (str(value), value_hash("float", value))
+                for value in values_in(schema).values()
+                if isinstance(value, float)
+            ]
+            assert store.Record.pl(features=True)["dose"].to_list() == [2.5] * len(NAMES)
 
 
 TAKEN: dict[str, Callable[[Path], object]] = {
