@@ -104,7 +104,7 @@ def parser() -> argparse.ArgumentParser:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run a command and return its exit status: 2 after an error, 130 after Ctrl-C, told in a line on standard error."""
+    """Run a command and return its exit status: 2 after an error and 130 after Ctrl-C, told in a line."""
     given = parser().parse_args(arguments)
     does: Command = given.does
     try:
