@@ -57,7 +57,8 @@ class DuckfeatError(Exception):
         raise AttributeError(f"{type(self).__name__} has no attribute {name!r}")
 
     def __copy__(self) -> Any:
-        made = type(self).__new__(type(self), *self.args)
+        made = type(self).__new__(type(self))
+        made.args = self.args
         made.__dict__.update(self.__dict__)
         return made
 
