@@ -52,6 +52,8 @@ def _compact(given: argparse.Namespace) -> int:
 
 
 def _days(number: float) -> timedelta:
+    if number < 0:
+        raise InvalidArgument(f"{number:g} is no number of days: it is 0 or more", value=number)
     try:
         return timedelta(days=number)
     except (ValueError, OverflowError) as error:
@@ -102,7 +104,7 @@ def parser() -> argparse.ArgumentParser:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run a command and return its exit status; an error is one line on standard error, and status 2."""
+    """Run a command and return its exit status: 2 after an error and 130 after Ctrl-C, told in a line."""
     given = parser().parse_args(arguments)
     does: Command = given.does
     try:
@@ -112,6 +114,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except DuckfeatError as error:
         print(f"duckfeat: {error}", file=sys.stderr)
         return 2
+    except KeyboardInterrupt:
+        print("duckfeat: interrupted; what was not finished is not kept", file=sys.stderr)
+        return 130
     except OSError as error:
         return _not_written(error)
     return status

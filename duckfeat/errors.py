@@ -56,12 +56,46 @@ class DuckfeatError(Exception):
     def __getattr__(self, name: str) -> Any:
         raise AttributeError(f"{type(self).__name__} has no attribute {name!r}")
 
+    def __copy__(self) -> Any:
+        made = type(self).__new__(type(self))
+        made.args = self.args
+        made.__dict__.update(self.__dict__)
+        return made
+
+    def __deepcopy__(self, _memo: dict[int, Any]) -> Any:
+        return self.__copy__()
+
     def __reduce__(self) -> tuple[Any, ...]:
-        return (_rebuild, (type(self), self.message, self.facts))
+        facts = {name: _sendable(fact) for name, fact in self.facts.items()}
+        return (_rebuild, (type(self), self.message, facts), {"__notes__": list(getattr(self, "__notes__", ()))})
 
 
 def _rebuild(kind: type[DuckfeatError], message: str, facts: dict[str, Any]) -> DuckfeatError:
     return kind(message, **facts)
+
+
+def _sendable(fact: Any) -> Any:
+    """Return a fact as another process can have it: what cannot be pickled as its text.
+
+    A worker's error reaches the process that started it with a record that was refused, or whatever else was given.
+
+    >>> _sendable(2.5), _sendable([number for number in (1, 2)]), _sendable([print, (n for n in ())])[:38]
+    (2.5, [1, 2], '[<built-in function print>, <generator')
+    """
+    from multiprocessing.reduction import ForkingPickler
+
+    try:
+        ForkingPickler.dumps(fact)
+    except Exception:  # noqa: BLE001  # whatever the object of a stranger raises
+        return _text(fact)
+    return fact
+
+
+def _text(fact: Any) -> str:
+    try:
+        return repr(fact)
+    except Exception:  # noqa: BLE001  # as above
+        return f"<{type(fact).__name__}>"
 
 
 class DoesNotExist(DuckfeatError, LookupError):

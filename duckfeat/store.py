@@ -231,7 +231,9 @@ class Store(Keeping, Telling):
         )
 
     def transaction(self) -> AbstractContextManager[None]:
-        """Make what is written inside the block all or nothing.
+        """Make what is written inside the block all or nothing; it is of one thread, and of one task of asyncio.
+
+        Raises `IntegrityError` at the end if a part of it failed, or if a block inside it has not ended.
 
         >>> import duckfeat as dft
         >>> store = dft.connect()

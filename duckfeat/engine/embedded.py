@@ -12,6 +12,7 @@ import time
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext, suppress
 from datetime import datetime, timedelta
+from itertools import count
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -23,7 +24,7 @@ from duckfeat.engine.catalog import FILE, PATH, check_triggers
 from duckfeat.engine.duck import DuckEngine
 from duckfeat.engine.failures import is_locked, locked, refused, translated
 from duckfeat.engine.files import remove, whole
-from duckfeat.engine.lease import Lease, State, check_not_open, place, state, wait
+from duckfeat.engine.lease import Lease, State, check_not_open, open_here, place, state, wait
 from duckfeat.engine.migrations import applied_in, migrate
 from duckfeat.engine.owner import forget_owner, note_owner
 from duckfeat.engine.paths import named, quoted
@@ -62,6 +63,15 @@ def check_file(path: str) -> None:
             raise InvalidArgument(f"{path} is no file but a device, a pipe or a socket; a store is a file", path=path)
 
 
+def backup_of(path: str, version: int, number: int = 1) -> Path:
+    """Return where a store is copied to before it is migrated from a version of the schema.
+
+    >>> backup_of("features.duckdb", 3).name, backup_of("features.duckdb", 3, 2).name
+    ('features.duckdb.schema3.backup', 'features.duckdb.schema3.backup2')
+    """
+    return rewriting.companion(path, f"schema{version}.backup{number if number > 1 else ''}")
+
+
 class EmbeddedEngine(DuckEngine):
     """A store in a DuckDB file or in memory."""
 
@@ -81,7 +91,7 @@ class EmbeddedEngine(DuckEngine):
         idle = None if idle_release is None else seconds(idle_release, "idle_release")
         self._in_file = path != ":memory:"
         self._left: State | None = None
-        self._writable = False
+        self._writable = self._prepared = False
         self._refusal: duckdb.Error | None = None
         if self._in_file:
             check_not_open(path, to_read=read_only)
@@ -106,7 +116,9 @@ class EmbeddedEngine(DuckEngine):
             self._root.execute(PATH)
 
     def _prepare(self) -> None:
-        migrate(self)
+        with self._held():  # given back in between, the file might be migrated by another process meanwhile
+            migrate(self)
+        self._prepared = True
 
     def _begin(self) -> None:
         if not self._writable:
@@ -132,7 +144,8 @@ class EmbeddedEngine(DuckEngine):
                 self._give_room_back()
         if self._left is not None and self._left != state(self.url):
             self._notice()
-            self._check_schema()
+            if self._prepared:
+                self._check_schema()
 
     def _attached(self) -> bool:
         """Attach the file, made first if there is none; False while another process has it, or has exchanged it."""
@@ -218,8 +231,18 @@ class EmbeddedEngine(DuckEngine):
     # --- as a whole ------------------------------------------------------------------------------
 
     def back_up(self, version: int) -> None:
-        """Leave a copy of the file beside it, as before a migration."""
-        backups.write_backup(self, f"{self.url}.schema{version}.backup", overwrite=True)
+        """Leave a copy of the file beside it, as before a migration; one that is there already will do.
+
+        What else is there is left alone: the copy has a number in its name then.
+        """
+        for number in count(1):
+            backup = backup_of(self.url, version, number)
+            if not any(place.exists() for place in (backup, log_of(str(backup)))):
+                backups.write_backup(self, str(backup), overwrite=False)
+                return
+            with self.aside() as connection:
+                if not open_here(str(backup)) and rewriting.holds_the_same(connection, backup):
+                    return
 
     def compact(
         self, drop: Callable[[], None], *, expire: timedelta | None = None, grace: timedelta | None = None

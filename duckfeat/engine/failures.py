@@ -22,6 +22,7 @@ from duckfeat.errors import (
     StoreLocked,
     TransactionConflict,
     Unreachable,
+    without_secrets,
 )
 
 _OWNER = re.compile(r"Conflicting lock is held in (?P<program>.*?) \(PID (?P<pid>\d+)\)(?: by user (?P<user>\S+))?")
@@ -49,8 +50,21 @@ _KNOWN: tuple[tuple[str, type[DuckfeatError], str], ...] = (
     ),
     ("Unable to connect to Postgres", Unreachable, "the catalog of the lake cannot be reached"),
     ("server closed the connection", Unreachable, "the catalog of the lake has ended the connection"),
+    (
+        "HTTP 403",
+        Unreachable,
+        (
+            "the object store refuses the keys, or does not let them do this: see key_id and secret of s3={...}, or "
+            "AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, and the rights they have in the bucket"
+        ),
+    ),
+    ("HTTP 404", Unreachable, "the object store has no such bucket or file: see data_path and endpoint of s3={...}"),
     ("HTTP Error", Unreachable, "the object store does not answer as it should"),
-    ("error for HTTP ", Unreachable, "the object store cannot be reached"),
+    (
+        "error for HTTP ",
+        Unreachable,
+        "the object store cannot be reached: see endpoint of s3={...}, or AWS_ENDPOINT_URL",
+    ),
     ("HTTP error", Unreachable, "the object store does not answer as it should"),
     ("No such file or directory", MissingFile, "a file or folder that is needed is not there"),
     ("database is locked", StoreLocked, "another process holds the catalog of the lake"),
@@ -119,8 +133,14 @@ def locked(path: str, error: Exception | None, waited: float = 0.0, advice: str 
 
 
 def translate(error: Exception, path: str) -> DuckfeatError:
-    """Return the duckfeat error that a DuckDB error means, or one of the system."""
+    """Return the duckfeat error that a DuckDB error means, or one of the system.
+
+    A password or key in the text of the error is taken out of it, for tracebacks show it as the cause.
+    """
     text = str(error)
+    if isinstance(error, duckdb.Error) and without_secrets(text) != text:
+        text = without_secrets(text)
+        error.args = (text,)
     if is_locked(error):
         return locked(path, error)
     for part, kind, message in _KNOWN:

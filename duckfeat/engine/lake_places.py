@@ -223,7 +223,21 @@ def data_folder(data_path: str | os.PathLike[str]) -> str:
     elif not text.startswith("s3://"):
         scheme = text.partition("://")[0]
         raise InvalidArgument(f"data_path is a folder or s3://bucket/prefix, not {scheme}://", scheme=scheme)
+    else:
+        _check_bucket(text)
     return f"{text.rstrip('/')}/"
+
+
+def _check_bucket(text: str) -> None:
+    """Raise `InvalidArgument` for an `s3://` address that names no bucket or has more in it than that and a prefix."""
+    bucket = text.removeprefix("s3://").partition("/")[0]
+    if "@" in bucket or "?" in text:  # the text itself is not repeated
+        raise InvalidArgument(
+            "data_path is s3://bucket/prefix alone, and is kept in the catalog: keys, region and endpoint are given "
+            "with s3={'key_id': ..., 'secret': ..., 'region': ..., 'endpoint': ...}"
+        )
+    if not bucket:
+        raise InvalidArgument("data_path names no bucket: it is s3://bucket/prefix", data_path=text)
 
 
 def attach_sql(
@@ -343,11 +357,34 @@ def data_secret(data_path: str, given: Mapping[str, Any] | None) -> tuple[str, d
         if options.get(name) is None and found:
             options[name] = found[0]
     options = {name: value for name, value in options.items() if value is not None}
+    _check_options(options)
     if "endpoint" in options:
         options = _with_endpoint(options)
     named = "".join(f", {name.upper()} ${name}" for name in _S3 if name in options)
     bucket = "/".join(data_path.split("/")[:3]) + "/"  # a new lake looks for others above it
     return f"CREATE OR REPLACE SECRET {DATA_SECRET} (TYPE s3, SCOPE {text_sql(bucket)}{named})", options
+
+
+def _check_options(options: Mapping[str, Any]) -> None:
+    """Raise `InvalidArgument` for options that cannot be right; values may be secrets and are not repeated."""
+    for name, value in options.items():
+        texts = isinstance(value, str) and is_text(value) and "\0" not in value
+        if not (isinstance(value, bool) if name == "use_ssl" else texts):
+            wanted = "True or False" if name == "use_ssl" else "a text"
+            raise InvalidArgument(f"s3 has {name!r} as a {type(value).__name__}: it is {wanted}", name=name)
+    missing = [name for name in ("key_id", "secret") if name not in options]
+    if len(missing) == 1:
+        raise InvalidArgument(
+            f"s3 has no {missing[0]!r}: a key is both key_id and secret, given with s3={{...}} or as "
+            "AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY",
+            name=missing[0],
+        )
+    if "@" in str(options.get("endpoint", "")):
+        raise InvalidArgument(
+            "s3 has an 'endpoint' with a user or a password in it: it is a server's address, and keys are given as "
+            "key_id and secret",
+            name="endpoint",
+        )
 
 
 def _with_endpoint(options: dict[str, Any]) -> dict[str, Any]:

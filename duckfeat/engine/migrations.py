@@ -56,7 +56,8 @@ def migrate(engine: Migrated) -> None:
         return
     if engine.read_only:
         raise ReadOnlyStore(
-            f"{engine.url} needs migrating to schema {pending[-1].version}; open it once for writing",
+            f"{engine.url} needs migrating to schema {pending[-1].version}: open it once for writing, or where that "
+            "cannot be, duckfeat.restore() makes a store of it elsewhere, which is migrated",
             path=engine.url,
         )
     if applied:

@@ -18,26 +18,40 @@ _NETWORK = frozenset(
         "ceph",
         "cifs",
         "davfs",
+        "fakeowner",
+        "fuse.blobfuse",
+        "fuse.blobfuse2",
         "fuse.davfs",
         "fuse.gcsfuse",
         "fuse.glusterfs",
+        "fuse.goofys",
+        "fuse.grpcfuse",
+        "fuse.juicefs",
+        "fuse.mount-s3",
         "fuse.rclone",
         "fuse.s3fs",
         "fuse.sshfs",
+        "fuse.vmhgfs-fuse",
         "glusterfs",
+        "gpfs",
         "lustre",
         "ncpfs",
         "nfs",
         "nfs4",
+        "panfs",
+        "prl_fs",
         "smb2",
         "smb3",
         "smbfs",
         "vboxsf",
+        "virtiofs",
+        "wekafs",
     ]
 )
 # How the folders of services that copy files behind a program's back are called.
 _SYNCED = re.compile(
-    r"(?i)(?:dropbox|onedrive|google ?drive|icloud ?drive|my ?drive|nextcloud|owncloud|syncthing)(?:\b.*)?"
+    r"(?i)(?:dropbox|onedrive|google ?drive|icloud ?drive|my ?drive|pcloud ?drive|proton ?drive|"
+    r"synology ?drive|nextcloud|owncloud|seafile|syncthing|yandex\.disk)(?:\b.*)?"
     r"|Mobile Documents|CloudStorage|Box(?: Sync)?"
 )
 _ESCAPE = re.compile(r"\\([0-7]{3})")
@@ -56,7 +70,8 @@ def network_system(path: PurePath, mounts: Iterable[str]) -> str | None:
         if len(fields) > 2:
             place = PurePath(_ESCAPE.sub(lambda match: chr(int(match[1], 8)), fields[1]))
             if path.is_relative_to(place):
-                found = max(found, (len(place.parts), fields[2]), key=lambda mount: mount[0])
+                # Of two at one place the later one is seen, as that which autofs has mounted.
+                found = max((len(place.parts), fields[2]), found, key=lambda mount: mount[0])
     return found[1] if found[1] in _NETWORK else None
 
 

@@ -15,7 +15,9 @@ import shutil
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
-from typing import IO, TYPE_CHECKING
+from typing import IO
+
+import duckdb
 
 from duckfeat.engine.backups import attached, copy_to, tables
 from duckfeat.engine.comparing import digest
@@ -23,9 +25,6 @@ from duckfeat.engine.failures import translate
 from duckfeat.engine.files import LOCKS, remove, synced
 from duckfeat.engine.recovery import attaching, exclusively, log_of
 from duckfeat.errors import IntegrityError
-
-if TYPE_CHECKING:
-    import duckdb
 
 _log = logging.getLogger("duckfeat")
 
@@ -46,11 +45,29 @@ _VIEWS = "SELECT view_name, sql FROM duckdb_views() WHERE database_name = $datab
 
 def partial_of(path: str) -> Path:
     """Return where the store of `path` is written anew. Only who has its file for writing uses that place."""
+    return companion(path, "compact.partial")
+
+
+def companion(path: str, ending: str) -> Path:
+    """Return the place of another database file that goes with a store's, called after it as far as names are long.
+
+    >>> companion("features.duckdb", "compact.partial").name
+    'features.duckdb.compact.partial'
+    """
     place = Path(path)
     if len(os.fsencode(place.name)) <= _LONGEST:
-        return place.with_name(f"{place.name}.compact.partial")
+        return place.with_name(f"{place.name}.{ending}")
     told_apart = hashlib.sha256(place.name.encode()).hexdigest()[:16]
-    return place.with_name(f"{place.name[:40]}.{told_apart}.compact.partial")
+    return place.with_name(f"{place.name[:40]}.{told_apart}.{ending}")
+
+
+def holds_the_same(connection: duckdb.DuckDBPyConnection, file: Path) -> bool:
+    """Tell whether a file is a database that can be read and holds, table by table, what the attached store does."""
+    try:
+        with attached(connection, str(file), _NAME, "READ_ONLY"):
+            return not _differences(connection, views=False)  # their text varies with who wrote the file
+    except duckdb.Error:
+        return False
 
 
 def clear(path: str) -> None:
@@ -145,12 +162,10 @@ def _compare(connection: duckdb.DuckDBPyConnection, path: str, partial: Path) ->
         )
 
 
-def _differences(connection: duckdb.DuckDBPyConnection) -> list[str]:
+def _differences(connection: duckdb.DuckDBPyConnection, *, views: bool = True) -> list[str]:
     """Return the tables that are not the same in the store and its copy, and `schema` if that is not."""
-    schemas = [
-        [connection.execute(sql, {"database": name}).fetchall() for sql in (_COLUMNS, _VIEWS)]
-        for name in ("store", _NAME)
-    ]
+    asked = (_COLUMNS, _VIEWS) if views else (_COLUMNS,)
+    schemas = [[connection.execute(sql, {"database": name}).fetchall() for sql in asked] for name in ("store", _NAME)]
     columns: dict[str, dict[str, str]] = {}
     for table, column, type_, _ in schemas[0][0]:
         columns.setdefault(table, {})[column] = type_

@@ -84,9 +84,11 @@ def named(given: Any) -> str:
 
     >>> named("key"), named(3)
     ('key', '3')
+    >>> named(type("Unnamed", (), {"name": None, "__repr__": lambda _: "<unnamed>"})())
+    '<unnamed>'
     """
     name = getattr(given, "name", given)
-    return name if isinstance(name, str) else shown(name)
+    return name if isinstance(name, str) else shown(given)
 
 
 def seconds(given: Any, what: str) -> float:

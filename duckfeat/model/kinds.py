@@ -90,8 +90,8 @@ def stored(kind: str, physical: Any) -> tuple[Any, ...]:
 
 
 def float_sql(alias: str) -> str:
-    """Return the SQL of a stored float, with the sign of minus zero."""
-    return f"CASE WHEN {alias}.{MINUS_ZERO} THEN -{alias}.float_value ELSE {alias}.float_value END"
+    """Return the SQL of a stored float, with the sign of minus zero, whichever zero stands for it."""
+    return f"CASE WHEN {alias}.{MINUS_ZERO} THEN -abs({alias}.float_value) ELSE {alias}.float_value END"
 
 
 def value_hash(kind: str, physical: Any) -> str:

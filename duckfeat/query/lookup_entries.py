@@ -153,5 +153,7 @@ class UnknownName(LookupMissing):
         return f"{self.message}; did you mean {near}?" if near else f"{self.message}, nor anything like it"
 
     def __reduce__(self) -> tuple[Any, ...]:
-        rebuild = functools.partial(LookupMissing, name=self._sought, suggestions=self.suggestions)
-        return (rebuild, (str(self),))
+        told = LookupMissing(str(self), name=self._sought, suggestions=self.suggestions)
+        for note in getattr(self, "__notes__", ()):
+            told.add_note(note)
+        return told.__reduce__()

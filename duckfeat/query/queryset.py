@@ -521,10 +521,11 @@ class _Tuples(QuerySet[Any]):
         return _Tuples(self._session, query, fields=self._fields, flat=True)
 
 
-def _no_position(registry: str, position: int) -> IndexError:
-    class PositionMissing(DoesNotExist, IndexError):
-        """No record stands at the position."""
+class PositionMissing(DoesNotExist, IndexError):
+    """No record stands at the position."""
 
+
+def _no_position(registry: str, position: int) -> IndexError:
     return PositionMissing(f"{registry}: no record at position {position}", registry=registry, position=position)
 
 

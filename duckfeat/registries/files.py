@@ -104,13 +104,15 @@ def describe_path(path: AnyPath) -> FileFacts:
 
     Raises:
         MissingFile: there is nothing at a local path, or a link in a folder leads nowhere.
-        InvalidArgument: it cannot be read, is neither file nor folder, or is a folder without any file.
+        InvalidArgument: it cannot be read, is neither file nor folder, is a folder without any file, or an address
+            with a password in it.
 
     >>> describe_path("s3://bucket/table.csv.gz")
     FileFacts(size=None, hash=None, n_files=None, suffix='.csv.gz', is_folder=False)
     """
     place, suffix = local_path(path), suffix_of(path)
     if place is None:
+        _check_no_password(os.fspath(path))
         return FileFacts(None, None, None, suffix, is_folder=os.fspath(path).endswith("/"))
     mode = _mode(place)
     with _reading(place):
@@ -120,6 +122,12 @@ def describe_path(path: AnyPath) -> FileFacts:
             raise _neither(place)
         size, digest = _digest(place)
     return FileFacts(size, _text_of(digest), None, suffix, is_folder=False)
+
+
+def _check_no_password(address: str) -> None:
+    """Raise `InvalidArgument` for an address with a password, which everyone who reads the store would see."""
+    if ":" in address.partition("://")[2].partition("/")[0].rpartition("@")[0]:
+        raise InvalidArgument("an address with a password in it is not kept: leave out user and password", path=address)
 
 
 def _mode(place: Path) -> int:

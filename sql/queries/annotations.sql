@@ -23,7 +23,7 @@ SELECT
     v.kind,
     v.bool_value,
     v.int_value,
-    CASE WHEN v.minus_zero THEN -v.float_value ELSE v.float_value END AS float_value,
+    CASE WHEN v.minus_zero THEN -abs(v.float_value) ELSE v.float_value END AS float_value,
     v.text_value,
     v.date_value,
     v.datetime_value,

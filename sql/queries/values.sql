@@ -37,7 +37,7 @@ SELECT
     kind,
     bool_value,
     int_value,
-    CASE WHEN minus_zero THEN -float_value ELSE float_value END AS float_value,
+    CASE WHEN minus_zero THEN -abs(float_value) ELSE float_value END AS float_value,
     text_value,
     date_value,
     datetime_value,

@@ -316,6 +316,27 @@ def test_secrets_are_in_no_text(lake: Lake, caplog: pytest.LogCaptureFixture) ->
     assert not [secret for secret in hidden if secret not in {"None", "lake", "us-east-1"} and secret in seen]
 
 
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        ({"s3": {"secret": "hush"}}, "the object store refuses the keys, or does not let them do this: see key_id"),
+        ({"s3": {"key_id": "nobody", "secret": "hush"}}, "the object store refuses the keys"),
+        ({"data_path": "s3://no-such-bucket/x"}, "the object store has no such bucket or file: see data_path"),
+        ({"s3": {"endpoint": "http://127.0.0.1:1"}}, "the object store cannot be reached: see endpoint"),
+    ],
+)
+def test_an_object_store_that_cannot_be_used_is_told_with_what_to_look_at(
+    options: dict[str, Any], said: str, lakes: Lakes
+) -> None:
+    lake = lakes.none_yet("lake-s3")
+    given = {**lake.options, **options, "s3": {**lake.options["s3"], **options.get("s3", {})}}
+    with pytest.raises(Unreachable, match=said) as unreachable:
+        Lake(lake.url, given).connect()
+    assert "hush" not in repr((str(unreachable.value), unreachable.value.facts))
+    with lake.connect() as store:
+        assert store.check().ok
+
+
 def test_closing_waits_for_a_transaction_of_another_thread(lake: Lake) -> None:
     store = lake.connect()
     begun, go_on = threading.Event(), threading.Event()

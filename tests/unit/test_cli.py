@@ -11,6 +11,7 @@ import pytest
 
 import duckfeat as dft
 from duckfeat.cli import main, parser
+from duckfeat.store import Store
 
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "reference" / "cli.md"
 
@@ -108,3 +109,24 @@ def test_output_that_cannot_be_written_is_one_line(path: str, tmp_path: Path, co
         )
     assert done.returncode == 2
     assert done.stderr == "duckfeat: standard output cannot be written to: No space left on device\n"
+
+
+def test_the_package_is_a_program(path: str) -> None:
+    command = [sys.executable, "-m", "duckfeat", "check", path]
+    assert subprocess.run(command, capture_output=True, text=True, check=True).stdout.startswith("<check: ok")
+
+
+def test_a_number_of_days_is_not_negative(path: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["compact", path, "--expire-history-days", "-1"]) == 2
+    assert capsys.readouterr().err == "duckfeat: -1 is no number of days: it is 0 or more\n"
+
+
+def test_ctrl_c_is_one_line(path: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    def interrupted(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(Store, "check", interrupted)
+    assert main(["check", path]) == 130
+    assert capsys.readouterr().err == "duckfeat: interrupted; what was not finished is not kept\n"
+    with dft.connect(path) as store:
+        assert store.ULabel.count() == 1

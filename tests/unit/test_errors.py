@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import ast
 import builtins
+import copy
 import inspect
 import pickle
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -61,8 +63,11 @@ def test_an_error_is_a_builtin_one_carries_its_facts_and_can_be_sent(name: str) 
     kind = ALL[name]
     assert [base for base in _builtin(kind) if getattr(builtins, base.__name__) is not base] == []
     assert _builtin(kind) != []
-    error = pickle.loads(pickle.dumps(kind("what was wrong", size=3, name="x")))  # noqa: S301  # what was just made
-    assert (type(error), str(error), error.size, error.facts) == (kind, "what was wrong", 3, {"size": 3, "name": "x"})
+    made = kind("what was wrong", size=3, name="x")
+    error: Any
+    for error in (copy.copy(made), copy.deepcopy(made), pickle.loads(pickle.dumps(made))):  # noqa: S301  # just made
+        told = (type(error), str(error), error.args, error.size, error.facts)
+        assert told == (kind, "what was wrong", ("what was wrong",), 3, {"size": 3, "name": "x"})
     with pytest.raises(AttributeError, match=f"{name} has no attribute 'sise'"):
         _ = error.sise
 

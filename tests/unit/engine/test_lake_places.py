@@ -161,3 +161,40 @@ def test_a_file_takes_no_options_of_a_lake(url: str, option: str, tmp_path: Path
         dft.connect(place, default=False, **{option: "hush"})
     assert "hush" not in str(caught.value)
     assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        ("s3://me:hush@bucket/x", "keys, region and endpoint are given with s3="),
+        ("s3://bucket/x?s3_secret_access_key=hush", "keys, region and endpoint are given with s3="),
+        ("s3://", "names no bucket"),
+        ("s3:///x", "names no bucket"),
+    ],
+)
+def test_a_place_of_files_is_a_bucket_and_a_prefix_alone(given: str, said: str) -> None:
+    with pytest.raises(InvalidArgument, match=said) as refused:
+        data_folder(given)
+    assert "hush" not in repr((str(refused.value), refused.value.facts))
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        ({"key_id": "me"}, "s3 has no 'secret': a key is both"),
+        ({"secret": "hush"}, "s3 has no 'key_id': a key is both"),
+        ({"key_id": "me", "secret": b"hush"}, "s3 has 'secret' as a bytes: it is a text"),
+        ({"key_id": "me", "secret": "hush\0"}, "s3 has 'secret' as a str: it is a text"),
+        ({"key_id": 7, "secret": "hush"}, "s3 has 'key_id' as a int: it is a text"),
+        ({"use_ssl": "hush"}, "s3 has 'use_ssl' as a str: it is True or False"),
+        ({"endpoint": "http://me:hush@db"}, "keys are given as key_id and secret"),
+    ],
+)
+def test_options_that_cannot_be_right_are_told_without_their_values(
+    given: dict[str, Any], said: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for variable in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
+        monkeypatch.delenv(variable, raising=False)
+    with pytest.raises(InvalidArgument, match=said) as refused:
+        data_secret("s3://b/", given)
+    assert "hush" not in repr((str(refused.value), refused.value.facts))

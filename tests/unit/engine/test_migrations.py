@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import gzip
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import duckdb
@@ -13,6 +17,7 @@ from duckfeat.engine import migrations
 from duckfeat.engine.resources import Migration
 from duckfeat.engine.resources import migrations as known
 from duckfeat.errors import DuckfeatError, ReadOnlyStore, SchemaVersionError
+from duckfeat.model.kinds import value_hash
 from tests.data.previous import NAMES, SCHEMAS, file_of, values_in
 
 
@@ -66,7 +71,7 @@ def test_a_backup_of_a_previous_version_is_restored_and_migrated(old: Path, tmp_
 
 def test_reading_only_migrates_nothing(old: Path) -> None:
     before = old.read_bytes()
-    with pytest.raises(ReadOnlyStore, match="needs migrating"):
+    with pytest.raises(ReadOnlyStore, match=r"needs migrating to schema \d+: open it once .* duckfeat.restore\(\)"):
         dft.connect(old, read_only=True)
     assert old.read_bytes() == before
 
@@ -99,3 +104,75 @@ def test_a_migration_that_fails_changes_nothing(old: Path, schema: int, monkeypa
     with dft.connect(old) as store:
         assert store.sql("SELECT count(*) AS n FROM duckdb_tables() WHERE table_name = 'half'")["n"].item() == 0
         assert store.Record.count() == len(NAMES)
+
+
+def test_processes_that_open_an_old_file_at_once_migrate_it_once(old: Path, schema: int) -> None:
+    code = "import sys, duckfeat as dft; s = dft.connect(sys.argv[1]); print(s.Record.count(), s.check().ok)"
+    command = [sys.executable, "-c", code, str(old)]
+    opening = [subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) for _ in range(3)]
+    told = [process.communicate(timeout=120) for process in opening]
+    assert told == [(f"{len(NAMES)} True\n", "")] * len(opening)
+    assert sorted(place.name for place in old.parent.iterdir()) == [old.name, f"{old.name}.schema{schema}.backup"]
+
+
+def test_values_are_the_same_when_the_program_is_killed_after_a_migration(old: Path, schema: int) -> None:
+    code = "import os, sys, duckfeat as dft; dft.connect(sys.argv[1]); os._exit(0)"
+    subprocess.run([sys.executable, "-c", code, str(old)], check=True)
+    assert Path(f"{old}.wal").exists()
+    for _ in range(2):  # as the log is replayed, and from the file
+        with dft.connect(old) as store:
+            assert {repr(record.features.get_values()) for record in store.Record.all()} == {repr(values_in(schema))}
+            found = store.sql("SELECT value, hash FROM feature_values WHERE kind = 'float' ORDER BY id").rows()
+            assert found == [
+                (str(value), value_hash("float", value))
+                for value in values_in(schema).values()
+                if isinstance(value, float)
+            ]
+            assert store.Record.pl(features=True)["dose"].to_list() == [2.5] * len(NAMES)
+
+
+TAKEN: dict[str, Callable[[Path], object]] = {
+    "text": lambda place: place.write_text("mine"),
+    "folder": lambda place: place.mkdir(),
+    "another store": lambda place: dft.connect(place, default=False).close(),
+    "a log": lambda place: Path(f"{place}.wal").write_text("mine"),
+    "an older copy": lambda place: shutil.copy(old_with(place.parent, "UPDATE records SET name = 'mine'"), place),
+}
+
+
+def old_with(folder: Path, sql: str) -> Path:
+    other = folder / "other.duckdb"
+    shutil.copy(folder / "features.duckdb", other)
+    changed(other, sql)
+    return other
+
+
+@pytest.mark.parametrize("taken", TAKEN)
+def test_nothing_is_written_over_by_the_copy_before_a_migration(old: Path, schema: int, taken: str) -> None:
+    place = Path(f"{old}.schema{schema}.backup")
+    TAKEN[taken](place)
+    files = {file: file.read_bytes() for file in old.parent.iterdir() if file.is_file() and file != old}
+    with dft.connect(old) as store:
+        assert store.Record.all().order_by("id").to_list("name") == NAMES
+    assert {file: file.read_bytes() for file in files} == files
+    with dft.restore(f"{place}2") as restored:
+        assert restored.Record.all().order_by("id").to_list("name") == NAMES
+
+
+def test_a_copy_that_was_left_before_a_migration_will_do(old: Path, schema: int) -> None:
+    before, backup = old.read_bytes(), Path(f"{old}.schema{schema}.backup")
+    dft.connect(old).close()
+    left = backup.stat().st_mtime_ns
+    old.write_bytes(before)  # as if the migration had been killed
+    dft.connect(old).close()
+    assert backup.stat().st_mtime_ns == left
+    assert sorted(place.name for place in old.parent.iterdir()) == [old.name, backup.name]
+
+
+def test_a_store_with_a_long_name_is_migrated(old: Path, schema: int) -> None:
+    long = old.rename(old.with_name("x" * 244 + ".duckdb"))
+    with dft.connect(long) as store:
+        assert store.Record.count() == len(NAMES)
+    (backup,) = (place for place in old.parent.iterdir() if place != long)
+    assert backup.name.startswith("x" * 40 + ".")
+    assert backup.name.endswith(f".schema{schema}.backup")

@@ -14,6 +14,11 @@ MOUNTS = [
     "server:/home /home nfs4 rw 0 0",
     "/dev/sdb1 /home/local ext4 rw 0 0",
     "//server/share /mnt/a\\040b cifs rw 0 0",
+    "systemd-1 /data/shared autofs rw 0 0",
+    "server:/shared /data/shared nfs4 rw 0 0",
+    "server:/old /data/covered nfs rw 0 0",
+    "/dev/sdc1 /data/covered xfs rw 0 0",
+    "weka /hpc wekafs rw 0 0",
     "broken line",
     "short",
 ]
@@ -27,6 +32,9 @@ MOUNTS = [
         ("/home/local/a.duckdb", None),
         ("/home2/a.duckdb", None),
         ("/mnt/a b/a.duckdb", "cifs"),
+        ("/data/shared/a.duckdb", "nfs4"),
+        ("/data/covered/a.duckdb", None),
+        ("/hpc/a.duckdb", "wekafs"),
     ],
 )
 def test_the_innermost_mount_counts(path: str, kind: str | None) -> None:
@@ -44,6 +52,11 @@ def test_the_innermost_mount_counts(path: str, kind: str | None) -> None:
         "GoogleDrive",
         "iCloudDrive",
         "My Drive",
+        "pCloudDrive",
+        "Proton Drive",
+        "SynologyDrive",
+        "Seafile",
+        "Yandex.Disk",
     ],
 )
 def test_synchronised_folders_are_known_by_name(folder: str) -> None:

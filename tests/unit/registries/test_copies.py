@@ -11,7 +11,7 @@ import pytest
 
 import duckfeat as dft
 from duckfeat import Q
-from duckfeat.errors import InvalidArgument
+from duckfeat.errors import DuckfeatError, InvalidArgument
 from duckfeat.store import Store
 
 
@@ -69,6 +69,51 @@ def test_what_belongs_to_no_store_is_pickled(filled: Store) -> None:
     assert pickle.loads(pickle.dumps(dft.Record)) is dft.Record  # noqa: S301  # made here
     inspected = filled.ULabel.inspect(["lun"])
     assert pickle.loads(pickle.dumps(inspected)).suggestions == {"lun": "lung"}  # noqa: S301  # made here
+
+
+class _Unkind:
+    """What neither pickle nor a text can be made of."""
+
+    def __reduce__(self) -> Any:
+        raise TypeError("not to be pickled")
+
+    def __repr__(self) -> str:
+        raise ValueError("not to be shown")
+
+
+REFUSED: dict[str, Callable[[Store], Any]] = {
+    "record": lambda store: store.Record.get(name="r").features.add_values({"dose": store.ULabel.get(name="lung")}),
+    "list of records": lambda store: store.Record.filter(dose__in=[store.Record.get(name="r")]),
+    "generator": lambda store: store.Record.search(iter(name for name in "ab")),  # type: ignore[arg-type]
+    "function": lambda store: store.Record.get(name="r").features.add_values({"dose": lambda: 1}),
+    "store": lambda store: store.annotate(store),
+    "queryset": lambda store: store.Record.filter(id__in=dft.connect(default=False).Record.all()),
+    "position": lambda store: store.Record.all()[7],
+    "lookup": lambda store: store.ULabel.lookup().lugn,
+}
+
+
+@pytest.mark.parametrize("name", REFUSED)
+def test_an_error_reaches_another_process_with_what_cannot_be_sent_as_text(name: str, filled: Store) -> None:
+    with pytest.raises(DuckfeatError) as raised:
+        REFUSED[name](filled)
+    error: Any = raised.value
+    error.add_note("while the batch 7 was read")
+    copied = copy.deepcopy(error)
+    assert (str(copied), copied.__notes__, list(copied.facts)) == (str(error), error.__notes__, list(error.facts))
+    assert all(copied.facts[fact] is error.facts[fact] for fact in error.facts)
+    sent: Any = pickle.loads(pickle.dumps(error))  # noqa: S301  # made here
+    assert isinstance(error, type(sent))
+    assert isinstance(sent, DuckfeatError)
+    assert (str(sent), sent.__notes__) == (str(error), ["while the batch 7 was read"])
+    for fact, value in error.facts.items():
+        assert sent.facts[fact] == value or sent.facts[fact] == repr(value)
+    assert pickle.loads(pickle.dumps(sent)).facts == sent.facts  # noqa: S301  # made here
+
+
+def test_a_fact_that_has_no_text_is_told_by_its_kind() -> None:
+    error = pickle.loads(pickle.dumps(InvalidArgument("no", value=_Unkind(), row=3)))  # noqa: S301  # made here
+    assert (str(error), error.facts) == ("no", {"value": "<_Unkind>", "row": 3})
 
 
 def test_a_record_is_a_key_once_it_is_saved(filled: Store) -> None:

@@ -434,3 +434,11 @@ def test_an_address_that_cannot_be_read(
     monkeypatch.setattr(pl, "scan_parquet", fail)
     with pytest.raises(error, match=message):
         files.open("s3://bucket/a.parquet")
+
+
+@pytest.mark.parametrize("address", ["s3://me:hush@bucket/x.csv", "https://me:hush@host/x.csv", "ftp://:hush@host"])
+def test_an_address_with_a_password_is_refused(address: str) -> None:
+    with pytest.raises(InvalidArgument, match="leave out user and password") as refused:
+        describe_path(address)
+    assert "hush" not in repr((str(refused.value), refused.value.facts))
+    assert describe_path("https://host/a:b@c.csv").suffix == ".csv"
