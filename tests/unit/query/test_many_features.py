@@ -16,6 +16,7 @@ import duckfeat as dft
 from duckfeat.aggregates import max as greatest
 from duckfeat.compile.feature_joins import JOINS_LIMIT
 from duckfeat.compile.staging import COUNTED_TOGETHER
+from duckfeat.registries import bulk_groups
 from duckfeat.store import Store
 
 MOMENT = datetime(2024, 5, 1, 12)
@@ -176,7 +177,12 @@ def test_hundreds_of_features_need_no_big_stack(store: Store) -> None:
 
 
 @pytest.mark.usefixtures("small_stack")
-def test_a_frame_of_hundreds_of_features_is_annotated_and_comes_back(store: Store) -> None:
+@pytest.mark.parametrize(("together", "scans"), [(100_000, 0), (0, -(-FEATURES // COUNTED_TOGETHER))])
+def test_a_frame_of_hundreds_of_features_is_annotated_and_comes_back(
+    store: Store, together: int, scans: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Columns of one dtype are looked at together while they are short, else counted by few scans of the input."""
+    monkeypatch.setattr(bulk_groups, "_CELLS_TOGETHER", together)
     columns = {name: [float(at), None, -0.0] if at % 3 else [f"t{at}", "", None] for at, name in enumerate(NAMES)}
     given = pl.DataFrame({"name": ["a", "b", "c"], **columns})
     seen: list[str] = []
@@ -191,5 +197,7 @@ def test_a_frame_of_hundreds_of_features_is_annotated_and_comes_back(store: Stor
     thread.start()
     thread.join()
     assert repr(found[0].rows()) == repr(given.rows())
-    scans = [sql for sql in seen if "signbit" in sql and sql.startswith("SELECT * FROM (SELECT count(")]
-    assert [sql.count("(SELECT count(") for sql in scans] == [-(-FEATURES // COUNTED_TOGETHER)]
+    counted = [sql for sql in seen if "signbit" in sql and sql.startswith("SELECT * FROM (SELECT count(")]
+    assert sum(sql.count("(SELECT count(") for sql in counted) == scans
+    assert len(counted) <= 1
+    assert (len(seen) < FEATURES) == (together > 0)
