@@ -15,6 +15,7 @@ from abc import abstractmethod
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from contextlib import AbstractContextManager, contextmanager, nullcontext
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
@@ -95,12 +96,11 @@ class DuckEngine(Transactions):
     def _look(self) -> None:
         """Find out whether other processes have written since the last look, and call `_notice` if so."""
 
-    def _nearest(self, sql: str, *, apart: bool) -> AbstractContextManager[duckdb.DuckDBPyConnection | None]:  # noqa: ARG002
+    def _nearest(self, sql: str, *, apart: bool) -> AbstractContextManager[duckdb.DuckDBPyConnection | None] | None:
         """Give a connection that finds what a statement names nearer than in the store, as it was at the last look.
 
         It is used by nobody else if it is to be `apart`. None where there is nothing nearer.
         """
-        return nullcontext()
 
     def _gather(self, cursor: duckdb.DuckDBPyConnection) -> None:
         """Prepare a transaction that only reads for statements that read every table, and some of them often."""
@@ -176,6 +176,9 @@ class DuckEngine(Transactions):
 
         return self._tried(execute)
 
+    def _answered(self, statement: Statement, fetch: Callable[[duckdb.DuckDBPyConnection], _Result]) -> _Result:
+        return self._execute(statement.sql, statement.params, fetch, statement.lists, looked=statement.looked)
+
     def _tried(self, call: Callable[[], _Result]) -> _Result:
         """Return what `call` returns; outside a transaction it is called again after a failure that passes."""
         attempt = 0
@@ -196,7 +199,8 @@ class DuckEngine(Transactions):
     @contextmanager
     def _reader(self, sql: str, *, looked: bool, apart: bool = False) -> Iterator[duckdb.DuckDBPyConnection]:
         """Give the connection that a statement is to run on, this thread's or one `apart`, with what it needs."""
-        with self._nearest(sql, apart=apart) if looked and not self.in_transaction else nullcontext() as near:
+        found = self._nearest(sql, apart=apart) if looked and not self.in_transaction else None
+        with found or nullcontext() as near:
             if near is not None:
                 self._add_macros(sql)
                 yield near
@@ -303,24 +307,12 @@ class DuckEngine(Transactions):
     def rows(self, statement: Statement) -> Rows:
         """Run a statement and return its rows as tuples."""
         sql, params = statement.sql, bindable(statement.params)
-        return self._execute(
-            sql,
-            statement.params,
-            lambda cursor: executed(cursor, sql, params).fetchall(),
-            statement.lists,
-            looked=statement.looked,
-        )
+        return self._answered(statement, lambda cursor: executed(cursor, sql, params).fetchall())
 
     def arrow(self, statement: Statement) -> pa.Table:
         """Run a statement and return its result as an Arrow table."""
         sql, params = statement.sql, bindable(statement.params)
-        return self._execute(
-            sql,
-            statement.params,
-            lambda cursor: asked(cursor, sql, params).to_arrow_table(),
-            statement.lists,
-            looked=statement.looked,
-        )
+        return self._answered(statement, lambda cursor: asked(cursor, sql, params).to_arrow_table())
 
     def batches(self, statement: Statement, batch_size: int) -> pa.RecordBatchReader:
         """Run a statement and return its result as a stream of batches; rows not yet taken are not in memory.
@@ -359,13 +351,7 @@ class DuckEngine(Transactions):
         params = bindable(statement.params)
         with whole(Path(path).resolve()) as written:  # a link stays one
             sql = f"COPY ({statement.sql}) TO {quoted(str(written))} (FORMAT parquet, COMPRESSION {compression})"
-            self._execute(
-                sql,
-                statement.params,
-                lambda cursor: cursor.execute(sql, params),
-                statement.lists,
-                looked=statement.looked,
-            )
+            self._answered(replace(statement, sql=sql), lambda cursor: cursor.execute(sql, params))
 
     def run(self, name: str, entity: str | None, /, **params: Any) -> Rows:
         """Run a named statement of `sql/queries` and return its rows."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from datetime import datetime, timedelta
 from os import PathLike
 from pathlib import Path
@@ -288,11 +288,11 @@ class LakeEngine(DuckEngine):
                 self._snapshot = current
                 self._notice()
 
+    def _nearest(self, sql: str, *, apart: bool) -> AbstractContextManager[duckdb.DuckDBPyConnection | None] | None:
+        return None if self._at is not None else self._from_shortcuts(sql, apart=apart)
+
     @contextmanager
-    def _nearest(self, sql: str, *, apart: bool) -> Iterator[duckdb.DuckDBPyConnection | None]:
-        if self._at is not None:
-            yield None
-            return
+    def _from_shortcuts(self, sql: str, *, apart: bool) -> Iterator[duckdb.DuckDBPyConnection | None]:
         with self._shortcuts.taken(sql, self._snapshot) as path:
             if path is None:
                 yield None

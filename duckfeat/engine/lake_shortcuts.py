@@ -14,15 +14,13 @@ import threading
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from collections.abc import Set as AbstractSet
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import lru_cache, partial
-from typing import TYPE_CHECKING
+
+import duckdb
 
 from duckfeat.engine.paths import literal, quoted
 from duckfeat.engine.resources import tables, views
-
-if TYPE_CHECKING:
-    import duckdb
 
 SMALL = 10_000
 """So many rows of a table at most are copied into memory when it is read often."""
@@ -66,7 +64,7 @@ class Shortcuts:
     def __init__(self, root: duckdb.DuckDBPyConnection, *, remote: bool) -> None:
         self._root = root
         self._remote = remote
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()  # a stream that is given up ends wherever garbage is collected
         self._snapshot = -1
         self._asked: Counter[str] = Counter()
         self._ready: dict[int, set[str]] = {}
@@ -116,11 +114,12 @@ class Shortcuts:
 
     def _forget_unused(self) -> None:
         for snapshot in [old for old in self._ready if old < self._snapshot and not self._uses[old]]:
-            self._execute(f"DROP SCHEMA {_schema(snapshot)} CASCADE")
-            del self._ready[snapshot], self._uses[snapshot]
+            self._ready.pop(snapshot, None)
+            self._uses.pop(snapshot, None)
+            self._execute(f"DROP SCHEMA IF EXISTS {_schema(snapshot)} CASCADE")
 
     def _execute(self, sql: str) -> None:
-        with self._root.cursor() as cursor:
+        with suppress(duckdb.ConnectionException), self._root.cursor() as cursor:  # the store may be closed meanwhile
             cursor.execute(sql)
 
     # --- making them -----------------------------------------------------------------------------

@@ -177,6 +177,24 @@ def test_a_stream_goes_on_while_others_write(lake: Lake) -> None:
 
 
 @pytest.mark.usefixtures("_at_once")
+def test_a_stream_may_be_given_up_at_any_time(lake: Lake) -> None:
+    with lake.connect() as store:
+        write_everything(store)
+        made = engine_of(store)._shortcuts
+        given_up = store.Record.filter(name__startswith="r").iterator(batch_size=100)
+        next(given_up)
+        store.Record(name="later").save()
+        with made._lock:  # as if garbage were collected here
+            del given_up
+        assert store.Record.filter(name__startswith="r").count() == 500
+        assert list(made._ready) == [made._snapshot]
+        assert made._uses.total() == 0
+        left: Any = store.Record.filter(name__startswith="r").iterator(batch_size=100)
+        next(left)
+    left.close()
+
+
+@pytest.mark.usefixtures("_at_once")
 def test_a_statement_reads_one_snapshot(lake: Lake) -> None:
     told = "SELECT (SELECT count(*) FROM records), (SELECT count(*) FROM record_annotations)"
     stop = threading.Event()
