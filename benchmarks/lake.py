@@ -136,7 +136,7 @@ def main(entities: int) -> None:
             with dft.connect(url, **options) as store:
                 found = measure(store, data)
                 held = store.sql("SELECT count(*) FROM typed_values").item()
-            shown = "  ".join(f"{what} {seconds:.3f} s" for what, seconds in found.items())
+            shown = "  ".join(f"{what} {seconds:.4f} s" for what, seconds in found.items())
             place = Path(url if name == "file" else str(options["data_path"]))
             held_mb = place.stat().st_size / 1e6 if place.is_file() else size(place)
             print(

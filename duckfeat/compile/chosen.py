@@ -93,7 +93,8 @@ class _Chosen(Scope):
 
     @property
     def ids(self) -> str:
-        return "(SELECT id FROM chosen)"
+        # Every row has an id. But DuckDB 1.5 hands what it joins with down to a scan only if that was filtered itself.
+        return "(SELECT id FROM chosen WHERE id IS NOT NULL)"
 
     def annotations_sql(self) -> str:
         """Return the parts of the statement that read the annotations of the chosen rows with the features.

@@ -219,7 +219,7 @@ def test_filtered_rows_read_only_their_own_annotations() -> None:
         dft.Record.filter(n__gt=5).pl(features=["n", "text"])
     assert len(seen) == 1
     assert seen[0].startswith("WITH chosen AS MATERIALIZED")
-    assert seen[0].count("n.entity_id IN (SELECT id FROM chosen)") == 1
+    assert seen[0].count("n.entity_id IN (SELECT id FROM chosen WHERE id IS NOT NULL)") == 1
 
 
 def test_ordered_rows_come_in_order_however_many_cores_read_them(file_store: Store) -> None:
