@@ -43,7 +43,7 @@ class Refused(ValueError):
 
 
 def plain(value: Any) -> Any:
-    """Return a decimal, a NumPy, pandas or Polars scalar or array as the Python value it stands for.
+    """Return a decimal, a NumPy, pandas, Polars or Arrow scalar or array as the Python value it stands for.
 
     Anything else stays as it is. A moment with a part below the microsecond is refused: it would be truncated.
     """
@@ -52,8 +52,10 @@ def plain(value: Any) -> Any:
     module = type(value).__module__.partition(".")[0]
     if module == "numpy" and hasattr(value, "tolist"):
         return _numpy(value)
-    if module in {"pandas", "polars"} and hasattr(value, "to_list"):
-        return value.to_list()
+    if module in _OF_FRAMES and (listing := next(filter(None, (getattr(value, way, None) for way in LISTING)), None)):
+        return listing()
+    if module == "pyarrow" and hasattr(value, "as_py"):
+        return _arrow(value)
     if module == "pandas" and hasattr(value, "to_pydatetime") and not is_missing(value):
         if value.nanosecond:
             raise Refused(TOO_FINE)
@@ -82,6 +84,18 @@ def _with_loss(value: Any) -> Any:
     return value if math.isinf(near) or not isinstance(value, Decimal) else near
 
 
+def _arrow(value: Any) -> Any:
+    """Return an Arrow scalar as a Python value."""
+    try:
+        return plain(value.as_py())
+    except ValueError:
+        raise Refused(TOO_FINE) from None
+
+
+_OF_FRAMES = frozenset({"pandas", "polars", "pyarrow"})
+LISTING = ("to_pylist", "to_list", "tolist")
+"""What gives the values of Arrow, Polars, pandas and NumPy as a list."""
+
 TOO_FINE = "has a part below the microsecond, which would be lost"
 TOO_LONG = "has more digits than a float keeps"
 
@@ -107,10 +121,12 @@ _WHOLE_DAYS = {"[D]", "[W]", "[M]", "[Y]"}
 
 
 def is_missing(value: Any) -> bool:
-    """Tell whether `value` means "no value": `None`, pandas' `NA`, every `NaT`. A NaN is a value."""
+    """Tell whether `value` means "no value": `None`, pandas' `NA`, every `NaT`, Arrow's null. A NaN is a value."""
     if value is None:
         return True
     name = type(value).__name__
+    if name.endswith("Scalar") and hasattr(value, "is_valid"):
+        return not value.is_valid
     return name in {"NAType", "NaTType"} or (name == "datetime64" and bool(value != value))  # noqa: PLR0124  # NaT
 
 
@@ -340,6 +356,15 @@ _CAT = re.compile(r"cat\[(?P<registry>[A-Za-z_][\w.]*)(?:\[(?P<type>.+)\])?\]", 
 _LIST = re.compile(r"list\[(?P<item>.+)\]", re.DOTALL)
 
 
+def category(registry: str, type_: str | None = None) -> str:
+    """Return the dtype of values that are records of a registry, or of a type in it.
+
+    >>> category("ULabel"), category("ULabel", "Donor")
+    ('cat[ULabel]', 'cat[ULabel[Donor]]')
+    """
+    return f"cat[{registry}[{type_}]]" if type_ else f"cat[{registry}]"
+
+
 @dataclass(frozen=True, slots=True)
 class Dtype:
     """A feature's dtype: a row of the table, with the item of a list or the registry of a category.
@@ -358,10 +383,7 @@ class Dtype:
         """The canonical text, as it is stored and shown."""
         if self.item:
             return f"list[{self.item.name}]"
-        if self.registry:
-            inner = f"[{self.registry_type}]" if self.registry_type else ""
-            return f"cat[{self.registry}{inner}]"
-        return self.base.name
+        return category(self.registry, self.registry_type) if self.registry else self.base.name
 
     @property
     def is_cat(self) -> bool:
@@ -472,7 +494,7 @@ ITEM_READERS: Mapping[str, Callable[[Any], Any]] = MappingProxyType(
 
 
 def parse_dtype(spec: Any, registries: Iterable[str] = ()) -> Dtype:
-    """Return the dtype that `spec` means: a Python type, a text, a registry, a frame's column type, or a `Dtype`.
+    """Return the dtype that `spec` means: a Python type, a text, a registry, a type in it, or a frame's column type.
 
     Raises `InvalidArgument` for anything else, with the nearest; `registries` are the names of those there are.
 
@@ -497,6 +519,8 @@ def parse_dtype(spec: Any, registries: Iterable[str] = ()) -> Dtype:
         return _python_type(spec)
     if isinstance(spec, str):
         return _text(spec.strip(), registries)
+    if getattr(spec, "__registry__", None) and getattr(spec, "is_type", False) is True and spec.name:
+        return Dtype(DTYPES["cat"], registry=spec.__registry__, registry_type=spec.name)
     raise InvalidArgument(f"a dtype is a type, a text or a registry, not {shown(spec)}", value=spec)
 
 

@@ -261,14 +261,14 @@ def _several(info: FeatureInfo, value: Any) -> list[Any]:
     """Return the single values that were given for a feature."""
     if is_missing(value):
         return []
-    # An array without dimensions is one value.
-    array = type(value).__name__ in {"ndarray", "Series"} and getattr(value, "shape", None) != ()
-    listed = array or isinstance(value, list | tuple | set | frozenset)
-    if info.multiple and listed and info.dtype.base.name != "list":
-        return [item for item in value if not is_missing(item)]
-    if info.multiple and info.dtype.base.name == "list" and listed and all(isinstance(v, list | tuple) for v in value):
-        return list(value)
-    if listed and not info.multiple and info.dtype.base.name != "list":
+    listed = _items(value)
+    if listed is None:
+        return [value]
+    if info.multiple and info.dtype.base.name != "list":
+        return [item for item in listed if not is_missing(item)]
+    if info.multiple and all(isinstance(item, list | tuple) for item in listed):
+        return listed
+    if not info.multiple and info.dtype.base.name != "list":
         raise ValidationError(
             f"feature {info.name!r} takes one value, not {shown(value)}; register it with multiple=True for several",
             feature=info.name,
@@ -276,6 +276,23 @@ def _several(info: FeatureInfo, value: Any) -> list[Any]:
             value=value,
         )
     return [value]
+
+
+def _items(value: Any) -> list[Any] | None:
+    """Return the items of what holds several values; None of what is one, as an array without dimensions is."""
+    if not _holds_several(value):
+        return None
+    try:
+        made = plain(value)
+    except Refused:  # it is told of where the value is looked at
+        return None
+    return list(made) if _holds_several(made) else None
+
+
+def _holds_several(value: Any) -> bool:
+    """Tell whether there are values in something, one after another: in a frame there are columns."""
+    single = isinstance(value, str | bytes | Mapping | type) or hasattr(value, "columns")
+    return not single and isinstance(value, Iterable)
 
 
 def typed_values(session: Session, info: FeatureInfo, value: Any) -> list[Typed | int]:
