@@ -344,10 +344,15 @@ def _field_condition(scope: Scope, field: Field[Any], steps: tuple[str, ...], op
     return apply(params, scope.column(field.column), field.type, steps, operand, what)
 
 
-def _id_condition(scope: Scope, relation: Relation | None, steps: tuple[str, ...], operand: Any, path: str = "") -> str:
-    what = f"{relation.source}.{relation.name}" if relation else scope.table.name
-    if path:
-        _check_not_named(path.removesuffix("__" + "__".join(steps)), scope.table, steps, operand, what)
+def _id_condition(scope: Scope, relation: Relation | None, steps: tuple[str, ...], operand: Any, path: str) -> str:
+    name = path.removesuffix("__" + "__".join(steps))
+    what = f"{relation.source}.{relation.name}" if relation else name
+    _check_not_named(name, scope.table, steps, operand, what)
+    return _ids_condition(scope, steps, operand, what)
+
+
+def _ids_condition(scope: Scope, steps: tuple[str, ...], operand: Any, what: str) -> str:
+    """Return the condition on the records of a scope: which of them, given as records, ids or a question."""
     if (found := _among_asked(scope, "id", steps, operand, scope.table.name, what)) is not None:
         return found
     operand = _ids(scope.context, steps, operand, scope.table.name, what)
@@ -441,15 +446,18 @@ def predicate_condition(scope: Scope, predicate: Predicate) -> Expression:
     return feature_condition(scope, feature, steps, operand, _category_condition, every=predicate.every)
 
 
-def _category_condition(target: Scope, steps: tuple[str, ...], operand: Any) -> str:
-    """Return the condition on the registry of a categorical feature: by record, or by its name or an id of it."""
+def _category_condition(target: Scope, steps: tuple[str, ...], operand: Any, what: str) -> str:
+    """Return the condition on the registry of a categorical feature: by record, or by its name or an id of it.
+
+    `what` tells errors which feature it is.
+    """
     table = target.table
     if steps and table.has(steps[0]):
         return condition_sql(target, _bound(target, [("__".join(steps), operand)]))
     if steps and steps[-1] == "in" and not (isinstance(operand, Asking) and operand.asked()):
         operand = items_of(operand)
     if hasattr(type(operand), "__registry__") or _holds_records(operand):
-        return _id_condition(target, None, steps, operand)
+        return _ids_condition(target, steps, operand, what)
     _check_category_step(table, steps)
     other = steps[-1:] == ("ne",)
     asked = steps[:-1] if other else steps

@@ -29,7 +29,7 @@ from duckfeat.model.dtypes import is_missing
 from duckfeat.model.feature_info import FeatureInfo
 from duckfeat.model.kinds import KINDS
 
-Category = Callable[[Scope, tuple[str, ...], Any], str]
+Category = Callable[[Scope, tuple[str, ...], Any, str], str]
 
 
 def feature_condition(
@@ -50,7 +50,7 @@ def feature_condition(
         return _missing(scope, feature, missing=missing)
     if feature.dtype.is_cat:
         origin, target = _category_origin(scope, feature)
-        found = _has(scope, origin, category(target, steps, operand), every=every)
+        found = _has(scope, origin, category(target, steps, operand, f"feature {feature.name!r}"), every=every)
         # Of a record that is not there every field is missing.
         nothing = not every and asks_missing(last_lookup(steps), operand)
         return junction("OR", [found, _missing(scope, feature, missing=True)]) if nothing else found

@@ -263,7 +263,9 @@ def apply_one(
     try:
         return (render or lookup.render)(params, lhs, type_, operand)
     except Mismatch as error:
-        raise InvalidArgument(f"{what}__{name}: {error}", lookup=name, value=operand) from None
+        several = name in {"exact", "ne"} and isinstance(operand, list | tuple | set | frozenset)
+        meant = "; any of several is asked for with __in" if several else ""
+        raise InvalidArgument(f"{what}__{name}: {error}{meant}", lookup=name, value=operand) from None
 
 
 def nothing_to_compare(what: str, name: str) -> InvalidArgument:
