@@ -24,6 +24,8 @@ from duckfeat.model.order import Order
 from duckfeat.model.q import Condition, Q
 from duckfeat.model.statement import Statement
 from duckfeat.model.uids import is_uid_like
+from duckfeat.query import checking
+from duckfeat.query.checking import Inspection
 from duckfeat.query.combining import both, either, with_annotations, without
 from duckfeat.query.finding import find_lookup, search_query
 from duckfeat.query.forms import Frames
@@ -62,12 +64,15 @@ class QuerySet(Frames, Telling, Generic[R]):
     def filter(self, /, *queries: Condition, branch: Any = ..., **lookups: Any) -> QuerySet[R]:
         """Return the records that fulfil all conditions as well.
 
-        Naming a `branch`, `id`, `uid` or `hash` lifts the limit to the current branch and main; `branch=None` means
-        all branches.
+        Naming a `branch`, `id`, `uid` or `hash` lifts the limit to the current branch and main; `branch=None`, or
+        `branch_id=None`, means all branches.
 
         Raises `FieldError` for an unknown field, relation, feature or lookup, `InvalidArgument` for an operand
         that cannot be compared.
         """
+        if lookups.get("branch_id", ...) is None:
+            del lookups["branch_id"]
+            branch = None
         if branch is None:
             return self._with(self._query.everywhere())._narrowed(Q(*queries, **lookups))
         place = {} if branch is ... else {"branch": branch}
@@ -467,6 +472,23 @@ class QuerySet(Frames, Telling, Generic[R]):
         """Return an object that completes the values of a field as attributes, and gives the records."""
         return find_lookup(self, self._query, field, return_field, keep)
 
+    # --- values against the records --------------------------------------------------------------
+
+    def validate(self, values: Any, field: str | FieldRef | None = None) -> Any:
+        """Return a boolean array that tells which values exist in a field of these records; for one text, a bool."""
+        return checking.validate(self, values, field)
+
+    def inspect(self, values: Any, field: str | FieldRef | None = None) -> Inspection:
+        """Return which values exist in a field of these records, which do not, and what those may have meant."""
+        return checking.inspect(self, values, field)
+
+    def standardize(self, values: Any, field: str | FieldRef | None = None, *, return_mapper: bool = False) -> Any:
+        """Return the values with synonyms of these records replaced by the name they stand for.
+
+        With `return_mapper=True` it is a dict of those that are synonyms, with their names.
+        """
+        return checking.standardize(self, values, field, return_mapper=return_mapper)
+
     # --- writing ---------------------------------------------------------------------------------
 
     def delete(self, permanent: bool | None = None) -> Any:
@@ -535,7 +557,10 @@ def _one(records: Sequence[R], registry: str, asked: str, found: QuerySet[R]) ->
         raise DoesNotExist(f"{what}: no such {registry}{_nearest(found)}", registry=registry, asked=asked)
     if len(records) > 1:
         number = found.count()
-        raise MultipleResultsFound(f"{what}: {number} match, one was asked for", registry=registry, count=number)
+        versions = found._query.table.has("is_latest") and "is_latest" not in asked
+        newest = "; the newest of each key has is_latest=True" if versions else ""
+        message = f"{what}: {number} match, one was asked for{newest}"
+        raise MultipleResultsFound(message, registry=registry, count=number)
     return records[0]
 
 

@@ -14,8 +14,8 @@ from duckfeat.model.q import Comparable, FeaturePath, Predicate
 from duckfeat.model.tables import ENTITIES
 from duckfeat.query.session import INSTANCES, Session
 from duckfeat.registries.base import SQLRecord, TracksUpdates
-from duckfeat.registries.naming import add_synonym
 from duckfeat.registries.profiling import profile
+from duckfeat.registries.synonyms import Synonymous
 
 if TYPE_CHECKING:
     import polars as pl
@@ -23,10 +23,10 @@ if TYPE_CHECKING:
 _log = logging.getLogger("duckfeat")
 
 
-class Feature(Comparable, TracksUpdates, rows="features", uid_length=12):
+class Feature(Comparable, Synonymous, TracksUpdates, rows="features", uid_length=12):
     """A named dimension with a dtype: `temperature` is a float in degC.
 
-    `dtype` is a Python type, a text such as `"list[int]"` or `"cat[ULabel]"`, or a registry. With
+    `dtype` is a Python type, a text such as `"list[int]"` or `"cat[ULabel]"`, a registry, or a type in one. With
     `multiple=True` an entity may have several values; with `coerce=True` values are converted even where that
     loses something. Comparing a feature with a value builds a predicate for `filter()`.
 
@@ -169,10 +169,6 @@ class Feature(Comparable, TracksUpdates, rows="features", uid_length=12):
             _check_registry(_session, record)
         elif not record.is_type:
             raise ValidationError(f"feature {record.name!r} needs a dtype", feature=record.name, value=None)
-
-    def add_synonym(self, synonym: str) -> None:
-        """Add another name and save the feature; a name that is there already is passed over."""
-        add_synonym(self, synonym)
 
 
 def _is_used(session: Session, feature_id: int) -> bool:

@@ -12,7 +12,7 @@ import pytest
 
 from duckfeat import Q
 from duckfeat.aggregates import count, max, mean, n_unique, quantile  # noqa: A004  # the package's own
-from duckfeat.errors import DuckfeatError, FieldError, InvalidArgument, QueryError
+from duckfeat.errors import DuckfeatError, FieldError, InvalidArgument, MultipleResultsFound, QueryError
 from duckfeat.store import Store
 
 
@@ -315,3 +315,44 @@ def test_a_feature_may_be_called_as_python_calls_an_object(store: Store) -> None
     assert store.Record.get_or_none(self=9, cls=3) is None
     assert records.aggregate(self=count(), cls=max("self")) == {"self": 2, "cls": 2}
     assert records.annotate(n=count("ulabels")).group_by("self").agg(cls=count()).rows() == [(1, 1), (2, 1)]
+
+
+def test_no_branch_means_all_of_them_by_field_and_by_column(store: Store) -> None:
+    draft = store.Branch(name="draft").save()
+    store.save([store.ULabel(name="here"), store.ULabel(name="there", branch=draft)])
+    assert store.ULabel.filter(branch_id=None).count() == store.ULabel.filter(branch=None).count() == 2
+    assert store.ULabel.get(name="there", branch_id=None).branch == draft
+    assert store.ULabel.filter(branch_id=draft.id).one().name == "there"
+
+
+@pytest.mark.parametrize(
+    ("lookup", "told"),
+    [
+        ({"name": ["1"]}, r"Record\.name__exact: \['1'\] \(list\) is not text; any of several is asked for with __in"),
+        ({"delay": (1.0,)}, r"feature 'delay'__exact: .* any of several is asked for with __in"),
+        ({"ulabels": [1]}, r"ulabels__exact: \[1\] \(list\) is not a number; any of several is asked for with __in"),
+        ({"name__gt": ["1"]}, r"Record\.name__gt: \['1'\] \(list\) is not text$"),
+    ],
+)
+def test_several_where_one_is_compared_tells_of_in(flights: Store, lookup: dict[str, Any], told: str) -> None:
+    with pytest.raises(InvalidArgument, match=told):
+        flights.Record.filter(**lookup)
+
+
+def test_errors_name_the_relation_or_feature_that_holds_records(flights: Store) -> None:
+    flights.Feature(name="crew", dtype=flights.ULabel).save()
+    record = flights.Record.get(name="1")
+    for lookup, told in (("ulabels", "ulabels"), ("crew", "feature 'crew'"), ("ulabels__parents", "ulabels__parents")):
+        with pytest.raises(InvalidArgument, match=rf"^{told} holds a ULabel, not a Record$"):
+            flights.Record.filter(**{lookup: record})
+        with pytest.raises(InvalidArgument, match=rf"^{told}: this ULabel is not saved yet$"):
+            flights.Record.filter(**{lookup: flights.ULabel(name="new")})
+
+
+def test_of_several_versions_the_newest_is_told_of(store: Store) -> None:
+    store.save([store.Artifact(f"s3://bucket/{n}", key="a.txt") for n in range(2)])
+    with pytest.raises(MultipleResultsFound, match=r"2 match, one was asked for; the newest of each key has is_latest"):
+        store.Artifact.get(key="a.txt")
+    assert store.Artifact.get(key="a.txt", is_latest=True).path == "s3://bucket/1"
+    with pytest.raises(MultipleResultsFound, match=r"2 match, one was asked for$"):
+        store.Artifact.get(key="a.txt", is_latest__isnull=False)
