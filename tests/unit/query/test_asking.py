@@ -12,7 +12,8 @@ import pytest
 
 from duckfeat import Q
 from duckfeat.aggregates import count, max, mean, n_unique, quantile  # noqa: A004  # the package's own
-from duckfeat.errors import DuckfeatError, FieldError, InvalidArgument, MultipleResultsFound, QueryError
+from duckfeat.errors import DoesNotExist, DuckfeatError, FieldError, InvalidArgument, MultipleResultsFound, QueryError
+from duckfeat.query.queryset import QuerySet
 from duckfeat.store import Store
 
 
@@ -356,3 +357,30 @@ def test_of_several_versions_the_newest_is_told_of(store: Store) -> None:
     assert store.Artifact.get(key="a.txt", is_latest=True).path == "s3://bucket/1"
     with pytest.raises(MultipleResultsFound, match=r"2 match, one was asked for$"):
         store.Artifact.get(key="a.txt", is_latest__isnull=False)
+
+
+def test_no_record_where_one_may_be_missing_costs_one_statement_and_no_search(
+    flights: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(QuerySet, "search", lambda *_args, **_more: pytest.fail("searched"))
+    records = flights.Record.all()
+    assert statements(flights, lambda: records.get_or_none(name="5")) == 1
+    assert statements(flights, lambda: records.filter(name="5").one_or_none()) == 1
+    assert (records.get_or_none(9), records.get_or_none("zzzz"), records.get_or_none("no uid")) == (None, None, None)
+    assert flights.Record.get_or_none(name="1") == flights.Record.get(name="1")
+    with pytest.raises(MultipleResultsFound, match="4 match"):
+        records.get_or_none(name__gte="1")
+
+
+def test_what_is_on_another_branch_is_told_of(store: Store) -> None:
+    draft = store.Branch(name="draft").save()
+    store.save([store.ULabel(name="there", branch=draft), store.ULabel(name="gone")])
+    store.ULabel.get(name="gone").delete()
+    for name, branch in (("there", "draft"), ("gone", "trash")):
+        with pytest.raises(DoesNotExist, match=f"no such ULabel here, but one on branch '{branch}': ask for branch="):
+            store.ULabel.get(name=name)
+        with pytest.raises(DoesNotExist, match=r"no such ULabel$"):
+            store.ULabel.get(name=name, branch="main")
+        assert store.ULabel.get(name=name, branch=branch).branch.name == branch
+    with pytest.raises(DoesNotExist, match=r"no such ULabel$"):
+        store.ULabel.get(name="nowhere")
