@@ -236,3 +236,14 @@ def test_features_in_frames_are_columns_of_their_dtype(sample: dft.Record, store
         store.Record.pl(features=["doze"])
     with pytest.raises(FieldError, match="carries no features"):
         store.ULabel.pl(features=True)
+
+
+def test_features_follow_a_type_that_gets_another_name(store: Store) -> None:
+    donor = store.ULabel(name="Donor", is_type=True).save()
+    feature = store.Feature(name="donor", dtype=donor).save()
+    store.save([store.ULabel(name=name, type=donor) for name in ("d1", "d2")])
+    sample = store.Record(name="s", features={"donor": "d1"}).save()
+    donor.name = "Giver"
+    donor.save()
+    sample.features.update_values({"donor": "d2"})
+    assert (feature.refresh_from_db().dtype, sample.features.get_values()) == ("cat[ULabel[Giver]]", {"donor": "d2"})
