@@ -287,7 +287,7 @@ class Sourced(Synonymous, TracksUpdates):
         if missing:
             by_value |= cls._from_ids(missing, name) | cls._from_synonyms(missing, name, organism)
             missing = [value for value in missing if value not in by_value]
-        public = cls._source_of(source, version, organism, parents=parents) if missing else None
+        public = cls._source_of(source, version, organism, parents=parents, required=not create) if missing else None
         by_value |= cls._from_public(public, missing, name) if public is not None else {}
         unknown = [value for value in missing if value not in by_value]
         if unknown:
@@ -373,9 +373,17 @@ class Sourced(Synonymous, TracksUpdates):
 
     @classmethod
     def _source_of(
-        cls, source: Any = None, version: str | None = None, organism: Any = None, *, parents: bool = True
+        cls,
+        source: Any = None,
+        version: str | None = None,
+        organism: Any = None,
+        *,
+        parents: bool = True,
+        required: bool = True,
     ) -> PublicOntology | None:
         """Return the source that is asked for; None where none was and there is none.
+
+        One of an organism is `required` unless terms are made without.
 
         None, too, where its file is gone and all of its terms are saved, or where it was not asked for by name.
         """
@@ -388,7 +396,7 @@ class Sourced(Synonymous, TracksUpdates):
                 _log.warning("%s: %s; its terms are passed over", cls.__registry__, error)
             return None
         except (DoesNotExist, InvalidArgument, ImportError):
-            if source is not None or version is not None or organism is not None:
+            if source is not None or version is not None or (organism is not None and required):
                 raise
             return None
 
@@ -407,9 +415,10 @@ class Sourced(Synonymous, TracksUpdates):
         there = [value for value in texts if public.places(name, value)]
 
         def meant(value: Any) -> str | None:
-            near = None
-            if value in offered or (isinstance(value, str) and value not in found.suggestions):
+            if value in offered:  # it means what the source has, be it under this name
                 near = public.nearest(value)
+                return None if near == value else near
+            near = public.nearest(value) if isinstance(value, str) and value not in found.suggestions else None
             return near if near is not None and near != value else found.suggestions.get(value)
 
         offered = set(there)
