@@ -153,6 +153,8 @@ class FeatureManager(Telling):
         return len(self.get_values())
 
     def __repr__(self) -> str:
+        if self._record.id is None:
+            return f"<features of a {self._record.__registry__} that is not saved>"
         values = self.get_values()
         inner = ", ".join(f"{name}={value!r}" for name, value in values.items())
         return f"<features of {self._record.__registry__} {self._record.uid}: {inner}>"

@@ -85,3 +85,8 @@ def test_a_frame_is_no_value(sample: Any, frame: Any) -> None:
     with pytest.raises(ValidationError, match="feature 'tags' has dtype str"):
         sample.features.set_values({"tags": frame})
     assert sample.features.get_values() == {}
+
+
+def test_what_carries_no_values_yet_is_shown(store: Store, sample: Any) -> None:
+    assert repr(store.Record(name="new").features) == "<features of a Record that is not saved>"
+    assert repr(sample.features) == f"<features of Record {sample.uid}: >"
