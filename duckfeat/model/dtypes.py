@@ -52,7 +52,7 @@ def plain(value: Any) -> Any:
     module = type(value).__module__.partition(".")[0]
     if module == "numpy" and hasattr(value, "tolist"):
         return _numpy(value)
-    if module in _OF_FRAMES and (listing := next(filter(None, (getattr(value, way, None) for way in LISTING)), None)):
+    if module in _OF_FRAMES and (listing := _listing(value)):
         return listing()
     if module == "pyarrow" and hasattr(value, "as_py"):
         return _arrow(value)
@@ -92,7 +92,19 @@ def _arrow(value: Any) -> Any:
         raise Refused(TOO_FINE) from None
 
 
+def is_frame(value: Any) -> bool:
+    """Tell whether something is a frame of any library: what is in it are columns, and no values."""
+    return any(base.__name__ in _FRAMES for base in type(value).__mro__)
+
+
+def _listing(value: Any) -> Callable[[], list[Any]] | None:
+    """Return what gives the values of an array or a series as a list; None of anything else."""
+    ways = () if is_frame(value) else (getattr(value, way, None) for way in LISTING)
+    return next(filter(None, ways), None)
+
+
 _OF_FRAMES = frozenset({"pandas", "polars", "pyarrow"})
+_FRAMES = frozenset({"DataFrame", "LazyFrame", "Table", "RecordBatch"})
 LISTING = ("to_pylist", "to_list", "tolist")
 """What gives the values of Arrow, Polars, pandas and NumPy as a list."""
 
@@ -521,7 +533,13 @@ def parse_dtype(spec: Any, registries: Iterable[str] = ()) -> Dtype:
         return _text(spec.strip(), registries)
     if getattr(spec, "__registry__", None) and getattr(spec, "is_type", False) is True and spec.name:
         return Dtype(DTYPES["cat"], registry=spec.__registry__, registry_type=spec.name)
-    raise InvalidArgument(f"a dtype is a type, a text or a registry, not {shown(spec)}", value=spec)
+    field = _no_field(spec.registry) if type(spec).__name__ == "FieldRef" else ""
+    raise InvalidArgument(f"a dtype is a type, a text or a registry, not {shown(spec)}{field}", value=spec)
+
+
+def _no_field(registry: str) -> str:
+    """Return what errors tell of a field of a registry that is given as a dtype."""
+    return f": it is the registry whatever its values are given by, {category(registry)!r}"
 
 
 def _generic(spec: Any) -> Dtype:
@@ -543,7 +561,10 @@ def _python_type(spec: type) -> Dtype:
 def _text(spec: str, registries: Iterable[str] = ()) -> Dtype:
     spec = _ALIASES.get(spec, spec)
     if match := _CAT.fullmatch(spec):
-        registry = match["registry"].rpartition(".")[2]
+        before, _, registry = match["registry"].rpartition(".")
+        owner = before.rpartition(".")[2]
+        if owner[:1].isupper():
+            raise InvalidArgument(f"unknown dtype {shown(spec)}{_no_field(owner)}", value=spec)
         return Dtype(DTYPES["cat"], registry=registry, registry_type=match["type"])
     if match := _LIST.fullmatch(spec):
         return Dtype(DTYPES["list"], item=_checked_item(_text(match["item"].strip(), registries)))

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from duckfeat.errors import InvalidArgument, ValidationError, suggestions
 from duckfeat.model.arguments import named, nests_beyond, shown
 from duckfeat.model.attributes import Telling
-from duckfeat.model.dtypes import Refused, Typed, decode_as, encode_for, is_missing, plain
+from duckfeat.model.dtypes import Refused, Typed, decode_as, encode_for, is_frame, is_missing, plain
 from duckfeat.model.feature_info import FeatureInfo
 from duckfeat.model.kinds import KINDS, VALUE_COLUMNS
 from duckfeat.query.session import Session
@@ -292,9 +292,8 @@ def _items(value: Any) -> list[Any] | None:
 
 
 def _holds_several(value: Any) -> bool:
-    """Tell whether there are values in something, one after another: in a frame there are columns."""
-    single = isinstance(value, str | bytes | Mapping | type) or hasattr(value, "columns")
-    return not single and isinstance(value, Iterable)
+    """Tell whether there are values in something, one after another."""
+    return isinstance(value, Iterable) and not (isinstance(value, str | bytes | Mapping | type) or is_frame(value))
 
 
 def typed_values(session: Session, info: FeatureInfo, value: Any) -> list[Typed | int]:

@@ -80,11 +80,18 @@ def test_arrow_scalars_are_the_values_they_hold(store: Store, sample: Any) -> No
         sample.features.add_values({"at": pa.scalar(1, pa.timestamp("ns"))})
 
 
-@pytest.mark.parametrize("frame", [pd.DataFrame({"tags": ["a"]}), pl.DataFrame({"tags": ["a"]})])
-def test_a_frame_is_no_value(sample: Any, frame: Any) -> None:
-    with pytest.raises(ValidationError, match="feature 'tags' has dtype str"):
-        sample.features.set_values({"tags": frame})
+@pytest.mark.parametrize("frame", [pd.DataFrame({"a": ["b"]}), pl.DataFrame({"a": ["b"]}), pa.table({"a": ["b"]})])
+def test_a_frame_is_no_value(store: Store, sample: Any, frame: Any) -> None:
+    store.Feature(name="rows", dtype="list[dict]").save()
+    for name in ("tags", "tag", "list", "rows"):
+        with pytest.raises(ValidationError, match=f"feature '{name}' has dtype"):
+            sample.features.set_values({name: frame})
     assert sample.features.get_values() == {}
+
+
+def test_a_series_with_a_label_of_a_frame_is_a_series(sample: Any) -> None:
+    sample.features.set_values({"tags": pd.Series({"columns": "a", "b": "b"})})
+    assert sample.features.get_values() == {"tags": ["a", "b"]}
 
 
 def test_what_carries_no_values_yet_is_shown(store: Store, sample: Any) -> None:
