@@ -163,10 +163,10 @@ def _meaning(records: QuerySet[Any], name: str) -> Callable[[Any], str | None]:
     return meant
 
 
-def _synonyms(records: QuerySet[Any], name: str) -> dict[str, str]:
-    """Return the names that case-folded synonyms and names stand for."""
+def _synonyms(records: QuerySet[Any], name: str, *, others: bool = True) -> dict[str, str]:
+    """Return the values of a field by what stands for them, case-folded: they, and with `others` their synonyms."""
     names: dict[str, str] = {}
-    columns = [name, "synonyms"] if "synonyms" in records._query.table.fields else [name]
+    columns = [name, "synonyms"] if others and "synonyms" in records._query.table.fields else [name]
     rows = list(records.order_by("-id").values_list(*columns))
     for row in rows:
         if len(row) > 1 and row[1] and row[0] is not None:
@@ -178,14 +178,17 @@ def _synonyms(records: QuerySet[Any], name: str) -> dict[str, str]:
 def standardize(
     records: QuerySet[Any], values: Any, field: str | FieldRef | None, *, return_mapper: bool = False
 ) -> Any:
-    """Return the values, each synonym (in any case) replaced by the name it stands for, or those with their names."""
+    """Return the values, each synonym (in any case) replaced by the name it stands for, or those with their names.
+
+    Synonyms are other names: values of another field than that of the name differ in case alone.
+    """
     mapped, name = flag(return_mapper, "return_mapper"), _named(records, field)
     listed, single = listed_values(values)
     known = _known(records, listed, name)
     if all(same(value) in known for value in listed):
         names: dict[str, str] = {}
     else:
-        names = _synonyms(records, name)
+        names = _synonyms(records, name, others=name == records._query.table.label)
     result = [
         value if same(value) in known or not isinstance(value, str) else names.get(value.strip().casefold(), value)
         for value in listed

@@ -81,3 +81,10 @@ def test_fields_of_other_types_are_refused(cells: Store, field: str) -> None:
 def test_nan_is_one_value(store: Store) -> None:
     nan, other = float("nan"), float("nan")
     assert len(store.ULabel.inspect([nan, other, None, None]).non_validated) == 2
+
+
+def test_synonyms_stand_for_names_and_for_no_other_field(store: Store) -> None:
+    store.CellType(name="T cell", ontology_id="CL:0000084", description="A cell.", synonyms="T-cell").save()
+    values = ["T-cell", "T cell", "cl:0000084", "a cell."]
+    assert store.CellType.standardize(values, field="ontology_id") == ["T-cell", "T cell", "CL:0000084", "a cell."]
+    assert store.CellType.all().standardize(values, "description") == ["T-cell", "T cell", "cl:0000084", "A cell."]
