@@ -457,7 +457,12 @@ def _category_condition(target: Scope, steps: tuple[str, ...], operand: Any, wha
     if steps and steps[-1] == "in" and not (isinstance(operand, Asking) and operand.asked()):
         operand = items_of(operand)
     if hasattr(type(operand), "__registry__") or _holds_records(operand):
-        return _ids_condition(target, steps, operand, what)
+        names = [item for item in operand if isinstance(item, str)] if steps == ("in",) and _is_listed(operand) else []
+        if not names:
+            return _ids_condition(target, steps, operand, what)
+        records = [item for item in operand if not isinstance(item, str)]
+        parts = (_ids_condition(target, steps, records, what), _category_condition(target, steps, names, what))
+        return any_of(list(parts))
     _check_category_step(table, steps)
     other = steps[-1:] == ("ne",)
     asked = steps[:-1] if other else steps
@@ -476,4 +481,8 @@ def _check_category_step(table: Table, steps: tuple[str, ...]) -> None:
 def _holds_records(operand: Any) -> bool:
     if isinstance(operand, Asking):
         return True
-    return isinstance(operand, list | tuple | set) and any(hasattr(type(item), "__registry__") for item in operand)
+    return _is_listed(operand) and any(hasattr(type(item), "__registry__") for item in operand)
+
+
+def _is_listed(operand: Any) -> bool:
+    return isinstance(operand, list | tuple | set | frozenset)

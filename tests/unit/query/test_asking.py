@@ -384,3 +384,16 @@ def test_what_is_on_another_branch_is_told_of(store: Store) -> None:
         assert store.ULabel.get(name=name, branch=branch).branch.name == branch
     with pytest.raises(DoesNotExist, match=r"no such ULabel$"):
         store.ULabel.get(name="nowhere")
+
+
+def test_categories_are_asked_for_by_name_and_as_records_together(store: Store) -> None:
+    lung, liver, skin = store.save([store.ULabel(name=name) for name in ("lung", "liver", "skin")])
+    tissue = store.Feature(name="tissue", dtype=store.ULabel).save()
+    store.save([store.Record(name=label.name, features={"tissue": label}) for label in (lung, liver, skin)])
+    store.Record(name="none").save()
+    asked = store.Record.all().order_by("name")
+    assert asked.filter(tissue.isin(["skin", lung])).to_list("name") == ["lung", "skin"]
+    assert asked.filter(tissue__in=(lung, "no such", None)).to_list("name") == ["lung"]
+    assert asked.exclude(tissue__in={"skin", lung}).to_list("name") == ["liver", "none"]
+    with pytest.raises(InvalidArgument, match="feature 'tissue' holds a ULabel, not a Record"):
+        asked.filter(tissue.isin(["skin", asked[0]]))
