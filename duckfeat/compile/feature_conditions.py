@@ -14,7 +14,9 @@ from duckfeat.compile.fragments import Parameters, all_of, any_of
 from duckfeat.compile.lookups import (
     LOOKUPS,
     apply,
+    apply_one,
     available_for,
+    holds_item,
     is_step,
     items_of,
     nothing_to_compare,
@@ -168,6 +170,9 @@ def _typed_condition(params: Parameters, feature: FeatureInfo, value: str, steps
     """Return the condition on the typed columns that a feature's dtype stores its values in."""
     what = f"feature {feature.name!r}"
     columns = {kind: f"{value}.{KINDS[kind].column}" for kind in feature.dtype.base.kinds}
+    if feature.dtype.item and steps == ("contains",):
+        holds = holds_item(feature.dtype.item.base.kinds)
+        return apply_one(params, columns["list"], "list", "contains", operand, what, render=holds)
     if len(columns) > 1:
         columns = _meeting(columns, steps, operand, what)
     return any_of([apply(params, lhs, kind, steps, operand, what) for kind, lhs in columns.items()])
@@ -261,6 +266,7 @@ def nested_condition(
     """Return the condition on a place inside an entity's dict or list values of a feature."""
     if not feature.dtype.is_json:
         raise FieldError(f"feature {feature.name!r} has dtype {feature.dtype.name}: there is nothing inside it")
+    _check_position(feature, path[0])
     what = f"feature {feature.name!r} at {shown(list(path))}"
     origin = _value_origin(scope, feature)
     if asks_missing(steps, operand):
@@ -268,6 +274,12 @@ def nested_condition(
         return Negation(_has(scope, origin, found))
     condition = _nested(scope.context.params, _VALUE, path, steps, operand, what)
     return _has(scope, origin, condition, every=every)
+
+
+def _check_position(feature: FeatureInfo, part: str | int) -> None:
+    """Refuse a word behind a list that is neither a lookup nor a position: it would find nothing."""
+    if feature.dtype.base.name == "list" and not str(part).isdecimal():
+        raise unknown_step(str(part), "list", f"feature {feature.name!r} (list)")
 
 
 def _nested(
@@ -296,7 +308,15 @@ def _nested(
         "dict": f"CASE WHEN {kind} = 'OBJECT' THEN {text} END",
         "list": f"CASE WHEN {kind} = 'ARRAY' THEN {text} END",
     }
+    if steps == ("contains",):
+        return _holds(params, columns, operand, what)
     return all_of([kind_conditions(params, columns, steps, operand, what)])
+
+
+def _holds(params: Parameters, columns: dict[str, str], operand: Any, what: str) -> str:
+    """Return the condition that a place holds a text, in a text, or an item, in a list."""
+    kinds = [kind for kind in LOOKUPS["contains"].types if kind != "str" or isinstance(operand, str)]
+    return any_of([apply_one(params, columns[kind], kind, "contains", operand, what) for kind in sorted(kinds)])
 
 
 def pointer(path: tuple[str | int, ...]) -> str:

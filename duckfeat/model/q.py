@@ -221,8 +221,8 @@ class Comparable:
         """Return the predicate: at least `low` and at most `high`."""
         return self._predicate("range", (low, high))
 
-    def contains(self, part: str) -> Predicate:
-        """Return the predicate: text that holds `part`."""
+    def contains(self, part: Any) -> Predicate:
+        """Return the predicate: text that holds the text `part`, or a list that holds the item `part`."""
         return self._predicate("contains", part)
 
     def startswith(self, part: str) -> Predicate:

@@ -202,6 +202,7 @@ TERMS: dict[str, Callable[[Any, Any, int], Any]] = {
 }
 
 
+@pytest.mark.no_cover  # the same few lines, thousands of times
 @pytest.mark.usefixtures("small_stack")
 @pytest.mark.parametrize(("joined", "names"), [("any", ["1"]), ("all", []), ("none", ["1"]), ("nested", ["1"])])
 def test_thousands_of_terms_need_no_big_stack(flights: Store, joined: str, names: list[str]) -> None:
@@ -226,6 +227,7 @@ def test_few_conditions_are_joined_and_many_others_decided_as_one(flights: Store
     assert sorted(found.to_list("name")) == ["1", "2"]
 
 
+@pytest.mark.no_cover  # the same few lines, a million times
 def test_a_million_operands(flights: Store) -> None:
     assert flights.Record.filter(name__in=[str(n) for n in range(1, 1_000_000)]).count() == 4
     assert flights.Record.filter(delay__in=range(2, 1_000_000)).count() == 3
