@@ -12,6 +12,7 @@ from duckfeat.compile.expressions import Expression, Holders, Kinship, Negation,
 from duckfeat.compile.feature_joins import among
 from duckfeat.compile.fragments import Parameters, all_of, any_of
 from duckfeat.compile.lookups import (
+    ASKS_OF_NONE,
     LOOKUPS,
     apply,
     apply_one,
@@ -19,6 +20,7 @@ from duckfeat.compile.lookups import (
     holds_item,
     is_step,
     items_of,
+    missing_or_not,
     nothing_to_compare,
     unknown_step,
     without_parts,
@@ -69,14 +71,10 @@ def feature_condition(
 def asks_missing(steps: tuple[str, ...], operand: Any) -> bool | None:
     """Tell whether a lookup asks for what is missing, for what is there (False), or neither (None)."""
     if steps == ("isnull",):
-        if not isinstance(operand, bool):
-            raise InvalidArgument(f"isnull takes True or False, not {shown(operand)}", value=operand)
-        return operand
-    return _ASKS_OF_NONE.get(steps) if is_missing(operand) else None
-
-
-_ASKS_OF_NONE = {(): True, ("exact",): True, ("ne",): False}
-"""What lookups ask of None: whether something is missing or, the other way round, there."""
+        return missing_or_not(operand)
+    if len(steps) > 1 or not is_missing(operand):
+        return None
+    return ASKS_OF_NONE.get(steps[0] if steps else "exact")
 
 
 def last_lookup(steps: Sequence[str]) -> tuple[str, ...]:

@@ -129,7 +129,14 @@ def _range(params: Parameters, lhs: str, type_: str, operand: Any) -> str:
 
 
 def _isnull(_params: Parameters, lhs: str, _type: str, operand: Any) -> str:
-    return f"{lhs} IS NULL" if convert("bool", operand) else f"{lhs} IS NOT NULL"
+    return f"{lhs} IS NULL" if missing_or_not(operand) else f"{lhs} IS NOT NULL"
+
+
+def missing_or_not(operand: Any) -> bool:
+    """Return the operand of `isnull`; raises `InvalidArgument` for what is neither True nor False, as 1 is not."""
+    if not isinstance(operand, bool):
+        raise InvalidArgument(f"isnull takes True or False, not {shown(operand)}", value=operand)
+    return operand
 
 
 def fold(lhs: str) -> str:
@@ -268,6 +275,10 @@ def apply_to_id(params: Parameters, lhs: str, steps: tuple[str, ...], operand: A
     return apply(params, lhs, "int", steps, operand, what)
 
 
+ASKS_OF_NONE: Mapping[str, bool] = MappingProxyType({"exact": True, "iexact": True, "ne": False})
+"""What lookups ask of None: whether something is missing or, the other way round, there."""
+
+
 def apply_one(
     params: Parameters, lhs: str, type_: str, name: str, operand: Any, what: str, render: Render | None = None
 ) -> str:
@@ -275,9 +286,10 @@ def apply_one(
     lookup = LOOKUPS[name]
     _check_type(lookup.types, type_, name, what)
     if operand is None:
-        if name in {"exact", "ne"}:
-            return f"{lhs} IS NULL" if name == "exact" else f"{lhs} IS NOT NULL"
-        raise nothing_to_compare(what, name)
+        missing = ASKS_OF_NONE.get(name)
+        if missing is None:
+            raise nothing_to_compare(what, name)
+        return f"{lhs} IS NULL" if missing else f"{lhs} IS NOT NULL"
     try:
         return (render or lookup.render)(params, lhs, type_, operand)
     except Mismatch as error:

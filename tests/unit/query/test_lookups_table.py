@@ -84,12 +84,18 @@ def test_part(name: str, type_: str, column: str) -> None:
 
 @pytest.mark.parametrize("name", LOOKUPS)
 def test_none_is_an_operand_of_equality_alone(name: str) -> None:
-    if name in {"exact", "ne"}:
+    if name in {"exact", "iexact", "ne"}:
         missing = apply(Parameters(), "x", "str", (name,), None, "T.x")
-        assert missing == ("x IS NULL" if name == "exact" else "x IS NOT NULL")
+        assert missing == ("x IS NOT NULL" if name == "ne" else "x IS NULL")
         return
     with pytest.raises(InvalidArgument, match=r"isnull=True|True or False"):
         apply(Parameters(), "x", "str", (name,), None, "T.x")
+
+
+@pytest.mark.parametrize("given", [1, 0, "True", "no", 1.0])
+def test_isnull_takes_true_and_false_and_nothing_like_them(given: object) -> None:
+    with pytest.raises(InvalidArgument, match="isnull takes True or False, not"):
+        apply(Parameters(), "x", "str", ("isnull",), given, "T.x")
 
 
 @pytest.mark.parametrize(("type_", "steps"), [("bool", "gt"), ("int", "contains"), ("date", "hour"), ("str", "year")])
