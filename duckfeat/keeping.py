@@ -15,7 +15,7 @@ from duckfeat.engine.base import Engine
 from duckfeat.engine.embedded import lock_timeout_of
 from duckfeat.engine.opening import MEMORY, address, open_engine
 from duckfeat.errors import IntegrityError, InvalidArgument, StoreLocked
-from duckfeat.model.arguments import flag, shown
+from duckfeat.model.arguments import flag, registry_of, shown
 from duckfeat.query.session import INSTANCES, Session
 
 if TYPE_CHECKING:
@@ -99,7 +99,7 @@ class Keeping(ABC):
         {'Record': 1, 'ULabel': 1}
         """
         found: Any = self._session.registries["Branch"].get(name=branch) if isinstance(branch, str) else branch
-        if getattr(type(found), "__registry__", None) != "Branch":
+        if registry_of(found) != "Branch":
             raise InvalidArgument(f"a branch is a name or a Branch, not {shown(branch)}", value=branch)
         self._session.check_mine(found)
         merged: dict[str, int] = found.merge()

@@ -17,7 +17,7 @@ from duckfeat.engine.resources import checks
 from duckfeat.errors import InvalidArgument
 from duckfeat.frame import frames
 from duckfeat.keeping import Keeping
-from duckfeat.model.arguments import flag, moment, several, whole
+from duckfeat.model.arguments import flag, moment, registry_of, several, whole
 from duckfeat.model.attributes import Telling
 from duckfeat.model.statement import Statement
 from duckfeat.models import REGISTRIES
@@ -439,7 +439,7 @@ class Store(Keeping, Telling):
 
 
 def _listed(records: Any) -> list[Any]:
-    return [records] if hasattr(type(records), "__registry__") else several(records, "records")
+    return [records] if registry_of(records) is not None else several(records, "records")
 
 
 def _bound(cls: type[Any], session: Session) -> type[Any]:

@@ -39,7 +39,7 @@ from duckfeat.compile.operands import asked
 from duckfeat.compile.scope import Context, Scope, pairs_sql, related_scope
 from duckfeat.compile.terms import closure
 from duckfeat.errors import FieldError, InvalidArgument, hint
-from duckfeat.model.arguments import shown
+from duckfeat.model.arguments import registry_of, shown
 from duckfeat.model.feature_info import FeatureInfo
 from duckfeat.model.fields import Field, ForeignKey, Relation
 from duckfeat.model.q import Among, Asking, Condition, Predicate, Q, RelatedTo
@@ -394,7 +394,7 @@ def _ids(context: Context, steps: tuple[str, ...], operand: Any, target: str, wh
 
 
 def _id_of(context: Context, operand: Any, target: str, what: str) -> Any:
-    registry = getattr(type(operand), "__registry__", None)
+    registry = registry_of(operand)
     if registry is None:
         return operand
     if registry != target:
@@ -448,7 +448,7 @@ def _category_condition(target: Scope, steps: tuple[str, ...], operand: Any) -> 
         return condition_sql(target, _bound(target, [("__".join(steps), operand)]))
     if steps and steps[-1] == "in" and not (isinstance(operand, Asking) and operand.asked()):
         operand = items_of(operand)
-    if hasattr(type(operand), "__registry__") or _holds_records(operand):
+    if registry_of(operand) is not None or _holds_records(operand):
         return _id_condition(target, None, steps, operand)
     _check_category_step(table, steps)
     other = steps[-1:] == ("ne",)
@@ -468,4 +468,4 @@ def _check_category_step(table: Table, steps: tuple[str, ...]) -> None:
 def _holds_records(operand: Any) -> bool:
     if isinstance(operand, Asking):
         return True
-    return isinstance(operand, list | tuple | set) and any(hasattr(type(item), "__registry__") for item in operand)
+    return isinstance(operand, list | tuple | set) and any(registry_of(item) is not None for item in operand)

@@ -57,6 +57,16 @@ def flag(given: Any, what: str) -> bool:
     raise InvalidArgument(f"{what} is True or False, not {shown(given)}", value=given)
 
 
+def registry_of(given: Any) -> str | None:
+    """Return the name of the registry that something is a record of; None for what is no record.
+
+    >>> registry_of(3) is None
+    True
+    """
+    name: str | None = getattr(type(given), "__registry__", None)
+    return name
+
+
 def shown(given: Any) -> str:
     """Return what stands for something in an error: its first line, and no more of it than is read.
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 from duckfeat.errors import DoesNotExist, InvalidArgument, MissingFile
-from duckfeat.model.arguments import flag, several, shown, text
+from duckfeat.model.arguments import flag, registry_of, several, shown, text
 from duckfeat.model.fields import FieldRef, ForeignKey, Many, field_name
 from duckfeat.ontology.choosing import choose
 from duckfeat.ontology.organisms import known_organism
@@ -157,7 +157,7 @@ class Sourced(TracksUpdates):
     @classmethod
     def _chosen(cls, source: Any, version: str | None, organism: Any) -> tuple[Session, Source, str | None]:
         session = cls._current()
-        if not (source is None or isinstance(source, str) or getattr(type(source), "__registry__", "") == "Source"):
+        if not (source is None or isinstance(source, str) or registry_of(source) == "Source"):
             raise InvalidArgument(f"a source is a name or a Source, not {shown(source)}", source=source)
         version = None if version is None else text(version, "a version")
         name = organism_name(session, organism)
@@ -469,7 +469,7 @@ def organism_record(session: Session, organism: Any) -> Any:
     registry = session.registries["Organism"]
     if organism is None:
         return None
-    if getattr(type(organism), "__registry__", None) == "Organism":
+    if registry_of(organism) == "Organism":
         session.check_mine(organism)
         return organism
     if not isinstance(organism, str):

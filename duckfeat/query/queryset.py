@@ -16,7 +16,7 @@ from duckfeat.compile.scope import Scope
 from duckfeat.compile.select import Query, count, select
 from duckfeat.errors import DoesNotExist, DuckfeatError, InvalidArgument, MultipleResultsFound
 from duckfeat.model.aggregates import Aggregate
-from duckfeat.model.arguments import flag, shown, whole
+from duckfeat.model.arguments import flag, registry_of, shown, whole
 from duckfeat.model.attributes import Telling
 from duckfeat.model.columns import Output
 from duckfeat.model.fields import FieldRef, field_name
@@ -309,7 +309,7 @@ class QuerySet(Frames, Telling, Generic[R]):
 
     def __contains__(self, record: object) -> bool:
         id_ = getattr(record, "id", None)
-        if getattr(type(record), "__registry__", None) != self._query.table.name or id_ is None:
+        if registry_of(record) != self._query.table.name or id_ is None:
             return False
         if not self._session.owns(record):
             return False

@@ -15,7 +15,7 @@ from duckfeat.compile.scope import Context
 from duckfeat.engine.base import Engine
 from duckfeat.engine.opening import MEMORY
 from duckfeat.errors import FieldError, InstanceNotFound, InvalidArgument, hint
-from duckfeat.model.arguments import named
+from duckfeat.model.arguments import named, registry_of
 from duckfeat.model.dtypes import parse_dtype
 from duckfeat.model.feature_info import FeatureInfo
 from duckfeat.model.tables import Catalog
@@ -116,7 +116,7 @@ class FeatureIndex:
             if len(named) > 1:
                 raise _ambiguous(key, named)
             return named[0] if named else loaded.by_uid.get(key)
-        if getattr(type(key), "__registry__", "") != "Feature":
+        if registry_of(key) != "Feature":
             return None
         feature: Any = key
         found = loaded.by_uid.get(feature.uid)

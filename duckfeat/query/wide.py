@@ -17,7 +17,7 @@ from duckfeat.compile.select import Columns, Query, count, ids_sql, named_sql, s
 from duckfeat.engine.arrow_files import write_parquet
 from duckfeat.errors import FieldError, InvalidArgument, MissingFile, hint
 from duckfeat.frame import frames
-from duckfeat.model.arguments import is_path_text, named, several, shown, whole
+from duckfeat.model.arguments import is_path_text, named, registry_of, several, shown, whole
 from duckfeat.model.columns import Output
 from duckfeat.model.feature_info import FeatureInfo
 from duckfeat.model.fields import FieldRef, field_name
@@ -216,7 +216,7 @@ def _features(session: Session, query: Query, features: Features) -> list[Featur
         return session.features.all()
     if isinstance(features, str) and features == "queryset":
         return _used(session, query)
-    if isinstance(features, str) or getattr(type(features), "__registry__", "") == "Feature":
+    if isinstance(features, str) or registry_of(features) == "Feature":
         features = [features]
     return [_known(session, feature) for feature in several(features, "features")]
 

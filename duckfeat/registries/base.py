@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Self, SupportsIndex
 
 from duckfeat.compile.select import Query
 from duckfeat.errors import AttributeMissing, DuckfeatError, FieldError, InvalidArgument, attribute_missing, hint
-from duckfeat.model.arguments import flag, shown
+from duckfeat.model.arguments import flag, registry_of, shown
 from duckfeat.model.attributes import TellingType
 from duckfeat.model.dtypes import Typed, decode
 from duckfeat.model.fields import Field, FieldRef, ForeignKey, Many, Relation, Reverse, field_name
@@ -164,7 +164,7 @@ class SQLRecord(metaclass=TellingType):
         return self.__dict__[field.name]
 
     def _set_foreign(self, field: ForeignKey[Any], value: Any) -> None:
-        registry = getattr(type(value), "__registry__", None)
+        registry = registry_of(value)
         if value is not None and registry != field.target:
             raise InvalidArgument(
                 f"{self.__registry__}.{field.name} is a {field.target}, not {shown(value)}", value=value

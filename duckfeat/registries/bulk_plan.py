@@ -11,7 +11,7 @@ from typing import Any
 from duckfeat.compile import staging_keys
 from duckfeat.engine.source_tables import Source
 from duckfeat.errors import FieldError, InvalidArgument, ValidationError, hint
-from duckfeat.model.arguments import flag, named, shown
+from duckfeat.model.arguments import flag, named, registry_of, shown
 from duckfeat.model.feature_info import FeatureInfo
 from duckfeat.model.sql_types import Column, SqlType
 from duckfeat.model.statement import Statement
@@ -82,7 +82,7 @@ def checked_options(session: Session, **given: Any) -> Options:
     if given["on"] is not None and not isinstance(given["on"], str):
         raise InvalidArgument(f"on is the name of a column, not {shown(given['on'])}", on=given["on"])
     run = given["run"]
-    if run is not None and (getattr(type(run), "__registry__", "") != "Run" or run.id is None):
+    if run is not None and (registry_of(run) != "Run" or run.id is None):
         raise InvalidArgument(f"run is a saved Run, not {shown(run)}", run=run)
     if run is not None:
         session.check_mine(run)
@@ -126,9 +126,9 @@ def _checked_key(table: Table, key: Any) -> str:
 def _listed(features: Any) -> tuple[Any, ...] | None:
     if features is None:
         return None
-    listed = (features,) if isinstance(features, str) or hasattr(type(features), "__registry__") else features
+    listed = (features,) if isinstance(features, str) or registry_of(features) is not None else features
     known = isinstance(listed, Iterable) and all(
-        isinstance(feature, str) or getattr(type(feature), "__registry__", "") == "Feature" for feature in listed
+        isinstance(feature, str) or registry_of(feature) == "Feature" for feature in listed
     )
     if not known or isinstance(listed, Iterator):
         raise InvalidArgument(

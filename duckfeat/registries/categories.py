@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from duckfeat.errors import ValidationError
-from duckfeat.model.arguments import shown, spelled
+from duckfeat.model.arguments import registry_of, shown, spelled
 from duckfeat.model.feature_info import FeatureInfo
 from duckfeat.model.tables import Table
 from duckfeat.query.session import Session
@@ -54,7 +54,7 @@ def _ids_by_name(session: Session, info: FeatureInfo, names: Sequence[str]) -> d
 
 
 def _one(session: Session, info: FeatureInfo, table: Table, value: Any, by_name: dict[str, int]) -> int:
-    registry = getattr(type(value), "__registry__", None)
+    registry = registry_of(value)
     if registry == table.name:
         session.check_mine(value)
         _check_type(info, value)

@@ -7,7 +7,7 @@ from os import PathLike
 from typing import TYPE_CHECKING, Any
 
 from duckfeat.errors import InvalidArgument, ValidationError, suggestions
-from duckfeat.model.arguments import named, nests_beyond, shown
+from duckfeat.model.arguments import named, nests_beyond, registry_of, shown
 from duckfeat.model.attributes import Telling
 from duckfeat.model.dtypes import Refused, Typed, decode_as, encode_for, is_missing, plain
 from duckfeat.model.feature_info import FeatureInfo
@@ -189,7 +189,7 @@ def write_values(session: Any, table: Any, given: Mapping[int, Mapping[Any, Any]
 
 
 def _listed(features: Any) -> Iterable[Any]:
-    if isinstance(features, str) or getattr(type(features), "__registry__", "") == "Feature":
+    if isinstance(features, str) or registry_of(features) == "Feature":
         return [features]
     if isinstance(features, bytes) or not isinstance(features, Iterable):
         raise InvalidArgument(f"features are given by name or as objects, one or several, not {shown(features)}")
@@ -200,7 +200,7 @@ def _known(session: Session, values: Iterable[tuple[Any, Any]]) -> list[tuple[Fe
     """Return the features of the keys with the values, or say which are unknown and how to register them."""
     found, unknown = [], []
     for key, value in values:
-        if not isinstance(key, str) and getattr(type(key), "__registry__", "") != "Feature":
+        if not isinstance(key, str) and registry_of(key) != "Feature":
             raise InvalidArgument(f"a feature is given by name or as an object, not {shown(key)}", value=key)
         info = session.features.find(key)
         if info is None:
@@ -248,7 +248,7 @@ def guessed_dtype(value: Any) -> str:
         items = {guessed_dtype(item) for item in value if not is_missing(item)}
         item = "num" if items == {"int", "float"} else items.pop() if len(items) == 1 else "list"
         return "list" if item.startswith(("list", "cat")) else f"list[{item}]"
-    registry = getattr(type(value), "__registry__", None)
+    registry = registry_of(value)
     if registry:
         return f"cat[{registry}]"
     if isinstance(value, PathLike):

@@ -7,7 +7,7 @@ from typing import Any, TypeVar
 
 from duckfeat.compile.select import Query
 from duckfeat.errors import InvalidArgument
-from duckfeat.model.arguments import several, shown
+from duckfeat.model.arguments import registry_of, several, shown
 from duckfeat.model.fields import Relation
 from duckfeat.query.queryset import QuerySet
 from duckfeat.query.session import Session
@@ -30,7 +30,7 @@ class Manager(QuerySet[R]):
         """Return records that may be given in several ways as one list, all of the right registry and store."""
         flat = _flat(records)
         for record in flat:
-            registry = getattr(type(record), "__registry__", None)
+            registry = registry_of(record)
             if registry != self._relation.target:
                 what = f"{self._relation.source}.{self._relation.name}"
                 raise InvalidArgument(

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from duckfeat.compile.profiles import profile_sql
 from duckfeat.errors import FieldError, InvalidArgument, hint
 from duckfeat.frame import frames
-from duckfeat.model.arguments import named, several, shown
+from duckfeat.model.arguments import named, registry_of, several, shown
 from duckfeat.model.feature_info import FeatureInfo
 from duckfeat.model.tables import ENTITIES
 from duckfeat.query.session import Session
@@ -33,7 +33,7 @@ def profile(session: Session, registry: Any, features: Any = None) -> pl.DataFra
 
 
 def _known(session: Session, features: Any) -> list[FeatureInfo]:
-    one = isinstance(features, str) or getattr(type(features), "__registry__", "") == "Feature"
+    one = isinstance(features, str) or registry_of(features) == "Feature"
     listed: Sequence[Any] = [features] if one else several(features, "features")
     infos = {}
     for feature in listed:
