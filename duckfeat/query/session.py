@@ -124,6 +124,17 @@ class FeatureIndex:
             self._check_mine(feature)
         return found
 
+    def get(self, key: object) -> FeatureInfo:
+        """Return the feature that a name, a uid or a Feature object means.
+
+        Raises `FieldError` with the nearest name if there is none, and the errors of `find`.
+        """
+        found = self.find(key)
+        if found is None:
+            name, names = named(key), self.names()
+            raise FieldError(f"no feature {name!r}{hint(name, names)}", name=name, available=sorted(names))
+        return found
+
 
 def _ambiguous(name: str, named: Sequence[FeatureInfo]) -> FieldError:
     """Return the error for a name that several features have, with what tells them apart."""

@@ -10,7 +10,7 @@ from duckfeat.errors import InvalidArgument, ValidationError, suggestions
 from duckfeat.model.arguments import named, nests_beyond, registry_of, shown
 from duckfeat.model.attributes import Telling
 from duckfeat.model.dtypes import Refused, Typed, decode_as, encode_for, is_missing, plain
-from duckfeat.model.feature_info import FeatureInfo
+from duckfeat.model.feature_info import FeatureInfo, is_feature_key
 from duckfeat.model.kinds import KINDS, VALUE_COLUMNS
 from duckfeat.query.session import Session
 from duckfeat.registries.annotations import by_name
@@ -189,7 +189,7 @@ def write_values(session: Any, table: Any, given: Mapping[int, Mapping[Any, Any]
 
 
 def _listed(features: Any) -> Iterable[Any]:
-    if isinstance(features, str) or registry_of(features) == "Feature":
+    if is_feature_key(features):
         return [features]
     if isinstance(features, bytes) or not isinstance(features, Iterable):
         raise InvalidArgument(f"features are given by name or as objects, one or several, not {shown(features)}")
@@ -200,7 +200,7 @@ def _known(session: Session, values: Iterable[tuple[Any, Any]]) -> list[tuple[Fe
     """Return the features of the keys with the values, or say which are unknown and how to register them."""
     found, unknown = [], []
     for key, value in values:
-        if not isinstance(key, str) and registry_of(key) != "Feature":
+        if not is_feature_key(key):
             raise InvalidArgument(f"a feature is given by name or as an object, not {shown(key)}", value=key)
         info = session.features.find(key)
         if info is None:
