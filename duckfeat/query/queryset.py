@@ -418,12 +418,7 @@ class QuerySet(Frames, Telling, Generic[R]):
             return self[length - 1] if length else None
         if not self._query.order:
             return next(iter(self[:1]), None)
-        turned = tuple(
-            replace(order, descending=not order.descending, nulls_first=not order.nulls_first)
-            for order in self._query.order
-        )
-        oldest = Order("id") if self._query.table.has("id") else None
-        order = (*turned, oldest) if oldest else turned
+        order = (*(key.reversed for key in self._query.order), Order("id"))
         return next(iter(self._with(replace(self._query, order=order))[:1]), None)
 
     def count(self) -> int:
