@@ -25,6 +25,7 @@ from duckfeat.compile.operands import Mismatch, kinds_of
 from duckfeat.compile.scope import REMOVAL_COLUMNS, Scope, annotations_ever, unless_removed
 from duckfeat.errors import FieldError, InvalidArgument
 from duckfeat.model.arguments import is_text, shown
+from duckfeat.model.canonical import pointer
 from duckfeat.model.dtypes import is_missing
 from duckfeat.model.feature_info import FeatureInfo
 from duckfeat.model.kinds import KINDS
@@ -297,12 +298,3 @@ def _nested(
         "list": f"CASE WHEN {kind} = 'ARRAY' THEN {text} END",
     }
     return all_of([kind_conditions(params, columns, steps, operand, what)])
-
-
-def pointer(path: tuple[str | int, ...]) -> str:
-    """Return the JSON pointer (RFC 6901) of a place.
-
-    >>> pointer(("a/b", 0, "c~d"))
-    '/a~1b/0/c~0d'
-    """
-    return "".join("/" + str(part).replace("~", "~0").replace("/", "~1") for part in path)

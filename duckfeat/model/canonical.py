@@ -7,7 +7,7 @@ JSON must escape, and `NaN`, `Infinity`, `-Infinity` stand for themselves.
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from duckfeat.model.arguments import shown
@@ -136,3 +136,12 @@ def loads(text: str) -> Any:
     {'a': [1, 1.0]}
     """
     return json.loads(text)
+
+
+def pointer(path: Sequence[str | int]) -> str:
+    """Return the JSON pointer (RFC 6901) to a place inside a nested value: keys of dicts, positions in lists.
+
+    >>> pointer(("a/b", 0, "c~d"))
+    '/a~1b/0/c~0d'
+    """
+    return "".join("/" + str(part).replace("~", "~0").replace("/", "~1") for part in path)
