@@ -18,10 +18,7 @@ from duckfeat.errors import FieldError, InstanceNotFound, InvalidArgument, hint
 from duckfeat.model.arguments import named, registry_of
 from duckfeat.model.dtypes import parse_dtype
 from duckfeat.model.feature_info import FeatureInfo
-from duckfeat.model.tables import Catalog
-
-MAIN, ARCHIVE, TRASH = 1, 0, -1
-"""The branches every store has."""
+from duckfeat.model.tables import MAIN, Catalog
 
 
 class _Features:

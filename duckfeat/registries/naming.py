@@ -13,9 +13,10 @@ from duckfeat.errors import FieldError, InvalidArgument
 from duckfeat.model.arguments import is_hashable, several, shown, spelled
 from duckfeat.model.dtypes import is_missing
 from duckfeat.model.fields import Field, ForeignKey
+from duckfeat.model.tables import TRASH
 from duckfeat.query.finding import searchable
 from duckfeat.query.queryset import QuerySet
-from duckfeat.query.session import TRASH, Session
+from duckfeat.query.session import Session
 from duckfeat.registries.undo import putting_back
 
 if TYPE_CHECKING:
