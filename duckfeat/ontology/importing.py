@@ -84,7 +84,7 @@ class Import:
             "source": source_id,
             "now": datetime.now(UTC),
             "user": session.user_id,
-            "run": session.run.id if session.run is not None else None,
+            "run": session.run_id,
             "branch": session.branch_id,
             "space": session.space_id,
         }

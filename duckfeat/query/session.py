@@ -183,6 +183,22 @@ class Session:
         latest = own or tracked
         return latest[-1] if latest else None
 
+    @property
+    def run_id(self) -> int | None:
+        """The id of the run that is tracked now."""
+        run = self.run
+        return None if run is None else run.id
+
+    @property
+    def provenance(self) -> dict[str, int | None]:
+        """The columns that say who writes now, in which run, on which branch and in which space."""
+        return {
+            "created_by_id": self.user_id,
+            "run_id": self.run_id,
+            "branch_id": self.branch_id,
+            "space_id": self.space_id,
+        }
+
     def set_current(self, setting: str, id_: int | None) -> None:
         """Set `branch_id`, `space_id` or `organism_id`; where a transaction fails, it is what it was before."""
         before = getattr(self, setting)

@@ -98,12 +98,9 @@ class _Finder:
 
     def _columns(self) -> tuple[dict[str, str], dict[str, Any]]:
         """Return the expressions of the columns of new records, and their parameters."""
-        session, options = self._session, self._options
         placed = {
-            "run_id": None if options.run is None else options.run.id,
-            "created_by_id": session.user_id,
-            "branch_id": session.branch_id,
-            "space_id": session.space_id,
+            **self._session.provenance,
+            "run_id": self._options.run_id,
             "created_at": self._now,
             "updated_at": self._now,
         }

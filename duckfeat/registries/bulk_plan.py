@@ -42,6 +42,11 @@ class Options:
     run: Any
     progress: bool | None
 
+    @property
+    def run_id(self) -> int | None:
+        """The id of the run that what is written belongs to."""
+        return None if self.run is None else self.run.id
+
 
 @dataclass(frozen=True, slots=True)
 class Long:
