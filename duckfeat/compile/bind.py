@@ -321,7 +321,7 @@ def _path(scope: Scope, segments: Sequence[str], operand: Any, path: str, *, ins
     if scope.table.entity and (found := _feature(scope, segments)):
         feature, steps = found
         return feature_condition(scope, feature, steps, operand, _category_condition)
-    raise _unknown(scope, name)
+    raise scope.unknown(name)
 
 
 def _field_condition(scope: Scope, field: Field[Any], steps: tuple[str, ...], operand: Any) -> str:
@@ -412,19 +412,6 @@ def _feature(scope: Scope, segments: Sequence[str]) -> tuple[FeatureInfo, tuple[
         if found:
             return found, tuple(segments[end:])
     return None
-
-
-def _unknown(scope: Scope, name: str) -> FieldError:
-    table = scope.table
-    available = [*table.fields, *table.relations, *scope.annotations]
-    features = scope.context.features.names() if table.entity else []
-    what = "field or feature" if table.entity else "field"
-    return FieldError(
-        f"{table.name} has no {what} {name!r}{hint(name, [*available, *features])}",
-        registry=table.name,
-        name=name,
-        available=sorted([*available, *features]),
-    )
 
 
 def predicate_condition(scope: Scope, predicate: Predicate) -> Expression:

@@ -68,16 +68,7 @@ def feature_of(scope: Scope, key: Any) -> tuple[FeatureInfo, tuple[str, ...]]:
             found = features.find("__".join(words[:end]) if isinstance(key, str) else key)
             if found:
                 return found, tuple(words[end:])
-    table = scope.table
-    available = [*table.fields, *table.relations, *scope.annotations, *(features.names() if table.entity else [])]
-    what = "field or feature" if table.entity else "field"
-    name = named(key)
-    raise FieldError(
-        f"{table.name} has no {what} {name!r}{hint(name, available)}",
-        registry=table.name,
-        name=name,
-        available=sorted(available),
-    )
+    raise scope.unknown(named(key))
 
 
 def _one_sort(output: Output) -> Output:
