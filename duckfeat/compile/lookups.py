@@ -215,6 +215,22 @@ def is_step(name: str) -> bool:
     return name in LOOKUPS or name in TRANSFORMS
 
 
+def part_of(sql: str, type_: str, steps: Sequence[str], what: str) -> tuple[str, str]:
+    """Return the SQL and the type of a part of a date or time, such as `year`, or of a part of such a part.
+
+    `what` names the column in errors. Raises `FieldError` for a part that the type does not have.
+
+    >>> part_of("t0.created_at", "instant", ["date", "year"], "'created_at__date__year'")
+    ("year((timezone('UTC', t0.created_at))::DATE)", 'int')
+    """
+    for step in steps:
+        if step not in TRANSFORMS or type_ not in TRANSFORMS[step].types:
+            have = [row.name for row in TRANSFORMS.values() if type_ in row.types]
+            raise FieldError(f"{what} has no part {step!r}{hint(step, have)}", name=step, available=have)
+        sql, type_ = TRANSFORMS[step].on(sql, type_), TRANSFORMS[step].result
+    return sql, type_
+
+
 def without_parts(steps: Sequence[str]) -> tuple[str, ...]:
     """Return steps without the parts of dates: these are missing where the date is, and nowhere else.
 
