@@ -10,7 +10,7 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from duckfeat.model.arguments import shown
+from duckfeat.model.arguments import is_text, shown
 from duckfeat.model.kinds import INT_MAX, INT_MIN
 
 _ESCAPES = {ord('"'): '\\"', ord("\\"): "\\\\", 8: "\\b", 9: "\\t", 10: "\\n", 12: "\\f", 13: "\\r"}
@@ -63,10 +63,8 @@ def _scientific(value: float) -> str:
 
 def text_literal(value: str, path: str) -> str:
     """Return `value` as a JSON string; text that is no valid Unicode is refused."""
-    try:
-        value.encode()
-    except UnicodeEncodeError:
-        raise NotJson(path, "text with a lone surrogate, which is not valid Unicode") from None
+    if not is_text(value):
+        raise NotJson(path, "text with a lone surrogate, which is not valid Unicode")
     return f'"{value.translate(_ESCAPES)}"'
 
 
