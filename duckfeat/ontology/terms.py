@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 from duckfeat.errors import DoesNotExist, InvalidArgument, MissingFile
 from duckfeat.model.arguments import flag, registry_of, several, shown, text
-from duckfeat.model.fields import FieldRef, ForeignKey, Many, field_name
+from duckfeat.model.fields import FieldRef, ForeignKey, Many
 from duckfeat.ontology.choosing import choose
 from duckfeat.ontology.organisms import known_organism
 from duckfeat.ontology.public import PublicOntology, Terms
@@ -272,7 +272,7 @@ class Sourced(TracksUpdates):
         knows is reported in the log, with what it may have meant, and left out. `create=True` saves everything,
         and makes terms of the unknown values, with `fixed` as further fields.
         """
-        name = field_name(field) if field is not None else cls.__table__.label
+        name = cls._named_field(field)
         cls.__table__.field(name)
         create, parents = flag(create, "create"), flag(parents, "parents")
         listed = naming.distinct(values, cls.__table__.field(name))
@@ -381,7 +381,7 @@ class Sourced(TracksUpdates):
 
         `suggestions` maps a value to the name that it is a synonym of, in the registry or the source, or nearest to.
         """
-        name = field_name(field) if field is not None else cls.__table__.label
+        name = cls._named_field(field)
         found = naming.inspect(cls, values, name)
         public = cls._source_of() if found.non_validated else None
         if public is None:
@@ -406,7 +406,7 @@ class Sourced(TracksUpdates):
 
         The saved terms are asked first, then the source.
         """
-        name = field_name(field) if field is not None else cls.__table__.label
+        name = cls._named_field(field)
         result = naming.standardize(cls, values, name)
         listed = result if isinstance(result, list) else [result]
         public = None

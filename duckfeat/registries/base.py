@@ -311,6 +311,11 @@ class SQLRecord(metaclass=TellingType):
         return QuerySet(session, Query(session.catalog[cls.__registry__], branches=session.branches))
 
     @classmethod
+    def _named_field(cls, field: str | FieldRef | None) -> str:
+        """Return the name of a field; of none, that of the field which names a record."""
+        return cls.__table__.label if field is None else field_name(field)
+
+    @classmethod
     def _from_rows(cls, columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> list[Self]:
         made = []
         session = cls.__session__
@@ -456,24 +461,22 @@ class SQLRecord(metaclass=TellingType):
         the values.
         """
         create = flag(create, "create")
-        return naming.from_values(
-            cls, values, cls.__table__.label if field is None else field_name(field), create, fixed
-        )
+        return naming.from_values(cls, values, cls._named_field(field), create, fixed)
 
     @classmethod
     def validate(cls, values: Any, field: str | FieldRef | None = None) -> Any:
         """Return a boolean array that tells which values exist in a field; for one text, a bool."""
-        return naming.validate(cls, values, cls.__table__.label if field is None else field_name(field))
+        return naming.validate(cls, values, cls._named_field(field))
 
     @classmethod
     def inspect(cls, values: Any, field: str | FieldRef | None = None) -> naming.Inspection:
         """Return which values exist in a field, which do not, and what those may have meant."""
-        return naming.inspect(cls, values, cls.__table__.label if field is None else field_name(field))
+        return naming.inspect(cls, values, cls._named_field(field))
 
     @classmethod
     def standardize(cls, values: Any, field: str | FieldRef | None = None) -> Any:
         """Return the values with synonyms replaced by the name they stand for; for one text, a text."""
-        return naming.standardize(cls, values, cls.__table__.label if field is None else field_name(field))
+        return naming.standardize(cls, values, cls._named_field(field))
 
 
 class TracksRun(SQLRecord):
