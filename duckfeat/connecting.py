@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 from duckfeat.engine.lease import open_here
 from duckfeat.engine.moving import move_store
-from duckfeat.engine.opening import MEMORY, address
+from duckfeat.engine.opening import address
+from duckfeat.engine.paths import MEMORY
 from duckfeat.errors import StoreLocked
 from duckfeat.keeping import from_backup, from_export, make
 from duckfeat.model.arguments import flag, shown, text

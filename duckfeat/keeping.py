@@ -13,7 +13,8 @@ from duckfeat.engine import backups
 from duckfeat.engine.backups import fill, read_backup, read_export
 from duckfeat.engine.base import Engine
 from duckfeat.engine.embedded import lock_timeout_of
-from duckfeat.engine.opening import MEMORY, address, open_engine
+from duckfeat.engine.opening import address, open_engine
+from duckfeat.engine.paths import MEMORY
 from duckfeat.errors import IntegrityError, InvalidArgument, StoreLocked
 from duckfeat.model.arguments import flag, registry_of, shown
 from duckfeat.query.session import INSTANCES, Session

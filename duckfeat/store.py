@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Any, Self
 
 from duckfeat.engine.base import Tracer
 from duckfeat.engine.duck import DuckEngine
-from duckfeat.engine.opening import MEMORY, open_engine
+from duckfeat.engine.opening import open_engine
+from duckfeat.engine.paths import MEMORY
 from duckfeat.engine.resources import checks
 from duckfeat.errors import InvalidArgument
 from duckfeat.frame import frames

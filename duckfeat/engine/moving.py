@@ -13,7 +13,8 @@ from duckfeat.engine.base import Engine
 from duckfeat.engine.catalog import RECORDED
 from duckfeat.engine.comparing import digest
 from duckfeat.engine.lake_places import PREFIX
-from duckfeat.engine.opening import MEMORY, address, open_engine
+from duckfeat.engine.opening import address, open_engine
+from duckfeat.engine.paths import MEMORY
 from duckfeat.errors import IntegrityError, InvalidArgument
 from duckfeat.model.arguments import check_callable
 from duckfeat.model.statement import Statement

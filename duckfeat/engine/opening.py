@@ -13,12 +13,12 @@ from duckfeat.engine.base import Engine
 from duckfeat.engine.embedded import EmbeddedEngine, check_file
 from duckfeat.engine.failures import refused
 from duckfeat.engine.lake_places import PREFIX, lake_place
+from duckfeat.engine.paths import MEMORY
 from duckfeat.engine.places import warn_of_place
 from duckfeat.engine.version import MAJOR
 from duckfeat.errors import InvalidArgument, MissingFile
 from duckfeat.model.arguments import flag, is_path_text, is_text, shown
 
-MEMORY = ":memory:"
 LONGEST_NAME = 251
 """How many bytes a name may have: of 255, those of `.wal` are the log's."""
 _SCHEME = re.compile(r"(?P<name>[A-Za-z][A-Za-z0-9+.-]+):(?P<rest>.*)", re.DOTALL)

@@ -6,6 +6,9 @@ import os
 from contextlib import suppress
 from pathlib import Path
 
+MEMORY = ":memory:"
+"""The address of a store that has no file."""
+
 STORAGE_VERSION = "v1.5.0"
 """The storage format of new files, which every supported DuckDB opens."""
 

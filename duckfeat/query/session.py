@@ -13,7 +13,7 @@ from typing import Any
 from duckfeat.compile.fragments import Parameters
 from duckfeat.compile.scope import Context
 from duckfeat.engine.base import Engine
-from duckfeat.engine.opening import MEMORY
+from duckfeat.engine.paths import MEMORY
 from duckfeat.errors import FieldError, InstanceNotFound, InvalidArgument, hint
 from duckfeat.model.arguments import named, registry_of
 from duckfeat.model.dtypes import parse_dtype
