@@ -12,7 +12,7 @@ from duckfeat.compile import staging_keys
 from duckfeat.engine.source_tables import Source
 from duckfeat.errors import FieldError, InvalidArgument, ValidationError, hint
 from duckfeat.model.arguments import flag, named, registry_of, shown
-from duckfeat.model.feature_info import FeatureInfo
+from duckfeat.model.feature_info import FeatureInfo, is_feature_key
 from duckfeat.model.sql_types import Column, SqlType
 from duckfeat.model.statement import Statement
 from duckfeat.model.tables import ENTITIES, Table
@@ -132,9 +132,7 @@ def _listed(features: Any) -> tuple[Any, ...] | None:
     if features is None:
         return None
     listed = (features,) if isinstance(features, str) or registry_of(features) is not None else features
-    known = isinstance(listed, Iterable) and all(
-        isinstance(feature, str) or registry_of(feature) == "Feature" for feature in listed
-    )
+    known = isinstance(listed, Iterable) and all(is_feature_key(feature) for feature in listed)
     if not known or isinstance(listed, Iterator):
         raise InvalidArgument(
             f"features is a list of names or Feature objects, not {shown(features)}", features=features

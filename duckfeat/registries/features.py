@@ -278,12 +278,8 @@ def _several(info: FeatureInfo, value: Any) -> list[Any]:
     return [value]
 
 
-def typed_values(session: Session, info: FeatureInfo, value: Any) -> list[Typed | int]:
-    """Return what is stored for a value given for a feature: typed values, or ids of a category's records."""
-    return _stored(session, info, _several(info, value))
-
-
 def _stored(session: Session, info: FeatureInfo, values: list[Any]) -> list[Typed | int]:
+    """Return what is stored for values given for a feature: typed values, or ids of a category's records."""
     if info.dtype.is_cat:
         return list(resolve(session, info, values)) if values else []
     return [_encoded(info, item) for item in values]
