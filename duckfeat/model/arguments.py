@@ -89,6 +89,16 @@ def spelled(given: Any) -> str:
         return f"<{type(given).__name__}>"
 
 
+def first_of(shown: Iterable[str], count: int) -> str:
+    """Return the first few of `count` things as one text, which says how many more there are.
+
+    >>> first_of(["'a'", "'b'"], 5)
+    "'a', 'b', ... 3 more"
+    """
+    listed = list(shown)
+    return ", ".join(listed) + (f", ... {count - len(listed):,} more" if count > len(listed) else "")
+
+
 def named(given: Any) -> str:
     """Return what something is called by: itself if it is a text, else its name, else what stands for it.
 

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from duckfeat.compile.terms import DROPPED, INCOMING, TermTable
 from duckfeat.errors import InvalidArgument
+from duckfeat.model.arguments import first_of
 from duckfeat.model.statement import Statement
 from duckfeat.ontology.reading import content_fields
 from duckfeat.query.session import Session
@@ -121,7 +122,7 @@ class Import:
         keys = [key for (key,) in found[:_SHOWN]]
         raise InvalidArgument(
             f"{Path(path).name}: {len(found):,} of {staged:,} terms have no {label}: "
-            f"{_some(map(repr, keys), len(found))}",
+            f"{first_of(map(repr, keys), len(found))}",
             path=path,
             field=label,
             terms=keys,
@@ -158,7 +159,7 @@ class Import:
         if not found:
             return 0
         count = len(found)
-        some = _some((f"{parent!r} of {term!r}" for parent, term in found[:_SHOWN]), count)
+        some = first_of((f"{parent!r} of {term!r}" for parent, term in found[:_SHOWN]), count)
         _log.warning(
             "%s: %d parents are neither in %s nor saved, and are left out: %s",
             self._terms.table.name,
@@ -179,9 +180,3 @@ class Import:
         if followed:
             ids += [row[0] for row in self._engine.rows(Statement("SELECT id FROM matched_terms", {}))]
         session.writer.touched(self._terms.table, ids)
-
-
-def _some(told: Iterable[str], count: int) -> str:
-    """Return the first few of so many as one text."""
-    shown = list(told)
-    return ", ".join(shown) + (f", ... {count - len(shown):,} more" if count > len(shown) else "")

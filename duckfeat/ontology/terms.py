@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 from duckfeat.errors import DoesNotExist, InvalidArgument, MissingFile
-from duckfeat.model.arguments import flag, registry_of, several, shown, text
+from duckfeat.model.arguments import first_of, flag, registry_of, several, shown, text
 from duckfeat.model.fields import FieldRef, ForeignKey, Many
 from duckfeat.ontology.choosing import choose
 from duckfeat.ontology.organisms import known_organism
@@ -350,9 +350,9 @@ class Sourced(TracksUpdates):
         for value in unknown[:10]:
             near = find(value)
             shown.append(f"{value!r} (did you mean {near!r}?)" if near else repr(value))
-        more = f", ... {len(unknown) - 10} more" if len(unknown) > 10 else ""
         where = f"known in {public.source}" if public is not None else "saved, and there is no source to look in"
-        _log.warning("%s: %d values are not %s: %s%s", cls.__registry__, len(unknown), where, ", ".join(shown), more)
+        told = first_of(shown, len(unknown))
+        _log.warning("%s: %d values are not %s: %s", cls.__registry__, len(unknown), where, told)
 
     @classmethod
     def _source_of(
