@@ -53,11 +53,11 @@ def _compact(given: argparse.Namespace) -> int:
 
 def _days(number: float) -> timedelta:
     if number < 0:
-        raise InvalidArgument(f"{number:g} is no number of days: it is 0 or more", value=number)
+        raise InvalidArgument(f"{number:g} is not a number of days: it is 0 or more", value=number)
     try:
         return timedelta(days=number)
     except (ValueError, OverflowError) as error:
-        raise InvalidArgument(f"{number} is no number of days: {error}", value=number) from None
+        raise InvalidArgument(f"{number} is not a number of days: {error}", value=number) from None
 
 
 def parser() -> argparse.ArgumentParser:

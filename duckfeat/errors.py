@@ -162,7 +162,7 @@ class SchemaVersionError(DuckfeatError, RuntimeError):
 
 
 class NotAStore(DuckfeatError, OSError):
-    """The file is no DuckDB database, is damaged, or holds something other than a duckfeat store."""
+    """The file is not a DuckDB database, is damaged, or holds something other than a duckfeat store."""
 
 
 class DamagedStore(NotAStore):

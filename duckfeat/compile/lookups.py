@@ -284,7 +284,9 @@ def apply_one(
 
 def nothing_to_compare(what: str, name: str) -> InvalidArgument:
     """Return the error for a lookup that was given None, which nothing is greater than or alike."""
-    return InvalidArgument(f"{what}__{name}=None compares with nothing; ask {what}__isnull=True", lookup=name)
+    return InvalidArgument(
+        f"{what}__{name}=None cannot be compared; {what}__isnull=True finds what is missing", lookup=name
+    )
 
 
 def available_for(type_: str) -> list[str]:

@@ -60,7 +60,7 @@ def check_file(path: str) -> None:
         if place.is_dir():
             raise InvalidArgument(f"{path} is a folder; a store is a file in one", path=path)
         if place.exists() and not place.is_file():
-            raise InvalidArgument(f"{path} is no file but a device, a pipe or a socket; a store is a file", path=path)
+            raise InvalidArgument(f"{path} is a device, a pipe or a socket; a store is a file", path=path)
 
 
 def backup_of(path: str, version: int, number: int = 1) -> Path:

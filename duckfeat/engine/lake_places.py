@@ -170,7 +170,9 @@ def _from_pairs(text: str) -> dict[str, str]:
         found = _PAIR.match(text, end)
         if found is None:
             # The text itself is not repeated: what cannot be read may hold a password.
-            raise InvalidArgument("the catalog's address is no libpq string: key=value pairs, values with spaces in ''")
+            raise InvalidArgument(
+                "the catalog's address is not a libpq string: write key=value pairs, values with spaces in ''"
+            )
         value = found["quoted"] if found["quoted"] is not None else found["plain"]
         given[found["key"]] = re.sub(r"\\(.)", r"\1", value)
         end = found.end()
@@ -182,7 +184,7 @@ def _from_address(text: str) -> dict[str, str]:
         parts = urlsplit(text)
         port = parts.port
     except ValueError:
-        raise InvalidArgument("the catalog's address is no postgresql:// address") from None
+        raise InvalidArgument("the catalog's address is not a valid postgresql:// address") from None
     named = {
         "dbname": parts.path.lstrip("/"),
         "host": parts.hostname,

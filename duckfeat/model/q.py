@@ -49,7 +49,9 @@ class Condition:
         return Q._from("AND", (self,), negated=True)
 
     def __bool__(self) -> bool:
-        raise InvalidArgument("a condition has no truth value: combine conditions with & | ~, not and, or, not")
+        raise InvalidArgument(
+            "a condition has no truth value: combine conditions with &, | and ~, not with and, or, not"
+        )
 
 
 class Q(Condition):

@@ -141,7 +141,7 @@ class Source(TracksUpdates, rows="sources", uid_length=8):
 def _file(path: Any) -> Path:
     """Return the absolute path of a file or folder that is there."""
     if not isinstance(path, str | PathLike) or not isinstance(fspath(path), str) or not is_path_text(str(fspath(path))):
-        raise InvalidArgument(f"the terms of a source are in a file: {shown(path)} is no path", path=path)
+        raise InvalidArgument(f"the terms of a source are in a file: {shown(path)} is not a path", path=path)
     place = Path(fspath(path)).absolute()
     try:
         there = place.exists()

@@ -147,8 +147,8 @@ def _ambiguous(name: str, named: Sequence[FeatureInfo]) -> FieldError:
 def not_pickled(what: str) -> InvalidArgument:
     """Return the error for what belongs to an open store, which another process cannot have."""
     return InvalidArgument(
-        f"{what} belongs to an open store and is not pickled: pickle values, as .pl(), .to_list() and "
-        ".features.get_values() give them, or uids, and connect and get(uid) where they are read"
+        f"{what} belongs to an open store and cannot be pickled: pickle values, such as .pl(), .to_list() and "
+        ".features.get_values() return, or uids; then connect and get(uid) in the other process"
     )
 
 

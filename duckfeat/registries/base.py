@@ -278,7 +278,8 @@ class SQLRecord(metaclass=TellingType):
 
     def __hash__(self) -> int:
         if self.id is None:  # a hash by the object would be another one once it is saved
-            raise InvalidArgument(f"this {self.__registry__} is not saved, and no key or member of a set until it is")
+            what = f"this {self.__registry__} is not saved yet"
+            raise InvalidArgument(f"{what}, so it cannot be a key of a dict or a member of a set")
         return hash((self.__registry__, self.id))
 
     # --- copies ----------------------------------------------------------------------------------

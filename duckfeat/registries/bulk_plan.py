@@ -190,7 +190,7 @@ def _unnamed(source: Source, options: Options) -> InvalidArgument:
     """Return the error for a column without a name, such as programs give to the numbers or names of rows."""
     number = 1 + [column.name for column in source.columns].index("")
     return InvalidArgument(
-        f"column {number} of the input has no name, so that it is no feature: leave it out by listing others as "
+        f"column {number} of the input has no name and so cannot be a feature: leave it out by listing others as "
         f"features=[...], or give it as on='' if it holds the {options.table.name}'s {options.key}",
         column="",
         number=number,

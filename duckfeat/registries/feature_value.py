@@ -140,4 +140,4 @@ def _check_storable(name: str, dtype: str, value: Any) -> None:
             value=value,
         )
     if is_missing(value):
-        raise ValidationError(f"None is no value: feature {name!r} has dtype {dtype}", feature=name, dtype=dtype)
+        raise ValidationError(f"None is not a value: feature {name!r} has dtype {dtype}", feature=name, dtype=dtype)

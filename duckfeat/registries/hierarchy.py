@@ -78,7 +78,7 @@ def _text_field(table: Table, name: str) -> str:
     texts = [field.name for field in table.fields.values() if field.type == "str"]
     if name in texts:
         return name
-    kind = "a relation" if name in table.relations else "no text field" if table.has(name) else "no field"
+    kind = "a relation" if name in table.relations else "not a text field" if table.has(name) else "not a field"
     raise FieldError(
         f"{table.name}.{name} is {kind}: records are labelled by a text field{hint(name, texts)}",
         registry=table.name,

@@ -107,7 +107,7 @@ def _known(cls: type[SQLRecord], listed: Sequence[Any], field: str) -> set[Any]:
     if column.type == "value":
         return {_same(value) for value in cls.filter(value__in=listed).values_list("value", flat=True)}
     if column.type != "str":
-        raise FieldError(f"{cls.__registry__}.{field} is no text field", name=field)
+        raise FieldError(f"{cls.__registry__}.{field} is not a text field", name=field)
     wanted = sorted({value for value in listed if isinstance(value, str)})
     if not wanted:
         return set()
