@@ -54,7 +54,7 @@ def utc_now() -> datetime:
 
 
 class SQLRecord(metaclass=TellingType):
-    """A record of a registry; the class itself answers questions about all of them.
+    """A record of a registry. Class methods such as `filter` query all records of the registry.
 
     Fields are given as keywords. Nothing is written before `save()`.
     """
@@ -198,19 +198,21 @@ class SQLRecord(metaclass=TellingType):
     def save(self) -> Self:
         """Save the record and return it.
 
-        A new record gets its id and uid; a saved one is updated. In registries whose names are unique, a new
-        record whose name exists becomes the existing one. All or nothing.
+        A new record gets an id and a uid; a saved one is updated. In a registry whose names are unique, a new record
+        with an existing name becomes the existing record. The call is all or nothing.
 
-        Raises `ValidationError` for a field that must not be missing or a value of the wrong type,
-        `IntegrityError` for a uid that exists.
+        Raises `ValidationError` for a required field that is missing or a value of the wrong type, `IntegrityError`
+        for a uid that exists.
         """
         self._bound.writer.save([self])
         return self
 
     def delete(self, permanent: bool | None = None) -> Any:
-        """Move the record to the trash, or with `permanent=True` remove it and what hangs on it.
+        """Move the record to the trash, or with `permanent=True` remove it with its annotations and relations.
 
-        Returns None, or for a permanent deletion `(count, {registry: n})`.
+        Returns None, or for a permanent deletion the number of removed rows, `(count, {registry: count})`.
+
+        Raises `IntegrityError` for a permanent deletion if other records need this one.
         """
         return self._delete(permanent=permanent)
 
@@ -228,9 +230,9 @@ class SQLRecord(metaclass=TellingType):
         return result
 
     def restore(self) -> Self:
-        """Bring the record back from the trash, to the branch it was on, and return it.
+        """Bring the record back from the trash to the branch it was on, and return it.
 
-        Raises `IntegrityError` if another record of its name was saved since.
+        Raises `IntegrityError` if a record with the same name was saved since.
         """
         self._require_saved("restore")
         engine = self._bound.engine
@@ -366,34 +368,34 @@ class SQLRecord(metaclass=TellingType):
 
     @classmethod
     def filter(cls, /, *queries: Condition, branch: Any = ..., **lookups: Any) -> QuerySet[Self]:
-        """Return the records that fulfil the conditions, as a QuerySet.
+        """Return the records that fulfil all of these conditions, as a QuerySet.
 
-        Conditions are `Q` objects, feature predicates, and lookups by keyword. The current branch and main are
-        searched; naming a `branch`, `id`, `uid` or `hash` lifts that, and `branch=None` means all branches.
+        Conditions are `Q` objects, feature predicates, and lookups as keywords. Only records of the current branch and
+        main are found, unless a condition names a `branch`, `id`, `uid` or `hash`; `branch=None` means all branches.
         """
         return cls._queryset().filter(*queries, branch=branch, **lookups)
 
     @classmethod
     def exclude(cls, /, *queries: Condition, **lookups: Any) -> QuerySet[Self]:
-        """Return the records that do not fulfil the conditions together."""
+        """Return the records that do not fulfil all of these conditions, as a QuerySet."""
         return cls._queryset().exclude(*queries, **lookups)
 
     @classmethod
     def all(cls) -> QuerySet[Self]:
-        """Return every record."""
+        """Return all records, as a QuerySet."""
         return cls._queryset()
 
     @classmethod
     def get(cls, /, idlike: SupportsIndex | str | None = None, **lookups: Any) -> Self:
-        """Return the one record of an id, a uid, the beginning of a uid, or lookups.
+        """Return the one record with an id, a uid or its first characters, or that fulfils lookups.
 
-        Raises `DoesNotExist` or `MultipleResultsFound`.
+        Raises `DoesNotExist` if there is none, `MultipleResultsFound` if there are several.
         """
         return cls.filter().get(idlike, **lookups)
 
     @classmethod
     def get_or_none(cls, /, idlike: SupportsIndex | str | None = None, **lookups: Any) -> Self | None:
-        """Return the one record, or None if there is none."""
+        """Return the record that `get` returns, or None if there is none."""
         return cls.filter().get_or_none(idlike, **lookups)
 
     @classmethod
@@ -405,7 +407,7 @@ class SQLRecord(metaclass=TellingType):
     def search(
         cls, string: str, *, field: Any = None, limit: int | None = 20, case_sensitive: bool = False
     ) -> QuerySet[Self]:
-        """Return the records nearest in name, best first; their frame has a `score` from 0 to 100."""
+        """Return the records whose texts are most similar to `string`, best first; see `QuerySet.search`."""
         return cls._queryset().search(string, field=field, limit=limit, case_sensitive=case_sensitive)
 
     @classmethod
@@ -415,18 +417,19 @@ class SQLRecord(metaclass=TellingType):
         return_field: str | FieldRef | None = None,
         keep: Keep = "first",
     ) -> Lookup:
-        """Return an object that completes the values of a field as attributes, and gives the records.
+        """Return an object whose attributes are named after the values of a field, and are the records.
 
-        `return_field` gives that field instead of the record; `keep` says which record stands for a value that
-        several have: the first, the last, or with False all of them.
+        IPython and Jupyter complete the names. With `return_field` an attribute is that field of the record. `keep`
+        says what stands for a value of several records: the "first", the "last", or with False the list of all.
         """
         return cls._queryset().lookup(field, return_field, keep)
 
     @classmethod
     def df(cls, include: Include = None, features: Features = False, limit: int | None = 100) -> pd.DataFrame:
-        """Return a pandas DataFrame of the newest records, 100 unless told otherwise.
+        """Return a pandas DataFrame of the newest records, by default of 100.
 
-        A warning is logged when the limit cut rows; `limit=None` gives all.
+        A warning is logged if there are more; `limit=None` returns all. `include` adds related fields, `features` adds
+        features: some by name, or with True all.
         """
         return cls._queryset().df(include, features, limit)
 
@@ -444,9 +447,10 @@ class SQLRecord(metaclass=TellingType):
 
     @classmethod
     def using(cls, instance: str | None) -> QuerySet[Self]:
-        """Return the records of another store, given by its name, path or url; None means the default one.
+        """Return the records of another store as a QuerySet. None means the default store.
 
-        Raises `InstanceNotFound` when no store goes by that.
+        `instance` is the name, the path or the url of a store; a store that is not open yet is opened. Raises
+        `InstanceNotFound` if there is no such store.
         """
         session = INSTANCES.find(instance)
         bound: type[Self] = session.registries[cls.__registry__]
@@ -456,27 +460,27 @@ class SQLRecord(metaclass=TellingType):
     def from_values(
         cls, values: Iterable[Any], field: str | FieldRef | None = None, create: bool = False, **fixed: Any
     ) -> list[Self]:
-        """Return a record for each distinct value of a field: the saved one, or a new one not saved yet.
+        """Return a record for each distinct value of a field, in the order of the values.
 
-        With `create=True` the new ones are saved. `fixed` are further fields of new ones. The order is that of
-        the values.
+        A value that exists gives the saved record, any other a new one, which is saved only with `create=True`. By
+        default the field is the one that names records. `fixed` are further fields of new records.
         """
         create = flag(create, "create")
         return naming.from_values(cls, values, cls._named_field(field), create, fixed)
 
     @classmethod
     def validate(cls, values: Any, field: str | FieldRef | None = None) -> Any:
-        """Return a boolean array that tells which values exist in a field; for one text, a bool."""
+        """Tell which values exist in a field: a NumPy array of bools, or for a single text a bool."""
         return naming.validate(cls, values, cls._named_field(field))
 
     @classmethod
     def inspect(cls, values: Any, field: str | FieldRef | None = None) -> naming.Inspection:
-        """Return which values exist in a field, which do not, and what those may have meant."""
+        """Return which values exist in a field, which do not, and what the latter may have meant."""
         return naming.inspect(cls, values, cls._named_field(field))
 
     @classmethod
     def standardize(cls, values: Any, field: str | FieldRef | None = None) -> Any:
-        """Return the values with synonyms replaced by the name they stand for; for one text, a text."""
+        """Return the values as a list, synonyms replaced by the names they stand for; for a single text, a text."""
         return naming.standardize(cls, values, cls._named_field(field))
 
 

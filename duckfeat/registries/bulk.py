@@ -18,11 +18,11 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """What a bulk annotation did.
+    """What `annotate` did, in numbers.
 
-    `rows` is the number of input rows, `values` that of the values in them, `new_values` and `links` what was
-    added of values and annotations, `removed` the annotations that ended, `entities` the records that were made.
-    `skipped` is a frame of `row`, `feature`, `value`, `reason`.
+    `rows` and `values` are those of the input. `new_values` are the values that did not exist before, `links` the
+    annotations that were added, `removed` those that ended, and `entities` the records that were created. `skipped` is
+    a Polars DataFrame of the values that were left out: `row`, `feature`, `value`, `reason`.
     """
 
     rows: int

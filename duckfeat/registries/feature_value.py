@@ -45,10 +45,10 @@ class FeatureValue(TracksRun, rows="typed_values", source="feature_values", labe
 
     @classmethod
     def get_or_create(cls, feature: Feature | str, value: Any) -> tuple[Self, bool]:
-        """Return the value and whether it is new, as `(object, created)`.
+        """Return the FeatureValue of a value, and whether it was created by this call, as `(object, created)`.
 
-        Safe under threads: one of them creates, the others get. Raises `ValidationError` for a value that is
-        not of the feature's dtype, and for a categorical feature, whose values live in its registry.
+        If several threads ask for a new value at once, one of them creates it. Raises `ValidationError` for a value
+        that does not fit the feature's dtype, and for a categorical feature, whose values are records of its registry.
         """
         session = cls._current()
         info = session.features.find(feature)

@@ -22,9 +22,9 @@ if TYPE_CHECKING:
 
 
 class FeatureManager(Telling):
-    """The feature values of one record; `features["name"]` gives one of them.
+    """The feature values of one artifact, run or record; `features["name"]` is the value of one feature.
 
-    Keys are feature names or Feature objects. Every writing method is all or nothing.
+    Keys are names of features or Feature objects. Every method that writes is all or nothing.
     """
 
     def __init__(self, record: Any) -> None:
@@ -41,32 +41,41 @@ class FeatureManager(Telling):
     # --- writing ---------------------------------------------------------------------------------
 
     def add_values(self, values: Mapping[Any, Any]) -> None:
-        """Add values. The same value again changes nothing.
+        """Add values, given as `{feature: value}`. A value that is there already changes nothing.
 
-        Raises `ValidationError` for an unknown feature, a value that is not of the dtype, or a second, different
+        Raises `ValidationError` for an unknown feature, a value that does not fit the dtype, or a second, different
         value of a feature that takes one.
         """
         self._write(values, "add")
 
     def update_values(self, values: Mapping[Any, Any]) -> None:
-        """Replace the values of the features that are named; None removes them. Other features keep theirs."""
+        """Replace the values of these features, given as `{feature: value}`; None removes them.
+
+        Other features keep their values. Raises `ValidationError` as `add_values` does.
+        """
         self._write(values, "update")
 
     def set_values(self, values: Mapping[Any, Any]) -> None:
-        """Make these the record's values and remove all others."""
+        """Make these the only values, given as `{feature: value}`; all others are removed.
+
+        Raises `ValidationError` as `add_values` does.
+        """
         self._write(values, "set")
 
     def _write(self, values: Mapping[Any, Any], mode: str) -> None:
         write_values(self._session, self._table, {self._record.id: values}, mode)
 
     def remove_values(self, features: Any, *, value: Any = None) -> None:
-        """Remove the values of features: a name, a Feature, several of them, or `{feature: value}`.
+        """Remove values of features. Values that are not there are ignored.
 
-        In a mapping None means any value; `value` restricts what is removed to one value, for features that are listed.
-        Values that are not there are passed over.
+        Args:
+            features: One feature or several, by name or object, whose values are removed; or a mapping
+                `{feature: value}` of single values to remove, where None means all values of the feature.
+            value: Remove only this value of the features that are listed.
 
-        Raises `ValidationError` for an unknown feature and a value that is none of it, `InvalidArgument` for a `value`
-        beside a mapping.
+        Raises:
+            ValidationError: For an unknown feature, or a value that the feature cannot have.
+            InvalidArgument: For a `value` in addition to a mapping.
         """
         session = self._session
         if isinstance(features, Mapping) and not is_missing(value):
@@ -88,9 +97,9 @@ class FeatureManager(Telling):
     # --- reading ---------------------------------------------------------------------------------
 
     def get_values(self) -> dict[str, Any]:
-        """Return the values by feature name, in the order the features were registered.
+        """Return the values as a dict by feature name, in the order in which the features were registered.
 
-        Features that take several values give a sorted list; categorical ones give names.
+        The values of a feature with `multiple=True` are a sorted list; those of a categorical feature are names.
         """
         return by_name(self._values())
 
@@ -99,7 +108,7 @@ class FeatureManager(Telling):
         return found
 
     def __getitem__(self, feature: Any) -> Any:
-        """Return the value of a feature; a categorical one as its record. None if there is none."""
+        """Return the value of a feature, None if there is none; for a categorical feature it is the record."""
         session = self._session
         info = _known(session, [(feature, None)])[0][0]
         if not info.dtype.is_cat:
@@ -111,10 +120,10 @@ class FeatureManager(Telling):
         return records[0] if records else None
 
     def history(self, feature: Any = None) -> pl.DataFrame:
-        """Return what happened to the values, oldest first, as a Polars DataFrame.
+        """Return every change of the values, oldest first, as a Polars DataFrame; of one `feature` or of all.
 
-        Columns: `feature`, `value` (as text), `action` (added, removed), `operation`, `created_at`,
-        `created_by` (handle), `run` (uid), `run_name`.
+        Columns: `feature`, `value` (as text), `action` ("added" or "removed"), `operation` (what was called),
+        `created_at` (UTC), `created_by` (the user's handle), `run` (its uid), `run_name`.
         """
         import polars
 

@@ -1,4 +1,4 @@
-"""Managers: the records a record is related to, as a QuerySet that can be added to."""
+"""Managers: the related records of a record, as a QuerySet that can be changed."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ R = TypeVar("R")
 
 
 class Manager(QuerySet[R]):
-    """The related records of one record: ask it like any QuerySet, or `add`, `remove`, `set` and `clear`."""
+    """The related records of one record: a QuerySet with `add`, `remove`, `set` and `clear`."""
 
     def __init__(self, session: Session, query: Query, relation: Relation, record: Any) -> None:
         super().__init__(session, query)
@@ -55,17 +55,17 @@ class Manager(QuerySet[R]):
         return flat
 
     def add(self, *records: Any) -> None:
-        """Relate records; those related already stay so. Unsaved ones are saved. All or nothing."""
+        """Relate more records, all or nothing. Unsaved records are saved first."""
         with self._session.engine.transaction():
             self._session.writer.relate(self._relation, self._record, self._saved(self._others(records)), [])
 
     def remove(self, *records: Any) -> None:
-        """End the relation to records; what is not related is passed over."""
+        """End the relation to these records; records that are not related are ignored."""
         related = [record for record in self._checked(records) if record.id is not None]
         self._session.writer.relate(self._relation, self._record, [], related)
 
     def set(self, records: Iterable[Any]) -> None:
-        """Make these the related records, and no others."""
+        """Make these the only related records."""
         with self._session.engine.transaction():
             wanted = self._saved(self._others(several(records, "related records")))
             ids = {record.id for record in wanted}
