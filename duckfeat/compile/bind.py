@@ -16,11 +16,11 @@ from duckfeat.compile.computed import annotation
 from duckfeat.compile.expressions import (
     SUBQUERY_LIMIT,
     Expression,
-    Holders,
     Kinship,
     Leaf,
     Negation,
     Origin,
+    SemiJoin,
     folded,
     junction,
     subqueries,
@@ -212,12 +212,12 @@ def _related(scope: Scope, way: Way | None, parts: Sequence[Part], skip: int) ->
         return Leaf(f"coalesce({sql}, FALSE)" if scope.outer else sql, subqueries=1)
     origin, inner, id_ = _reached(scope, way)
     nullable = scope.outer or len(way) > 1
-    some = Holders(id_, origin, nullable=nullable)
+    some = SemiJoin(id_, origin, nullable=nullable)
     if all(_only_missing(part, skip + len(way)) for part in parts):
         operands = [part[1] for part in parts if isinstance(part, tuple)]
         return junction("AND", [Negation(some) if operand else some for operand in operands])
     fulfilled = condition_sql(inner, _bound(inner, parts, skip=skip + len(way)))
-    found = Holders(id_, origin, fulfilled, nullable)
+    found = SemiJoin(id_, origin, fulfilled, nullable)
     return junction("OR", [found, Negation(some)]) if _nothing_fulfils(parts) else found
 
 
@@ -258,7 +258,7 @@ def _condition(scope: Scope, node: Any) -> Expression:
     if isinstance(node, Predicate):
         return predicate_condition(scope, node)
     if isinstance(node, Among):
-        return Holders(scope.column("id"), _asked_origin(scope, node), nullable=scope.outer)
+        return SemiJoin(scope.column("id"), _asked_origin(scope, node), nullable=scope.outer)
     if not isinstance(node, RelatedTo):
         raise InvalidArgument(f"{shown(node)} is not a condition that can be asked of {scope.table.name}", value=node)
     return Leaf(f"{scope.column('id')} IN ({_led_to(scope.context, node)})", subqueries=1)

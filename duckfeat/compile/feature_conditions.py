@@ -8,7 +8,7 @@ from functools import partial
 from typing import Any
 
 from duckfeat.compile.columns import category_table
-from duckfeat.compile.expressions import Expression, Holders, Kinship, Negation, Origin, Removal, junction
+from duckfeat.compile.expressions import Expression, Kinship, Negation, Origin, Removal, SemiJoin, junction
 from duckfeat.compile.feature_joins import among
 from duckfeat.compile.fragments import Parameters, all_of, any_of
 from duckfeat.compile.lookups import (
@@ -91,17 +91,17 @@ _VALUE = "v"
 
 
 def _missing(scope: Scope, feature: FeatureInfo, *, missing: bool) -> Expression:
-    holders = Holders(scope.column("id"), _note_origin(scope, feature), nullable=scope.outer)
-    return Negation(holders) if missing else holders
+    semi_join = SemiJoin(scope.column("id"), _note_origin(scope, feature), nullable=scope.outer)
+    return Negation(semi_join) if missing else semi_join
 
 
 def _has(scope: Scope, origin: Origin, condition: str, *, every: bool = False) -> Expression:
     """Return the condition that the entity has a current value of the feature, one that fulfils `condition`."""
     id_ = scope.column("id")
     if not every:
-        return Holders(id_, origin, condition, scope.outer)
-    failing = Holders(id_, origin, f"NOT coalesce({condition}, FALSE)", scope.outer)
-    return junction("AND", [Holders(id_, origin, nullable=scope.outer), Negation(failing)])
+        return SemiJoin(id_, origin, condition, scope.outer)
+    failing = SemiJoin(id_, origin, f"NOT coalesce({condition}, FALSE)", scope.outer)
+    return junction("AND", [SemiJoin(id_, origin, nullable=scope.outer), Negation(failing)])
 
 
 def _note_origin(scope: Scope, feature: FeatureInfo) -> Origin:
