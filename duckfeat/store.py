@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 from typing import TYPE_CHECKING, Any, Self
 
+from duckfeat import ontology, registries
 from duckfeat.engine.base import Tracer
 from duckfeat.engine.duck import DuckEngine
 from duckfeat.engine.opening import open_engine
@@ -22,32 +23,8 @@ from duckfeat.model.arguments import flag, moment, registry_of, several, whole
 from duckfeat.model.attributes import Telling
 from duckfeat.model.statement import Statement
 from duckfeat.models import REGISTRIES
-from duckfeat.ontology import CellLine as _CellLine
-from duckfeat.ontology import CellType as _CellType
-from duckfeat.ontology import DevelopmentalStage as _DevelopmentalStage
-from duckfeat.ontology import Disease as _Disease
-from duckfeat.ontology import Ethnicity as _Ethnicity
-from duckfeat.ontology import ExperimentalFactor as _ExperimentalFactor
-from duckfeat.ontology import Gene as _Gene
-from duckfeat.ontology import Organism as _Organism
-from duckfeat.ontology import Pathway as _Pathway
-from duckfeat.ontology import Phenotype as _Phenotype
-from duckfeat.ontology import Protein as _Protein
-from duckfeat.ontology import Source as _Source
-from duckfeat.ontology import Tissue as _Tissue
 from duckfeat.query.search_indexes import SearchIndexes
 from duckfeat.query.session import INSTANCES, Session
-from duckfeat.registries import Artifact as _Artifact
-from duckfeat.registries import Branch as _Branch
-from duckfeat.registries import Feature as _Feature
-from duckfeat.registries import FeatureValue as _FeatureValue
-from duckfeat.registries import Record as _Record
-from duckfeat.registries import Run as _Run
-from duckfeat.registries import Space as _Space
-from duckfeat.registries import Transform as _Transform
-from duckfeat.registries import ULabel as _ULabel
-from duckfeat.registries import User as _User
-from duckfeat.registries import catalog_of
 from duckfeat.registries.expiring import Compaction, dropping
 from duckfeat.registries.places import place_of
 from duckfeat.registries.profiling import profile
@@ -62,7 +39,7 @@ if TYPE_CHECKING:
 
     from duckfeat.registries.bulk import Report
 
-_CATALOG = catalog_of(REGISTRIES)
+_CATALOG = registries.catalog_of(REGISTRIES)
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,29 +70,29 @@ class Store(Keeping, Telling):
     'dose'
     """
 
-    Artifact: type[_Artifact]
-    Feature: type[_Feature]
-    FeatureValue: type[_FeatureValue]
-    Record: type[_Record]
-    ULabel: type[_ULabel]
-    Run: type[_Run]
-    Transform: type[_Transform]
-    User: type[_User]
-    Branch: type[_Branch]
-    Space: type[_Space]
-    CellLine: type[_CellLine]
-    CellType: type[_CellType]
-    DevelopmentalStage: type[_DevelopmentalStage]
-    Disease: type[_Disease]
-    Ethnicity: type[_Ethnicity]
-    ExperimentalFactor: type[_ExperimentalFactor]
-    Gene: type[_Gene]
-    Organism: type[_Organism]
-    Pathway: type[_Pathway]
-    Phenotype: type[_Phenotype]
-    Protein: type[_Protein]
-    Source: type[_Source]
-    Tissue: type[_Tissue]
+    Artifact: type[registries.Artifact]
+    Feature: type[registries.Feature]
+    FeatureValue: type[registries.FeatureValue]
+    Record: type[registries.Record]
+    ULabel: type[registries.ULabel]
+    Run: type[registries.Run]
+    Transform: type[registries.Transform]
+    User: type[registries.User]
+    Branch: type[registries.Branch]
+    Space: type[registries.Space]
+    CellLine: type[ontology.CellLine]
+    CellType: type[ontology.CellType]
+    DevelopmentalStage: type[ontology.DevelopmentalStage]
+    Disease: type[ontology.Disease]
+    Ethnicity: type[ontology.Ethnicity]
+    ExperimentalFactor: type[ontology.ExperimentalFactor]
+    Gene: type[ontology.Gene]
+    Organism: type[ontology.Organism]
+    Pathway: type[ontology.Pathway]
+    Phenotype: type[ontology.Phenotype]
+    Protein: type[ontology.Protein]
+    Source: type[ontology.Source]
+    Tissue: type[ontology.Tissue]
 
     def __init__(
         self, url: str | PathLike[str] | DuckEngine = MEMORY, *, name: str | None = None, **options: Any
@@ -148,7 +125,7 @@ class Store(Keeping, Telling):
         self._session.user_id = id_
 
     @property
-    def user(self) -> _User | None:
+    def user(self) -> registries.User | None:
         """The user who is recorded as the author of what is written.
 
         None if the store was opened for reading only and does not have this user.
@@ -259,7 +236,9 @@ class Store(Keeping, Telling):
 
     # --- runs ------------------------------------------------------------------------------------
 
-    def track(self, transform: str | _Transform | None = None, *, name: str | None = None, **fields: Any) -> Tracking:
+    def track(
+        self, transform: str | registries.Transform | None = None, *, name: str | None = None, **fields: Any
+    ) -> Tracking:
         """Start a run. What is saved until the end of the `with` block, or until `finish()`, belongs to it.
 
         `transform` is the program that runs: a Transform or its key. `fields` are further fields of the Run. If the
@@ -291,12 +270,12 @@ class Store(Keeping, Telling):
 
     # --- branches --------------------------------------------------------------------------------
 
-    def switch(self, branch: str | _Branch) -> _Branch:
+    def switch(self, branch: str | registries.Branch) -> registries.Branch:
         """Make a branch the current one and return it: new records go there, and queries see it and main.
 
         Raises `DoesNotExist` for an unknown branch, and lists those that exist.
         """
-        found: _Branch = place_of(self._session, "Branch", branch)
+        found: registries.Branch = place_of(self._session, "Branch", branch)
         self._session.set_current("branch_id", found.id)
         return found
 
