@@ -31,9 +31,11 @@ _log = logging.getLogger("duckfeat")
 
 @dataclass(frozen=True, slots=True)
 class Imported:
-    """What an import did: how many terms the source has, how many were new, changed, and how the hierarchy changed.
+    """What an import did, in numbers.
 
-    `parents_missing` counts what the source says to be above a term and is neither in the source nor saved.
+    `terms` are the terms of the source, `new` those that were added and `updated` those that changed. `parents` are the
+    relations to parents that were added, `parents_removed` those that ended. `parents_missing` are parents that the
+    source names, and that are neither in the source nor saved.
     """
 
     terms: int

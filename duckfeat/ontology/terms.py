@@ -183,10 +183,10 @@ class Sourced(TracksUpdates):
 
     @classmethod
     def public(cls, source: Any = None, version: str | None = None, organism: Any = None) -> PublicOntology:
-        """Return the terms of a source to look at, without saving any.
+        """Return the terms of a source, none of them saved.
 
-        `source` is a name or a Source; the one in use unless given. Raises `DoesNotExist` where there is no such
-        source, `MissingExtra` where a library is needed to read it.
+        `source` is a name or a Source; by default the preferred one. Raises `DoesNotExist` if there is no such source,
+        `MissingExtra` if a library is needed to read it.
         """
         return cls._opened(source, version, organism, parents=True)
 
@@ -218,12 +218,13 @@ class Sourced(TracksUpdates):
         parents: bool = True,
         **lookup: Any,
     ) -> Any:
-        """Return the term of a source with these values of fields, not saved: a record, or a list where several are.
+        """Return the term of a source that has these values of fields, as an unsaved record; a list if several have.
 
-        A synonym in place of the name finds its term. Saving the record saves with it what is above it, up to the
-        root; `parents=False` saves it alone. What is saved already is found, not doubled.
+        The term is also found by a synonym instead of its name. Saving the record also saves all terms above it, unless
+        `parents=False`. Terms that are saved already are not saved again.
 
-        Raises `DoesNotExist` with the nearest name for an unknown term or source, `FieldError` for an unknown field.
+        Raises `DoesNotExist` for an unknown term, with the nearest name, and for an unknown source; `FieldError` for an
+        unknown field.
         """
         found = cls._opened(source, version, organism, parents=flag(parents, "parents"))
         records = [found.record(position) for position in found.find(**lookup)]
@@ -231,12 +232,12 @@ class Sourced(TracksUpdates):
 
     @classmethod
     def import_source(cls, source: Any = None, version: str | None = None, organism: Any = None) -> Imported:
-        """Save every term of a source, with synonyms and hierarchy, and return how many: all or nothing.
+        """Save every term of a source with its synonyms and the hierarchy, all or nothing, and return the numbers.
 
-        Terms that are saved already, by id or as terms made by hand by name, are brought up to date; synonyms added
-        by hand and relations made by hand are kept. Importing the same again changes nothing.
+        Terms that are saved already are updated; they are found by id, and those made by hand by name. Synonyms and
+        relations that were added by hand are kept. Importing the same source again changes nothing.
 
-        Raises `DoesNotExist` where there is no such source, `MissingExtra` where a library is needed to read it.
+        Raises `DoesNotExist` if there is no such source, `MissingExtra` if a library is needed to read it.
         """
         from duckfeat.ontology.importing import Import
 
@@ -266,11 +267,11 @@ class Sourced(TracksUpdates):
         parents: bool = True,
         **fixed: Any,
     ) -> list[Self]:
-        """Return the terms that distinct values of a field mean: the saved ones, or unsaved ones from the source.
+        """Return the terms that the distinct values of a field mean: saved terms, or unsaved ones from the source.
 
-        In place of a name, its synonyms and its id are understood. A value that neither the registry nor the source
-        knows is reported in the log, with what it may have meant, and left out. `create=True` saves everything,
-        and makes terms of the unknown values, with `fixed` as further fields.
+        Instead of a name, a value can also be a synonym or an id. A value that neither the registry nor the source
+        has is left out, and the log says what it may have meant. `create=True` saves all terms, and also makes new
+        terms of unknown values, with `fixed` as further fields.
         """
         name = cls._named_field(field)
         cls.__table__.field(name)
@@ -377,9 +378,10 @@ class Sourced(TracksUpdates):
 
     @classmethod
     def inspect(cls, values: Any, field: str | FieldRef | None = None) -> TermInspection:
-        """Return which values are saved terms, which are not, which of those the source has, and what they may mean.
+        """Return which values are saved terms and which are not; of the latter, which the source has.
 
-        `suggestions` maps a value to the name that it is a synonym of, in the registry or the source, or nearest to.
+        `suggestions` maps a value that is not a saved term to the name of which it is a synonym, or to the most similar
+        name, in the registry or the source.
         """
         name = cls._named_field(field)
         found = naming.inspect(cls, values, name)
@@ -402,9 +404,9 @@ class Sourced(TracksUpdates):
 
     @classmethod
     def standardize(cls, values: Any, field: str | FieldRef | None = None) -> Any:
-        """Return the values with synonyms (in any case) replaced by the name they stand for; for one text, a text.
+        """Return the values with synonyms, in any case, replaced by the names they stand for; for one text, a text.
 
-        The saved terms are asked first, then the source.
+        Saved terms are looked at first, then the source.
         """
         name = cls._named_field(field)
         result = naming.standardize(cls, values, name)
@@ -415,12 +417,12 @@ class Sourced(TracksUpdates):
         return result if public is None else public.standardize(result)
 
     def add_synonym(self, synonym: str | Iterable[str]) -> None:
-        """Add one or several other names and save the term; what is there already is passed over."""
+        """Add one or several synonyms and save the term; those that it has already are ignored."""
         for one in _synonyms(synonym):
             add_synonym(self, one)
 
     def remove_synonym(self, synonym: str | Iterable[str]) -> None:
-        """Take away one or several other names and save the term."""
+        """Remove one or several synonyms and save the term."""
         gone = _synonyms(synonym)
         kept = [one for one in (self.synonyms or "").split("|") if one and one not in gone]
         self.synonyms = "|".join(kept) or None

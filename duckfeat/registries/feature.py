@@ -171,7 +171,7 @@ class Feature(Comparable, TracksUpdates, rows="features", uid_length=12):
             raise ValidationError(f"feature {record.name!r} needs a dtype", feature=record.name, value=None)
 
     def add_synonym(self, synonym: str) -> None:
-        """Add another name and save the feature; a name that is there already is passed over."""
+        """Add a synonym and save the feature; a synonym that it has already is ignored."""
         add_synonym(self, synonym)
 
 

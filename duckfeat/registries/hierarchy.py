@@ -49,12 +49,13 @@ class Hierarchical(TracksUpdates):
     def view_parents(
         self, field: str | FieldRef | None = None, with_children: bool = False, distance: int | None = None
     ) -> HierarchyView:
-        """Return a drawing of the records above this one, and with `with_children` of those below.
+        """Return a drawing of the records above this one, and with `with_children=True` also of those below.
 
-        `field` is what they are labelled by, `distance` how many steps to go at most. It prints as a tree of text; a
-        notebook draws it where Graphviz is installed. `.dot` and `.svg()` give it for other uses.
+        It prints as a tree of text; a notebook shows a picture if Graphviz is installed. `.dot` and `.svg()` return it
+        for other uses. `field` is the text field that labels the records, by default the name; `distance` is how many
+        steps to go at most.
 
-        Raises `FieldError` for what is no text field.
+        Raises `FieldError` if `field` is not a text field.
         """
         self._require_saved("draw")
         from duckfeat.registries.drawing import HierarchyView

@@ -42,7 +42,7 @@ class ULabel(Hierarchical, rows="ulabels", uid_length=8):
         super().__init__(**values if name is None else {"name": name, **values})
 
     def add_synonym(self, synonym: str) -> None:
-        """Add another name and save the label; a name that is there already is passed over."""
+        """Add a synonym and save the label; a synonym that it has already is ignored."""
         add_synonym(self, synonym)
 
 
