@@ -19,7 +19,6 @@ class FeatureInfo:
     dtype: Dtype
     multiple: bool = False
     coerce: bool = False
-    type_id: int | None = None
     type: str | None = None
 
 
