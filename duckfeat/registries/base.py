@@ -22,7 +22,7 @@ from duckfeat.query.lookup import Keep, Lookup
 from duckfeat.query.queryset import QuerySet
 from duckfeat.query.session import INSTANCES, Session, not_pickled
 from duckfeat.query.wide import Features, Include
-from duckfeat.registries import naming
+from duckfeat.registries import describing, naming
 from duckfeat.registries.describing import Describe
 from duckfeat.registries.managers import Manager
 from duckfeat.registries.undo import putting_back
@@ -260,13 +260,13 @@ class SQLRecord(metaclass=TellingType):
 
     def _called(self) -> str:
         """Return what the description of a record that points at this one says."""
-        return naming.short(naming.called(self))
+        return describing.short(describing.called(self))
 
     def __repr__(self) -> str:
-        return naming.one_line(self)
+        return describing.one_line(self)
 
     def _repr_html_(self) -> str:
-        return naming.html(self)
+        return describing.html(self)
 
     def __eq__(self, other: object) -> bool:
         if self is other:

@@ -10,7 +10,8 @@ from duckfeat.model.arguments import registry_of, shown, spelled
 from duckfeat.model.feature_info import FeatureInfo
 from duckfeat.model.tables import Table
 from duckfeat.query.session import Session
-from duckfeat.registries.naming import called, outside_trash
+from duckfeat.registries.describing import called
+from duckfeat.registries.naming import outside_trash
 
 
 def resolve(session: Session, info: FeatureInfo, values: Sequence[Any]) -> list[int]:

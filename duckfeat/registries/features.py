@@ -15,7 +15,7 @@ from duckfeat.model.kinds import KINDS, VALUE_COLUMNS
 from duckfeat.query.session import Session
 from duckfeat.registries.annotations import by_name
 from duckfeat.registries.categories import resolve
-from duckfeat.registries.naming import called
+from duckfeat.registries.describing import called
 
 if TYPE_CHECKING:
     import polars as pl

@@ -7,8 +7,8 @@ from typing import Any
 
 from duckfeat.model.fields import Field, ForeignKey, Many, Reverse
 from duckfeat.registries.base import TracksUpdates, utc_now
+from duckfeat.registries.describing import short
 from duckfeat.registries.features import FeatureManager
-from duckfeat.registries.naming import short
 
 
 class Transform(TracksUpdates, rows="transforms", label="key", uid_length=16):
