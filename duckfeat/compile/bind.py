@@ -344,10 +344,15 @@ def _field_condition(scope: Scope, field: Field[Any], steps: tuple[str, ...], op
     return apply(params, scope.column(field.column), field.type, steps, operand, what)
 
 
-def _id_condition(scope: Scope, relation: Relation | None, steps: tuple[str, ...], operand: Any, path: str = "") -> str:
-    what = f"{relation.source}.{relation.name}" if relation else scope.table.name
-    if path:
-        _check_not_named(path.removesuffix("__" + "__".join(steps)), scope.table, steps, operand, what)
+def _id_condition(scope: Scope, relation: Relation | None, steps: tuple[str, ...], operand: Any, path: str) -> str:
+    name = path.removesuffix("__" + "__".join(steps))
+    what = f"{relation.source}.{relation.name}" if relation else name
+    _check_not_named(name, scope.table, steps, operand, what)
+    return _ids_condition(scope, steps, operand, what)
+
+
+def _ids_condition(scope: Scope, steps: tuple[str, ...], operand: Any, what: str) -> str:
+    """Return the condition on the records of a scope: which of them, given as records, ids or a question."""
     if (found := _among_asked(scope, "id", steps, operand, scope.table.name, what)) is not None:
         return found
     operand = _ids(scope.context, steps, operand, scope.table.name, what)
@@ -428,15 +433,23 @@ def predicate_condition(scope: Scope, predicate: Predicate) -> Expression:
     return feature_condition(scope, feature, steps, operand, _category_condition, every=predicate.every)
 
 
-def _category_condition(target: Scope, steps: tuple[str, ...], operand: Any) -> str:
-    """Return the condition on the registry of a categorical feature: by record, or by its name or an id of it."""
+def _category_condition(target: Scope, steps: tuple[str, ...], operand: Any, what: str) -> str:
+    """Return the condition on the registry of a categorical feature: by record, or by its name or an id of it.
+
+    `what` tells errors which feature it is.
+    """
     table = target.table
     if steps and table.has(steps[0]):
         return condition_sql(target, _bound(target, [("__".join(steps), operand)]))
     if steps and steps[-1] == "in" and not (isinstance(operand, Asking) and operand.asked()):
         operand = items_of(operand)
     if registry_of(operand) is not None or _holds_records(operand):
-        return _id_condition(target, None, steps, operand)
+        names = [item for item in operand if isinstance(item, str)] if steps == ("in",) and _is_listed(operand) else []
+        if not names:
+            return _ids_condition(target, steps, operand, what)
+        records = [item for item in operand if not isinstance(item, str)]
+        parts = (_ids_condition(target, steps, records, what), _category_condition(target, steps, names, what))
+        return any_of(list(parts))
     _check_category_step(table, steps)
     other = steps[-1:] == ("ne",)
     asked = steps[:-1] if other else steps
@@ -455,4 +468,8 @@ def _check_category_step(table: Table, steps: tuple[str, ...]) -> None:
 def _holds_records(operand: Any) -> bool:
     if isinstance(operand, Asking):
         return True
-    return isinstance(operand, list | tuple | set) and any(registry_of(item) is not None for item in operand)
+    return _is_listed(operand) and any(registry_of(item) is not None for item in operand)
+
+
+def _is_listed(operand: Any) -> bool:
+    return isinstance(operand, list | tuple | set | frozenset)

@@ -14,7 +14,9 @@ from duckfeat.compile.fragments import Parameters, all_of, any_of
 from duckfeat.compile.lookups import (
     LOOKUPS,
     apply,
+    apply_one,
     available_for,
+    holds_item,
     is_step,
     items_of,
     nothing_to_compare,
@@ -30,7 +32,7 @@ from duckfeat.model.dtypes import is_missing
 from duckfeat.model.feature_info import FeatureInfo
 from duckfeat.model.kinds import KINDS
 
-Category = Callable[[Scope, tuple[str, ...], Any], str]
+Category = Callable[[Scope, tuple[str, ...], Any, str], str]
 
 
 def feature_condition(
@@ -51,7 +53,7 @@ def feature_condition(
         return _missing(scope, feature, missing=missing)
     if feature.dtype.is_cat:
         origin, target = _category_origin(scope, feature)
-        found = _has(scope, origin, category(target, steps, operand), every=every)
+        found = _has(scope, origin, category(target, steps, operand, f"feature {feature.name!r}"), every=every)
         # Of a record that is not there every field is missing.
         nothing = not every and asks_missing(last_lookup(steps), operand)
         return junction("OR", [found, _missing(scope, feature, missing=True)]) if nothing else found
@@ -169,6 +171,9 @@ def _typed_condition(params: Parameters, feature: FeatureInfo, value: str, steps
     """Return the condition on the typed columns that a feature's dtype stores its values in."""
     what = f"feature {feature.name!r}"
     columns = {kind: f"{value}.{KINDS[kind].column}" for kind in feature.dtype.base.kinds}
+    if feature.dtype.item and steps == ("contains",):
+        holds = holds_item(feature.dtype.item.base.kinds)
+        return apply_one(params, columns["list"], "list", "contains", operand, what, render=holds)
     if len(columns) > 1:
         columns = _meeting(columns, steps, operand, what)
     return any_of([apply(params, lhs, kind, steps, operand, what) for kind, lhs in columns.items()])
@@ -262,6 +267,7 @@ def nested_condition(
     """Return the condition on a place inside an entity's dict or list values of a feature."""
     if not feature.dtype.is_json:
         raise FieldError(f"feature {feature.name!r} has dtype {feature.dtype.name}: there is nothing inside it")
+    _check_position(feature, path[0])
     what = f"feature {feature.name!r} at {shown(list(path))}"
     origin = _value_origin(scope, feature)
     if asks_missing(steps, operand):
@@ -269,6 +275,12 @@ def nested_condition(
         return Negation(_has(scope, origin, found))
     condition = _nested(scope.context.params, _VALUE, path, steps, operand, what)
     return _has(scope, origin, condition, every=every)
+
+
+def _check_position(feature: FeatureInfo, part: str | int) -> None:
+    """Refuse a word behind a list that is neither a lookup nor a position: it would find nothing."""
+    if feature.dtype.base.name == "list" and not str(part).isdecimal():
+        raise unknown_step(str(part), "list", f"feature {feature.name!r} (list)")
 
 
 def _nested(
@@ -297,4 +309,12 @@ def _nested(
         "dict": f"CASE WHEN {kind} = 'OBJECT' THEN {text} END",
         "list": f"CASE WHEN {kind} = 'ARRAY' THEN {text} END",
     }
+    if steps == ("contains",):
+        return _holds(params, columns, operand, what)
     return all_of([kind_conditions(params, columns, steps, operand, what)])
+
+
+def _holds(params: Parameters, columns: dict[str, str], operand: Any, what: str) -> str:
+    """Return the condition that a place holds a text, in a text, or an item, in a list."""
+    kinds = [kind for kind in LOOKUPS["contains"].types if kind != "str" or isinstance(operand, str)]
+    return any_of([apply_one(params, columns[kind], kind, "contains", operand, what) for kind in sorted(kinds)])

@@ -13,8 +13,8 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any
 
-from duckfeat.compile.fragments import FALSE, Parameters
-from duckfeat.compile.operands import Mismatch, convert, exact_number
+from duckfeat.compile.fragments import FALSE, Parameters, any_of
+from duckfeat.compile.operands import Mismatch, as_items, convert, exact_number
 from duckfeat.errors import FieldError, InvalidArgument, hint
 from duckfeat.model.arguments import shown
 from duckfeat.model.dtypes import is_missing
@@ -23,6 +23,7 @@ from duckfeat.model.q import Asking
 
 NUMBERS = frozenset({"int", "float"})
 TEXT = frozenset({"str"})
+HOLDERS = TEXT | {"list"}
 MOMENTS = frozenset({"datetime", "instant"})
 DAYS = frozenset({"date"}) | MOMENTS
 CLOCKS = MOMENTS | {"time"}
@@ -146,6 +147,23 @@ def _text(function: str, *, folded: bool = False) -> Render:
     return render
 
 
+def holds_item(kinds: Sequence[str] | None = None) -> Render:
+    """Return the SQL maker of "the list holds the item"; `kinds` are those of its items if all are of one dtype."""
+
+    def render(params: Parameters, lhs: str, _type: str, operand: Any) -> str:
+        items = f"json_extract({lhs}, '$[*]')"
+        return any_of([f"list_contains({items}, {params.add(text)})" for text in as_items(operand, kinds)])
+
+    return render
+
+
+_CONTAINS = {"str": _text("contains"), "list": holds_item()}
+
+
+def _contains(params: Parameters, lhs: str, type_: str, operand: Any) -> str:
+    return _CONTAINS[type_](params, lhs, type_, operand)
+
+
 def _iexact(params: Parameters, lhs: str, _type: str, operand: Any) -> str:
     return f"{fold(lhs)} = {params.add(convert('str', operand).casefold())}"
 
@@ -169,7 +187,7 @@ LOOKUPS: Mapping[str, Lookup] = MappingProxyType(
             Lookup("exact", ANY, "equal; None means missing", "'a.csv'", _exact),
             Lookup("ne", ANY, "has a value, and it is another; None means any", "'a.csv'", _ne),
             Lookup("iexact", TEXT, "equal, case folded", "'A.CSV'", _iexact),
-            Lookup("contains", TEXT, "holds the text", "'50%'", _text("contains")),
+            Lookup("contains", HOLDERS, "holds the text; a list, the item", "'50%'", _contains),
             Lookup("icontains", TEXT, "holds the text, case folded", "'RNA'", _text("contains", folded=True)),
             Lookup("startswith", TEXT, "begins with the text", "'raw/'", _text("starts_with")),
             Lookup("istartswith", TEXT, "begins with it, case folded", "'RAW'", _text("starts_with", folded=True)),
@@ -279,7 +297,9 @@ def apply_one(
     try:
         return (render or lookup.render)(params, lhs, type_, operand)
     except Mismatch as error:
-        raise InvalidArgument(f"{what}__{name}: {error}", lookup=name, value=operand) from None
+        several = name in {"exact", "ne"} and isinstance(operand, list | tuple | set | frozenset)
+        meant = "; any of several is asked for with __in" if several else ""
+        raise InvalidArgument(f"{what}__{name}: {error}{meant}", lookup=name, value=operand) from None
 
 
 def nothing_to_compare(what: str, name: str) -> InvalidArgument:
@@ -302,7 +322,7 @@ def _check_type(types: frozenset[str], type_: str, step: str, what: str) -> None
         raise FieldError(told, name=step, available=have)
 
 
-_INSTEAD = {"list": ". A feature with multiple=True has its values one by one, and is asked for any of them"}
+_INSTEAD = {"list": ". `contains` asks for an item; a feature with multiple=True has its values one by one"}
 """What does what some type cannot."""
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from datetime import UTC, date, datetime, time
 from decimal import Decimal
 from types import MappingProxyType
@@ -12,7 +12,8 @@ from typing import Any
 from duckfeat.errors import InvalidArgument
 from duckfeat.model.arguments import shown
 from duckfeat.model.canonical import NotJson, dumps
-from duckfeat.model.dtypes import TOO_LONG, Refused, is_missing, plain
+from duckfeat.model.dtypes import TOO_LONG, Refused, is_missing, moment_text, plain
+from duckfeat.model.kinds import NUMBERS
 
 
 class Mismatch(InvalidArgument):
@@ -235,3 +236,68 @@ def _float_operand(order: str, operand: int | float) -> tuple[str, float] | bool
     if near > operand:
         return {"gt": "gte", "gte": "gte", "lt": "lt", "lte": "lt"}[order], near
     return {"gt": "gt", "gte": "gt", "lt": "lte", "lte": "lte"}[order], near
+
+
+# --- items of lists ------------------------------------------------------------------------------
+
+
+def as_items(operand: Any, kinds: Iterable[str] | None = None) -> list[str]:
+    """Return the canonical JSON of each list item that a Python value equals, without repeats.
+
+    `kinds` are those of the items if all are of one dtype; else a value meets items of its own kind, and a number
+    all numbers.
+
+    Raises `Mismatch` for a value that no such list holds.
+
+    >>> as_items(0), as_items("2024-05-01", ["date"]), as_items(1.5, ["int"])
+    (['0', '0.0', '-0.0'], ['"2024-05-01"'], [])
+    >>> as_items("1", ["int"])
+    Traceback (most recent call last):
+    ...
+    duckfeat.compile.operands.Mismatch: '1' (str) is not a number
+    """
+    asked = [kind for kind in kinds_of(operand) if kind not in _NOT_IN_JSON] if kinds is None else list(kinds)
+    texts: dict[str, None] = {}
+    refused: Mismatch | None = None
+    for kind in asked:
+        try:
+            texts |= dict.fromkeys(_ITEMS.get(kind, _json_items)(kind, convert(kind, operand)))
+        except Mismatch as error:
+            refused = error
+    if refused and not texts:
+        raise refused
+    if not asked:
+        raise _refuse("a value that a list without a dtype for its items holds", operand)
+    return list(texts)
+
+
+_NOT_IN_JSON = frozenset({"date", "datetime", "instant"})
+
+
+def _json_items(_kind: str, value: Any) -> list[str]:
+    return [dumps(value)]
+
+
+def _number_items(kind: str, value: int | float) -> list[str]:
+    found = exact_number(kind, "exact", value)
+    if isinstance(found, bool):
+        return []
+    if kind == "float" and found[1] == 0:
+        return [dumps(0.0), dumps(-0.0)]
+    return [dumps(found[1])]
+
+
+def _moment_items(_kind: str, value: date) -> list[str]:
+    return [dumps(moment_text(value))]
+
+
+def _nested_items(_kind: str, text: str) -> list[str]:
+    return [text]
+
+
+_ITEMS: Mapping[str, Callable[[str, Any], list[str]]] = MappingProxyType(
+    dict.fromkeys(NUMBERS, _number_items)
+    | dict.fromkeys(_NOT_IN_JSON, _moment_items)
+    | dict.fromkeys(("dict", "list"), _nested_items)
+)
+"""How values are written inside a list, by their kinds, of those that are not just written as JSON."""

@@ -63,7 +63,8 @@ def _read(opener: _Opener, engine: Engine, path: str, stack: ExitStack) -> Sourc
         return opener(engine, _found(path), stack)
     except QueryError as error:
         reason = _brief(error.reason)
-        raise InvalidArgument(f"{path} cannot be read: {reason}", path=path, reason=reason) from error
+        remedy = next((told for sign, told in _REMEDIES.items() if sign in reason), "")
+        raise InvalidArgument(f"{path} cannot be read: {reason}{remedy}", path=path, reason=reason) from error
 
 
 def _brief(reason: str) -> str:
@@ -82,6 +83,15 @@ def _brief(reason: str) -> str:
 
 
 _LONGEST_TOLD = 200
+
+
+_REMEDIES = {
+    "not utf-8 encoded": "\nSave it as UTF-8, or read it as what it is and give the frame: "
+    "pandas.read_csv(path, encoding='utf-16'), or 'latin-1'",
+    "byte order mark": "\nSave it as UTF-8 without a byte order mark, or read it and give the frame: "
+    "pandas.read_json(path, lines=True, encoding='utf-8-sig')",
+}
+"""What to do about a file, by what the engine says of it."""
 
 
 def _found(path: str) -> list[str]:

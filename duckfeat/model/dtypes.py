@@ -43,7 +43,7 @@ class Refused(ValueError):
 
 
 def plain(value: Any) -> Any:
-    """Return a decimal, a NumPy, pandas or Polars scalar or array as the Python value it stands for.
+    """Return a decimal, a NumPy, pandas, Polars or Arrow scalar or array as the Python value it stands for.
 
     Anything else stays as it is. A moment with a part below the microsecond is refused: it would be truncated.
     """
@@ -52,8 +52,10 @@ def plain(value: Any) -> Any:
     module = type(value).__module__.partition(".")[0]
     if module == "numpy" and hasattr(value, "tolist"):
         return _numpy(value)
-    if module in {"pandas", "polars"} and hasattr(value, "to_list"):
-        return value.to_list()
+    if module in _OF_FRAMES and (listing := _listing(value)):
+        return listing()
+    if module == "pyarrow" and hasattr(value, "as_py"):
+        return _arrow(value)
     if module == "pandas" and hasattr(value, "to_pydatetime") and not is_missing(value):
         if value.nanosecond:
             raise Refused(TOO_FINE)
@@ -82,6 +84,30 @@ def _with_loss(value: Any) -> Any:
     return value if math.isinf(near) or not isinstance(value, Decimal) else near
 
 
+def _arrow(value: Any) -> Any:
+    """Return an Arrow scalar as a Python value."""
+    try:
+        return plain(value.as_py())
+    except ValueError:
+        raise Refused(TOO_FINE) from None
+
+
+def is_frame(value: Any) -> bool:
+    """Tell whether something is a frame of any library: what is in it are columns, and no values."""
+    return any(base.__name__ in _FRAMES for base in type(value).__mro__)
+
+
+def _listing(value: Any) -> Callable[[], list[Any]] | None:
+    """Return what gives the values of an array or a series as a list; None of anything else."""
+    ways = () if is_frame(value) else (getattr(value, way, None) for way in LISTING)
+    return next(filter(None, ways), None)
+
+
+_OF_FRAMES = frozenset({"pandas", "polars", "pyarrow"})
+_FRAMES = frozenset({"DataFrame", "LazyFrame", "Table", "RecordBatch"})
+LISTING = ("to_pylist", "to_list", "tolist")
+"""What gives the values of Arrow, Polars, pandas and NumPy as a list."""
+
 TOO_FINE = "has a part below the microsecond, which would be lost"
 TOO_LONG = "has more digits than a float keeps"
 
@@ -107,10 +133,12 @@ _WHOLE_DAYS = {"[D]", "[W]", "[M]", "[Y]"}
 
 
 def is_missing(value: Any) -> bool:
-    """Tell whether `value` means "no value": `None`, pandas' `NA`, every `NaT`. A NaN is a value."""
+    """Tell whether `value` means "no value": `None`, pandas' `NA`, every `NaT`, Arrow's null. A NaN is a value."""
     if value is None:
         return True
     name = type(value).__name__
+    if name.endswith("Scalar") and hasattr(value, "is_valid"):
+        return not value.is_valid
     return name in {"NAType", "NaTType"} or (name == "datetime64" and bool(value != value))  # noqa: PLR0124  # NaT
 
 
@@ -338,6 +366,15 @@ _CAT = re.compile(r"cat\[(?P<registry>[A-Za-z_][\w.]*)(?:\[(?P<type>.+)\])?\]", 
 _LIST = re.compile(r"list\[(?P<item>.+)\]", re.DOTALL)
 
 
+def category(registry: str, type_: str | None = None) -> str:
+    """Return the dtype of values that are records of a registry, or of a type in it.
+
+    >>> category("ULabel"), category("ULabel", "Donor")
+    ('cat[ULabel]', 'cat[ULabel[Donor]]')
+    """
+    return f"cat[{registry}[{type_}]]" if type_ else f"cat[{registry}]"
+
+
 @dataclass(frozen=True, slots=True)
 class Dtype:
     """A feature's dtype: a row of the table, with the item of a list or the registry of a category.
@@ -356,10 +393,7 @@ class Dtype:
         """The canonical text, as it is stored and shown."""
         if self.item:
             return f"list[{self.item.name}]"
-        if self.registry:
-            inner = f"[{self.registry_type}]" if self.registry_type else ""
-            return f"cat[{self.registry}{inner}]"
-        return self.base.name
+        return category(self.registry, self.registry_type) if self.registry else self.base.name
 
     @property
     def is_cat(self) -> bool:
@@ -470,7 +504,7 @@ ITEM_READERS: Mapping[str, Callable[[Any], Any]] = MappingProxyType(
 
 
 def parse_dtype(spec: Any, registries: Iterable[str] = ()) -> Dtype:
-    """Return the dtype that `spec` means: a Python type, a text, a registry, a frame's column type, or a `Dtype`.
+    """Return the dtype that `spec` means: a Python type, a text, a registry, a type in it, or a frame's column type.
 
     Raises `InvalidArgument` for anything else, with the nearest; `registries` are the names of those there are.
 
@@ -495,7 +529,15 @@ def parse_dtype(spec: Any, registries: Iterable[str] = ()) -> Dtype:
         return _python_type(spec)
     if isinstance(spec, str):
         return _text(spec.strip(), registries)
-    raise InvalidArgument(f"a dtype is a type, a text or a registry, not {shown(spec)}", value=spec)
+    if getattr(spec, "__registry__", None) and getattr(spec, "is_type", False) is True and spec.name:
+        return Dtype(DTYPES["cat"], registry=spec.__registry__, registry_type=spec.name)
+    field = _no_field(spec.registry) if type(spec).__name__ == "FieldRef" else ""
+    raise InvalidArgument(f"a dtype is a type, a text or a registry, not {shown(spec)}{field}", value=spec)
+
+
+def _no_field(registry: str) -> str:
+    """Return what errors tell of a field of a registry that is given as a dtype."""
+    return f": it is the registry whatever its values are given by, {category(registry)!r}"
 
 
 def _generic(spec: Any) -> Dtype:
@@ -517,7 +559,10 @@ def _python_type(spec: type) -> Dtype:
 def _text(spec: str, registries: Iterable[str] = ()) -> Dtype:
     spec = _ALIASES.get(spec, spec)
     if match := _CAT.fullmatch(spec):
-        registry = match["registry"].rpartition(".")[2]
+        before, _, registry = match["registry"].rpartition(".")
+        owner = before.rpartition(".")[2]
+        if owner[:1].isupper():
+            raise InvalidArgument(f"unknown dtype {shown(spec)}{_no_field(owner)}", value=spec)
         return Dtype(DTYPES["cat"], registry=registry, registry_type=match["type"])
     if match := _LIST.fullmatch(spec):
         return Dtype(DTYPES["list"], item=_checked_item(_text(match["item"].strip(), registries)))

@@ -225,8 +225,8 @@ class Comparable:
         """Return the condition that the value is at least `low` and at most `high`."""
         return self._predicate("range", (low, high))
 
-    def contains(self, part: str) -> Predicate:
-        """Return the condition that the text contains `part`."""
+    def contains(self, part: Any) -> Predicate:
+        """Return the condition that the text contains the text `part`, or that the list contains the item `part`."""
         return self._predicate("contains", part)
 
     def startswith(self, part: str) -> Predicate:

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 from duckfeat.errors import DoesNotExist, FieldError, InvalidArgument, MultipleResultsFound, hint
 from duckfeat.model.arguments import flag, is_hashable, several, shown, whole
 from duckfeat.model.fields import FieldRef, field_name
+from duckfeat.query.checking import Inspection, Suggestions, listed_values, renamed
 from duckfeat.query.lookup import Keep, Lookup
-from duckfeat.registries.naming import Inspection, Suggestions, _texts
 
 if TYPE_CHECKING:
     import pandas
@@ -219,7 +219,7 @@ class PublicOntology:
         """Return a boolean array that tells which values are in a field of the source; for one text, a bool."""
         import numpy
 
-        listed, single = _texts(values)
+        listed, single = listed_values(values)
         known = self._terms.positions(self._named_field(field))
         flags = [value in known for value in listed]
         return flags[0] if single else numpy.array(flags, dtype=bool)
@@ -227,22 +227,28 @@ class PublicOntology:
     def inspect(self, values: Any, field: str | FieldRef | None = None) -> Inspection:
         """Return which values are in a field of the source, which are not, and what those may have meant."""
         name = self._named_field(field)
-        listed = list(dict.fromkeys(_texts(values)[0]))
+        listed = list(dict.fromkeys(listed_values(values)[0]))
         known = self._terms.positions(name)
         missing = [value for value in listed if value not in known]
         texts = [value for value in missing if isinstance(value, str)]
         suggested = Suggestions(texts, self._terms.nearest)
         return Inspection([value for value in listed if value in known], missing, suggested)
 
-    def standardize(self, values: Any) -> Any:
-        """Return the values with synonyms (in any case) replaced by the name they stand for; for one text, a text."""
-        listed, single = _texts(values)
+    def standardize(self, values: Any, *, return_mapper: bool = False) -> Any:
+        """Return the values with synonyms (in any case) replaced by the name they stand for; for one text, a text.
+
+        With `return_mapper=True` it is a dict of those that are synonyms, with their names.
+        """
+        mapped = flag(return_mapper, "return_mapper")
+        listed, single = listed_values(values)
         known, spellings = self._terms.positions(self._terms.label), self._terms.spellings
         names = self._terms.frame[self._terms.label]
         result = []
         for value in listed:
             place = spellings.get(value.strip().casefold()) if isinstance(value, str) and value not in known else None
             result.append(value if place is None else names[place] or value)
+        if mapped:
+            return renamed(listed, result)
         return result[0] if single else result
 
     def _named_field(self, field: str | FieldRef | None) -> str:

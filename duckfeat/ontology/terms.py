@@ -9,18 +9,20 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 from duckfeat.errors import DoesNotExist, InvalidArgument, MissingFile
-from duckfeat.model.arguments import first_of, flag, registry_of, several, shown, text
+from duckfeat.model.arguments import first_of, flag, registry_of, shown, text
 from duckfeat.model.fields import FieldRef, ForeignKey, Many
 from duckfeat.ontology.choosing import choose
 from duckfeat.ontology.organisms import known_organism
 from duckfeat.ontology.public import PublicOntology, Terms
 from duckfeat.ontology.reading import content_fields, folded, no_terms, read
 from duckfeat.ontology.source import ALL, Source
+from duckfeat.query.checking import Inspection, Suggestions, listed_values, renamed
 from duckfeat.query.session import Session
 from duckfeat.registries import naming
 from duckfeat.registries.base import TracksUpdates
 from duckfeat.registries.hierarchy import Hierarchical
-from duckfeat.registries.naming import add_synonym
+from duckfeat.registries.synonyms import Synonymous
+from duckfeat.registries.values import Records
 
 if TYPE_CHECKING:
     from duckfeat.ontology.importing import Imported
@@ -30,19 +32,19 @@ _LABELLED = ("Artifact", "Run", "Record")
 
 
 @dataclass(frozen=True, slots=True)
-class TermInspection(naming.Inspection):
+class TermInspection(Inspection):
     """Which values are saved terms and which are not; `in_source` are those of the latter that a source knows."""
 
     in_source: list[Any] = field(default_factory=list)
 
     def __repr__(self) -> str:
-        text = naming.Inspection.__repr__(self)
+        text = Inspection.__repr__(self)
         if self.in_source:
             text += f"\n  {len(self.in_source)} of them are in the source: from_values() brings them"
         return text
 
 
-class Sourced(TracksUpdates):
+class Sourced(Synonymous, TracksUpdates):
     """A record that may come from a source. It has an id there; saving one whose id exists gives the existing one."""
 
     __found_by__ = ("ontology_id",)
@@ -266,13 +268,16 @@ class Sourced(TracksUpdates):
         organism: Any = None,
         parents: bool = True,
         **fixed: Any,
-    ) -> list[Self]:
+    ) -> Records[Self]:
         """Return the terms that the distinct values of a field mean: saved terms, or unsaved ones from the source.
 
         Instead of a name, a value can also be a synonym or an id. A value that neither the registry nor the source
         has is left out, and the log says what it may have meant. `create=True` saves all terms, and also makes new
-        terms of unknown values, with `fixed` as further fields.
+        terms of unknown values, with `fixed` as further fields. The result is a list whose `save()` saves them.
+
+        Raises `FieldError` for an unknown field.
         """
+        cls._check_fixed(fixed)
         name = cls._named_field(field)
         cls.__table__.field(name)
         create, parents = flag(create, "create"), flag(parents, "parents")
@@ -283,7 +288,7 @@ class Sourced(TracksUpdates):
         if missing:
             by_value |= cls._from_ids(missing, name) | cls._from_synonyms(missing, name, organism)
             missing = [value for value in missing if value not in by_value]
-        public = cls._source_of(source, version, organism, parents=parents) if missing else None
+        public = cls._source_of(source, version, organism, parents=parents, required=not create) if missing else None
         by_value |= cls._from_public(public, missing, name) if public is not None else {}
         unknown = [value for value in missing if value not in by_value]
         if unknown:
@@ -294,7 +299,7 @@ class Sourced(TracksUpdates):
                 fixed.setdefault("organism", organism_record(session, organism))
             by_value |= {value: bound(**{name: value, **fixed}) for value in unknown}
         meant = [by_value[value] for value in listed if value in by_value]
-        found = list({record.id or id(record): record for record in meant}.values())
+        found = Records({record.id or id(record): record for record in meant}.values())
         if create:
             session.writer.save([record for record in found if record.id is None])
         return found
@@ -328,7 +333,7 @@ class Sourced(TracksUpdates):
         """Return the saved terms that values are synonyms of."""
         if name != cls.__table__.label or not cls._queryset().exists():
             return {}
-        names = dict(zip(values, naming.standardize(cls, values, name), strict=True))
+        names = dict(zip(values, cls._queryset().standardize(values, name), strict=True))
         meant = {value: standard for value, standard in names.items() if standard != value}
         found = cls._named(list(meant.values()), name, organism)
         return {value: found[standard] for value, standard in meant.items() if standard in found}
@@ -341,12 +346,24 @@ class Sourced(TracksUpdates):
             places = public.places(name, value)
             if places:
                 found[value] = made.setdefault(places[0], public.record(places[0]))
+        saved = cls._of_ids(made.values())
+        return {value: saved.get(id(record), record) for value, record in found.items()}
+
+    @classmethod
+    def _of_ids(cls, records: Iterable[Any]) -> dict[int, Self]:
+        """Return the saved terms with the ids of new ones: a source may know names of a saved term that it does not."""
+        found: dict[int, Self] = {}
+        for identifier in cls.__identifiers__:
+            ids = {id(record): record.__dict__[identifier] for record in records}
+            known = [value for value in ids.values() if value is not None]
+            saved = cls._named(known, identifier, None) if known else {}
+            found |= {key: saved[value] for key, value in ids.items() if value in saved}
         return found
 
     @classmethod
     def _report(cls, unknown: Sequence[Any], public: PublicOntology | None) -> None:
         """Log which values are not known, and what they may have meant."""
-        find = naming.inspect(cls, unknown, cls.__table__.label).suggestions.get if public is None else public.nearest
+        find = cls._queryset().inspect(unknown).suggestions.get if public is None else public.nearest
         shown = []
         for value in unknown[:10]:
             near = find(value)
@@ -357,9 +374,17 @@ class Sourced(TracksUpdates):
 
     @classmethod
     def _source_of(
-        cls, source: Any = None, version: str | None = None, organism: Any = None, *, parents: bool = True
+        cls,
+        source: Any = None,
+        version: str | None = None,
+        organism: Any = None,
+        *,
+        parents: bool = True,
+        required: bool = True,
     ) -> PublicOntology | None:
         """Return the source that is asked for; None where none was and there is none.
+
+        One of an organism is `required` unless terms are made without.
 
         None, too, where its file is gone and all of its terms are saved, or where it was not asked for by name.
         """
@@ -372,7 +397,7 @@ class Sourced(TracksUpdates):
                 _log.warning("%s: %s; its terms are passed over", cls.__registry__, error)
             return None
         except (DoesNotExist, InvalidArgument, ImportError):
-            if source is not None or version is not None or organism is not None:
+            if source is not None or version is not None or (organism is not None and required):
                 raise
             return None
 
@@ -384,7 +409,7 @@ class Sourced(TracksUpdates):
         name, in the registry or the source.
         """
         name = cls._named_field(field)
-        found = naming.inspect(cls, values, name)
+        found = cls._queryset().inspect(values, name)
         public = cls._source_of() if found.non_validated else None
         if public is None:
             return TermInspection(found.validated, found.non_validated, found.suggestions)
@@ -392,46 +417,32 @@ class Sourced(TracksUpdates):
         there = [value for value in texts if public.places(name, value)]
 
         def meant(value: Any) -> str | None:
-            near = None
-            if value in offered or (isinstance(value, str) and value not in found.suggestions):
+            if value in offered:  # it means what the source has, be it under this name
                 near = public.nearest(value)
+                return None if near == value else near
+            near = public.nearest(value) if isinstance(value, str) and value not in found.suggestions else None
             return near if near is not None and near != value else found.suggestions.get(value)
 
         offered = set(there)
-        return TermInspection(
-            found.validated, found.non_validated, naming.Suggestions(found.non_validated, meant), there
-        )
+        return TermInspection(found.validated, found.non_validated, Suggestions(found.non_validated, meant), there)
 
     @classmethod
-    def standardize(cls, values: Any, field: str | FieldRef | None = None) -> Any:
+    def standardize(cls, values: Any, field: str | FieldRef | None = None, *, return_mapper: bool = False) -> Any:
         """Return the values with synonyms, in any case, replaced by the names they stand for; for one text, a text.
 
-        Saved terms are looked at first, then the source.
+        Saved terms are looked at first, then the source. With `return_mapper=True` the result is a dict of the values
+        that are synonyms, with their names.
         """
-        name = cls._named_field(field)
-        result = naming.standardize(cls, values, name)
-        listed = result if isinstance(result, list) else [result]
+        name, mapped = cls._named_field(field), flag(return_mapper, "return_mapper")
+        listed, single = listed_values(values)
+        result = cls._queryset().standardize(listed, name)
         public = None
-        if name == cls.__table__.label and not all(cls.validate(listed, name)):
+        if name == cls.__table__.label and not all(cls.validate(result, name)):
             public = cls._source_of()
-        return result if public is None else public.standardize(result)
-
-    def add_synonym(self, synonym: str | Iterable[str]) -> None:
-        """Add one or several synonyms and save the term; those that it has already are ignored."""
-        for one in _synonyms(synonym):
-            add_synonym(self, one)
-
-    def remove_synonym(self, synonym: str | Iterable[str]) -> None:
-        """Remove one or several synonyms and save the term."""
-        gone = _synonyms(synonym)
-        kept = [one for one in (self.synonyms or "").split("|") if one and one not in gone]
-        self.synonyms = "|".join(kept) or None
-        self.save()
-
-
-def _synonyms(given: str | Iterable[str]) -> list[str]:
-    """Return one or several synonyms as a list."""
-    return [text(one, "a synonym") for one in ([given] if isinstance(given, str) else several(given, "synonyms"))]
+        result = result if public is None else public.standardize(result)
+        if mapped:
+            return renamed(listed, result)
+        return result[0] if single else result
 
 
 class Term(Sourced, Hierarchical):

@@ -39,10 +39,7 @@ def search_query(
     if limit is not None:
         limit = whole(limit, "limit")
     index = session.search.index(query, _fields(query, field))
-    within = None
-    if query.conditions or query.within or query.empty or query.ranking:
-        statement, _ = select(session.context(), query, lambda scope: [field_output(scope, "id")])
-        within = session.engine.arrow(statement).column(0).to_numpy()
+    within = ids_within(session, query)
     hits = index.search(string, limit=limit, case_sensitive=flag(case_sensitive, "case_sensitive"), within=within)
     exact = _by_identifier(session, query, string) if field is None else []
     if within is not None:
@@ -50,6 +47,14 @@ def search_query(
     scores = dict.fromkeys(exact, EXACT) | {hit.id: hit.score for hit in hits if hit.id not in exact}
     ranking = Ranking(tuple(scores)[:limit], tuple(scores.values())[:limit])
     return replace(query, ranking=ranking, order=())
+
+
+def ids_within(session: Session, query: Query) -> Any:
+    """Return the ids of the rows of a question that is narrowed, as an array; None of one that is not."""
+    if not (query.conditions or query.within or query.empty or query.ranking):
+        return None
+    statement, _ = select(session.context(), query, lambda scope: [field_output(scope, "id")])
+    return session.engine.arrow(statement).column(0).to_numpy()
 
 
 def _by_identifier(session: Session, query: Query, string: str) -> list[int]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from itertools import islice
@@ -24,6 +24,8 @@ from duckfeat.model.order import Order
 from duckfeat.model.q import Condition, Q
 from duckfeat.model.statement import Statement
 from duckfeat.model.uids import is_uid_like
+from duckfeat.query import checking
+from duckfeat.query.checking import Inspection
 from duckfeat.query.combining import both, either, with_annotations, without
 from duckfeat.query.finding import find_lookup, search_query
 from duckfeat.query.forms import Frames
@@ -63,11 +65,15 @@ class QuerySet(Frames, Telling, Generic[R]):
         """Return the records that also fulfil all of these conditions.
 
         Conditions are `Q` objects, feature predicates, and lookups as keywords. Only records of the current branch and
-        main are found, unless a condition names a `branch`, `id`, `uid` or `hash`; `branch=None` means all branches.
+        main are found, unless a condition names a `branch`, `id`, `uid` or `hash`; `branch=None`, or `branch_id=None`,
+        means all branches.
 
         Raises `FieldError` for an unknown field, relation, feature or lookup, `InvalidArgument` for a value that cannot
         be compared.
         """
+        if lookups.get("branch_id", ...) is None:
+            del lookups["branch_id"]
+            branch = None
         if branch is None:
             return self._with(self._query.everywhere())._narrowed(Q(*queries, **lookups))
         place = {} if branch is ... else {"branch": branch}
@@ -352,15 +358,15 @@ class QuerySet(Frames, Telling, Generic[R]):
 
         Raises `DoesNotExist` if there is none, `MultipleResultsFound` if there are several.
         """
-        found = self._identified(idlike) if idlike is not None else self
-        found = found.filter(**lookups) if lookups else found
+        found = self._asked_for(idlike, lookups)
         records = found._some(2)
         if not records and isinstance(idlike, str) and "uid" in self._query.table.fields and not lookups:
             raise self._no_uid(idlike)
-        asked = ", ".join(
-            ([shown(idlike)] if idlike is not None else []) + [f"{k}={shown(v)}" for k, v in lookups.items()]
-        )
-        return _one(records, self._query.table.name, asked, found)
+        return _one(records, self._query.table.name, _spelled(idlike, lookups), found)
+
+    def _asked_for(self, idlike: Any, lookups: Mapping[str, Any]) -> QuerySet[R]:
+        found = self._identified(idlike) if idlike is not None else self
+        return found.filter(**lookups) if lookups else found
 
     def _some(self, count: int) -> list[R]:
         """Return up to `count` records: any of them, of a slice its first."""
@@ -391,9 +397,11 @@ class QuerySet(Frames, Telling, Generic[R]):
         Raises `MultipleResultsFound` if there are several.
         """
         try:
-            return self.get(idlike, **lookups)
-        except DoesNotExist:
+            found = self._asked_for(idlike, lookups)
+        except DoesNotExist:  # a text that is no uid
             return None
+        records = found._some(2)
+        return _one(records, self._query.table.name, _spelled(idlike, lookups), found) if records else None
 
     def one(self) -> R:
         """Return the only record.
@@ -478,6 +486,23 @@ class QuerySet(Frames, Telling, Generic[R]):
         """
         return find_lookup(self, self._query, field, return_field, keep)
 
+    # --- values against the records --------------------------------------------------------------
+
+    def validate(self, values: Any, field: str | FieldRef | None = None) -> Any:
+        """Return a boolean array that tells which values exist in a field of these records; for one text, a bool."""
+        return checking.validate(self, values, field)
+
+    def inspect(self, values: Any, field: str | FieldRef | None = None) -> Inspection:
+        """Return which values exist in a field of these records, which do not, and what those may have meant."""
+        return checking.inspect(self, values, field)
+
+    def standardize(self, values: Any, field: str | FieldRef | None = None, *, return_mapper: bool = False) -> Any:
+        """Return the values with synonyms of these records replaced by the name they stand for.
+
+        With `return_mapper=True` it is a dict of those that are synonyms, with their names.
+        """
+        return checking.standardize(self, values, field, return_mapper=return_mapper)
+
     # --- writing ---------------------------------------------------------------------------------
 
     def delete(self, permanent: bool | None = None) -> Any:
@@ -542,14 +567,33 @@ def _no_position(registry: str, position: int) -> IndexError:
     return PositionMissing(f"{registry}: no record at position {position}", registry=registry, position=position)
 
 
+def _spelled(idlike: Any, lookups: Mapping[str, Any]) -> str:
+    """Return what one record was asked for by, as it was written."""
+    return ", ".join(
+        ([shown(idlike)] if idlike is not None else []) + [f"{name}={shown(value)}" for name, value in lookups.items()]
+    )
+
+
 def _one(records: Sequence[R], registry: str, asked: str, found: QuerySet[R]) -> R:
     what = f"{registry}.get({asked})" if asked else registry
     if not records:
-        raise DoesNotExist(f"{what}: no such {registry}{_nearest(found)}", registry=registry, asked=asked)
+        raise DoesNotExist(f"{what}: no such {registry}{_where_else(found)}", registry=registry, asked=asked)
     if len(records) > 1:
         number = found.count()
-        raise MultipleResultsFound(f"{what}: {number} match, one was asked for", registry=registry, count=number)
+        versions = found._query.table.has("is_latest") and "is_latest" not in asked
+        newest = "; the newest of each key has is_latest=True" if versions else ""
+        message = f"{what}: {number} match, one was asked for{newest}"
+        raise MultipleResultsFound(message, registry=registry, count=number)
     return records[0]
+
+
+def _where_else(found: QuerySet[Any]) -> str:
+    """Return the hint at the branch that has what was asked for, else at the nearest name."""
+    if found._query.branches is not None and not found._query.sliced:
+        branch = found._with(found._query.everywhere()).values_list("branch__name", flat=True).first()
+        if branch is not None:
+            return f" here, but one on branch {branch!r}: ask for branch={branch!r}, or branch=None"
+    return _nearest(found)
 
 
 def _nearest(found: QuerySet[Any]) -> str:
@@ -560,5 +604,7 @@ def _nearest(found: QuerySet[Any]) -> str:
     if len(pairs) != 1 or pairs[0][0] != query.table.label or not isinstance(pairs[0][1], str):
         return ""
     everything = QuerySet[Any](found._session, replace(query, conditions=(), limit=None, offset=0))
-    near = list(everything.search(pairs[0][1], field=query.table.label, limit=1))
-    return f" (did you mean {getattr(near[0], query.table.label)!r}?)" if near else ""
+    near = list(
+        everything.search(pairs[0][1], field=query.table.label, limit=1).values_list(query.table.label, flat=True)
+    )
+    return f" (did you mean {near[0]!r}?)" if near and near != [pairs[0][1]] else ""

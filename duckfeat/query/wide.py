@@ -38,6 +38,8 @@ _log = logging.getLogger("duckfeat")
 class Wide:
     """The frame of a question: the registry's own columns, `include`d related ones, features.
 
+    Of records that carry features, `include="features"` is another name for `features=True`.
+
     Raises `FieldError` for an unknown field or feature, or features of a registry whose records carry none.
     """
 
@@ -56,6 +58,9 @@ class Wide:
         self._cuts = self._query.limit != query.limit
         self._fields = tuple(fields)
         self._included = [field_name(path) for path in _listed(include)]
+        if query.table.entity and "features" in self._included:
+            self._included = [path for path in self._included if path != "features"]
+            features = True if features is False or features is None else features
         self._infos = _features(session, query, features)
 
     # --- taking it -------------------------------------------------------------------------------

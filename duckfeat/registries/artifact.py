@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from os import PathLike, fspath
 from typing import TYPE_CHECKING, Any, Self
 
@@ -122,12 +122,13 @@ class Artifact(TracksUpdates, rows="artifacts", label="key", uid_length=20):
             if record.key is not None:
                 place = (record.key, record.__dict__["branch_id"])
                 if place in latest:
-                    latest[place].is_latest = False
+                    latest[place].__dict__["is_latest"] = False
                 latest[place] = record
         _mark_latest(session, {key for key, _branch in latest})
 
     @classmethod
-    def _changing(cls, session: Session, ids: Sequence[int]) -> Callable[[], None]:
+    def _changing(cls, session: Session, changes: Mapping[int, Mapping[str, Any]]) -> Callable[[], None]:
+        ids = list(changes)
         before = _keys_of(session, ids)
         return lambda: _mark_latest(session, before | _keys_of(session, ids))
 

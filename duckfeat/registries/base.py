@@ -18,6 +18,7 @@ from duckfeat.model.fields import Field, FieldRef, ForeignKey, Many, Relation, R
 from duckfeat.model.kinds import KINDS
 from duckfeat.model.q import Condition, RelatedTo
 from duckfeat.model.tables import Table
+from duckfeat.query.checking import Inspection
 from duckfeat.query.lookup import Keep, Lookup
 from duckfeat.query.queryset import QuerySet
 from duckfeat.query.session import INSTANCES, Session, not_pickled
@@ -26,6 +27,7 @@ from duckfeat.registries import describing, naming
 from duckfeat.registries.describing import Describe
 from duckfeat.registries.managers import Manager
 from duckfeat.registries.undo import putting_back
+from duckfeat.registries.values import Records
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -94,15 +96,16 @@ class SQLRecord(metaclass=TellingType):
             self._set(name, value)
 
     def _set(self, name: str, value: Any) -> None:
-        table = self.__table__
-        field = table.fields.get(name) or _pointing(table, name)
-        if field is None or not field.settable:
-            settable = [known.name for known in table.fields.values() if known.settable]
-            settable += ["features"] if table.entity else []
-            is_feature = table.entity is not None and self._is_feature(name)
-            meant = f": it is a feature, given as features={{{name!r}: ...}}" if is_feature else hint(name, settable)
-            raise FieldError(f"{self.__registry__} has no field {name!r} to set{meant}", name=name, available=settable)
+        if not _is_settable(self.__table__, name):
+            raise _not_settable(self.__table__, name, is_feature=bool(self.__table__.entity) and self._is_feature(name))
         setattr(self, name, value)
+
+    @classmethod
+    def _check_fixed(cls, names: Iterable[str]) -> None:
+        """Raise `FieldError` for what new records of a value are not given, also where none is made."""
+        for name in names:
+            if not (_is_settable(cls.__table__, name) or (name == "features" and cls.__table__.entity)):
+                raise _not_settable(cls.__table__, name)
 
     def __setattr__(self, name: str, value: Any) -> None:
         if not name.startswith("_") and (reason := self._unsettable(name)) is not None:
@@ -349,8 +352,8 @@ class SQLRecord(metaclass=TellingType):
         """Do what new records that were just saved bring with them."""
 
     @classmethod
-    def _changing(cls, _session: Session, _ids: Sequence[int]) -> Callable[[], None]:
-        """Return what is to be done after records of these ids were changed, moved or removed."""
+    def _changing(cls, _session: Session, _changes: Mapping[int, Mapping[str, Any]]) -> Callable[[], None]:
+        """Return what is to be done after records were changed, moved or removed; columns by id are what is set."""
         return lambda: None
 
     @classmethod
@@ -459,11 +462,14 @@ class SQLRecord(metaclass=TellingType):
     @classmethod
     def from_values(
         cls, values: Iterable[Any], field: str | FieldRef | None = None, create: bool = False, **fixed: Any
-    ) -> list[Self]:
+    ) -> Records[Self]:
         """Return a record for each distinct value of a field, in the order of the values.
 
-        A value that exists gives the saved record, any other a new one, which is saved only with `create=True`. By
-        default the field is the one that names records. `fixed` are further fields of new records.
+        A value that exists gives the saved record, any other a new one, which is saved with `create=True`, or by
+        `save()` of the list that is returned. By default the field is the one that names records. `fixed` are further
+        fields of new records.
+
+        Raises `FieldError` for an unknown field.
         """
         create = flag(create, "create")
         return naming.from_values(cls, values, cls._named_field(field), create, fixed)
@@ -471,17 +477,20 @@ class SQLRecord(metaclass=TellingType):
     @classmethod
     def validate(cls, values: Any, field: str | FieldRef | None = None) -> Any:
         """Tell which values exist in a field: a NumPy array of bools, or for a single text a bool."""
-        return naming.validate(cls, values, cls._named_field(field))
+        return cls._queryset().validate(values, field)
 
     @classmethod
-    def inspect(cls, values: Any, field: str | FieldRef | None = None) -> naming.Inspection:
+    def inspect(cls, values: Any, field: str | FieldRef | None = None) -> Inspection:
         """Return which values exist in a field, which do not, and what the latter may have meant."""
-        return naming.inspect(cls, values, cls._named_field(field))
+        return cls._queryset().inspect(values, field)
 
     @classmethod
-    def standardize(cls, values: Any, field: str | FieldRef | None = None) -> Any:
-        """Return the values as a list, synonyms replaced by the names they stand for; for a single text, a text."""
-        return naming.standardize(cls, values, cls._named_field(field))
+    def standardize(cls, values: Any, field: str | FieldRef | None = None, *, return_mapper: bool = False) -> Any:
+        """Return the values as a list, synonyms replaced by the names they stand for; for a single text, a text.
+
+        With `return_mapper=True` the result is a dict of the values that are synonyms, with their names.
+        """
+        return cls._queryset().standardize(values, field, return_mapper=return_mapper)
 
 
 class TracksRun(SQLRecord):
@@ -524,6 +533,19 @@ def _declared(cls: type[SQLRecord]) -> tuple[Mapping[str, Any], Mapping[str, Rel
         name: value.relation(cls.__name__) for name, value in found.items() if isinstance(value, Many | Reverse)
     }
     return MappingProxyType({name: fields[name] for name in ordered}), MappingProxyType(relations)
+
+
+def _is_settable(table: Table, name: str) -> bool:
+    field = table.fields.get(name) or _pointing(table, name)
+    return field is not None and field.settable
+
+
+def _not_settable(table: Table, name: str, *, is_feature: bool = False) -> FieldError:
+    """Return the error for what is no field that a new record takes."""
+    settable = [known.name for known in table.fields.values() if known.settable]
+    settable += ["features"] if table.entity else []
+    meant = f": it is a feature, given as features={{{name!r}: ...}}" if is_feature else hint(name, settable)
+    return FieldError(f"{table.name} has no field {name!r} to set{meant}", name=name, available=settable)
 
 
 def _pointing(table: Table, column: str) -> ForeignKey[Any] | None:

@@ -98,6 +98,8 @@ def _unknown(session: Session, info: FeatureInfo, table: Table, value: Any) -> V
     typed = f" of type {info.dtype.registry_type!r}" if info.dtype.registry_type else ""
     of_type = f", type={table.name}.get(name={info.dtype.registry_type!r})" if typed else ""
     creating = f"{table.name}({table.label}={spelled(value)}{of_type}).save()"
+    if table.identifiers:  # a term, which its source may have
+        creating = f"{table.name}.from_values([{spelled(value)}], create=True)"
     create = f"; to create it: {creating}" if isinstance(value, str) else ""
     return ValidationError(
         f"feature {info.name!r} has dtype {info.dtype.name}: there is no {table.name}{typed} {shown(value)}{meant}"

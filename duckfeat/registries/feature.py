@@ -14,8 +14,8 @@ from duckfeat.model.q import Comparable, FeaturePath, Predicate
 from duckfeat.model.tables import ENTITIES
 from duckfeat.query.session import INSTANCES, Session
 from duckfeat.registries.base import SQLRecord, TracksUpdates
-from duckfeat.registries.naming import add_synonym
 from duckfeat.registries.profiling import profile
+from duckfeat.registries.synonyms import Synonymous
 
 if TYPE_CHECKING:
     import polars as pl
@@ -23,12 +23,12 @@ if TYPE_CHECKING:
 _log = logging.getLogger("duckfeat")
 
 
-class Feature(Comparable, TracksUpdates, rows="features", uid_length=12):
+class Feature(Comparable, Synonymous, TracksUpdates, rows="features", uid_length=12):
     """A named quantity or property with a dtype: `temperature` is a float in degC.
 
-    `dtype` is a Python type, a text such as `"list[int]"` or `"cat[ULabel]"`, or a registry. With `multiple=True` an
-    entity may have several values of the feature; with `coerce=True` values are converted even where that loses
-    something. Comparing a feature with a value builds a predicate for `filter()`.
+    `dtype` is a Python type, a text such as `"list[int]"` or `"cat[ULabel]"`, a registry, or a type in one. With
+    `multiple=True` an entity may have several values of the feature; with `coerce=True` values are converted even where
+    that loses something. Comparing a feature with a value builds a predicate for `filter()`.
 
     Saving a feature with a name that exists (within its type) gives the existing feature, or raises `ValidationError`
     if that has another dtype.
@@ -169,10 +169,6 @@ class Feature(Comparable, TracksUpdates, rows="features", uid_length=12):
             _check_registry(_session, record)
         elif not record.is_type:
             raise ValidationError(f"feature {record.name!r} needs a dtype", feature=record.name, value=None)
-
-    def add_synonym(self, synonym: str) -> None:
-        """Add a synonym and save the feature; a synonym that it has already is ignored."""
-        add_synonym(self, synonym)
 
 
 def _is_used(session: Session, feature_id: int) -> bool:

@@ -6,11 +6,12 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC
 from typing import Any, Self
 
-from duckfeat.errors import ValidationError
+from duckfeat.errors import ValidationError, hint
 from duckfeat.model.arguments import shown
 from duckfeat.model.dtypes import Dtype, Typed, decode_as, encode_for, is_missing, parse_dtype
 from duckfeat.model.fields import Field, ForeignKey, Many
 from duckfeat.model.kinds import value_hash
+from duckfeat.model.tables import TRASH
 from duckfeat.query.session import Session
 from duckfeat.registries.base import TracksRun
 from duckfeat.registries.feature import Feature
@@ -47,23 +48,27 @@ class FeatureValue(TracksRun, rows="typed_values", source="feature_values", labe
     def get_or_create(cls, feature: Feature | str, value: Any) -> tuple[Self, bool]:
         """Return the FeatureValue of a value, and whether it was created by this call, as `(object, created)`.
 
-        If several threads ask for a new value at once, one of them creates it. Raises `ValidationError` for a value
-        that does not fit the feature's dtype, and for a categorical feature, whose values are records of its registry.
+        If several threads ask for a new value at once, one of them creates it. A value in the trash is brought back.
+        Raises `ValidationError` for a value that does not fit the feature's dtype, and for a categorical feature, whose
+        values are records of its registry.
         """
         session = cls._current()
         info = session.features.find(feature)
         if info is None:
-            raise ValidationError(f"feature {shown(feature)} is not registered: save it first", feature=feature)
+            meant = hint(feature, session.features.names()) if isinstance(feature, str) else ""
+            raise ValidationError(f"feature {shown(feature)} is not registered: save it first{meant}", feature=feature)
         _check_storable(info.name, info.dtype.name, value)
         typed = encode_for(info.name, info.dtype, value, coerce=info.coerce)
         known = session.writer.values
         seen, found = session.engine.generation, known.find(info.id, typed)
         if found is not None:
+            found = _brought_back(session, info.id, typed, found)
             return cls._known(session, info.dtype, typed, found), False
         with session.engine.transaction():
             changed = session.engine.generation != seen
             found = known.find(info.id, typed) if changed else None
             if found is not None:
+                found = _brought_back(session, info.id, typed, found)
                 return cls._known(session, info.dtype, typed, found), False
             created = session.writer.annotations.add_value(info.id, typed)
             return cls._known(session, info.dtype, typed, created), True
@@ -122,13 +127,27 @@ class FeatureValue(TracksRun, rows="typed_values", source="feature_values", labe
     def _existing(cls, session: Session, records: Sequence[Any]) -> dict[int, Any]:
         wanted = [(record.feature_id, record.__dict__["_typed"]) for record in records]
         ids = session.writer.annotations.find_values(wanted)
-        found = session.registries["FeatureValue"].filter(id__in=list(set(ids.values()))) if ids else []
+        if not ids:
+            return {}
+        saved = session.registries["FeatureValue"].filter(id__in=list(set(ids.values())))
+        found = list(saved)
+        if trashed := [record.id for record in found if record.branch_id == TRASH]:
+            session.writer.restore("FeatureValue", trashed)
+            found = list(saved)
         by_id = {record.id: record for record in found}
         return {position: by_id[id_] for position, id_ in ids.items()}
 
     @classmethod
     def _twin_key(cls, record: Any) -> Any:
         return (record.feature_id, record.__dict__["_typed"].hash)
+
+
+def _brought_back(session: Session, feature_id: int, typed: Typed, found: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Return the columns of a stored value, which is restored if it is in the trash: there is no second one."""
+    if found["branch_id"] != TRASH:
+        return found
+    session.writer.restore("FeatureValue", [found["id"]])
+    return session.writer.values.find(feature_id, typed) or found
 
 
 def _check_storable(name: str, dtype: str, value: Any) -> None:

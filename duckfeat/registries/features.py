@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from duckfeat.errors import InvalidArgument, ValidationError, suggestions
 from duckfeat.model.arguments import named, nests_beyond, registry_of, shown
 from duckfeat.model.attributes import Telling
-from duckfeat.model.dtypes import Refused, Typed, decode_as, encode_for, is_missing, plain
+from duckfeat.model.dtypes import Refused, Typed, decode_as, encode_for, is_frame, is_missing, plain
 from duckfeat.model.feature_info import FeatureInfo, is_feature_key
 from duckfeat.model.kinds import KINDS, VALUE_COLUMNS
 from duckfeat.query.session import Session
@@ -162,6 +162,8 @@ class FeatureManager(Telling):
         return len(self.get_values())
 
     def __repr__(self) -> str:
+        if self._record.id is None:
+            return f"<features of a {self._record.__registry__} that is not saved>"
         values = self.get_values()
         inner = ", ".join(f"{name}={value!r}" for name, value in values.items())
         return f"<features of {self._record.__registry__} {self._record.uid}: {inner}>"
@@ -270,14 +272,14 @@ def _several(info: FeatureInfo, value: Any) -> list[Any]:
     """Return the single values that were given for a feature."""
     if is_missing(value):
         return []
-    # An array without dimensions is one value.
-    array = type(value).__name__ in {"ndarray", "Series"} and getattr(value, "shape", None) != ()
-    listed = array or isinstance(value, list | tuple | set | frozenset)
-    if info.multiple and listed and info.dtype.base.name != "list":
-        return [item for item in value if not is_missing(item)]
-    if info.multiple and info.dtype.base.name == "list" and listed and all(isinstance(v, list | tuple) for v in value):
-        return list(value)
-    if listed and not info.multiple and info.dtype.base.name != "list":
+    listed = _items(value)
+    if listed is None:
+        return [value]
+    if info.multiple and info.dtype.base.name != "list":
+        return [item for item in listed if not is_missing(item)]
+    if info.multiple and all(isinstance(item, list | tuple) for item in listed):
+        return listed
+    if not info.multiple and info.dtype.base.name != "list":
         raise ValidationError(
             f"feature {info.name!r} takes one value, not {shown(value)}; register it with multiple=True for several",
             feature=info.name,
@@ -285,6 +287,22 @@ def _several(info: FeatureInfo, value: Any) -> list[Any]:
             value=value,
         )
     return [value]
+
+
+def _items(value: Any) -> list[Any] | None:
+    """Return the items of what holds several values; None of what is one, as an array without dimensions is."""
+    if not _holds_several(value):
+        return None
+    try:
+        made = plain(value)
+    except Refused:  # it is told of where the value is looked at
+        return None
+    return list(made) if _holds_several(made) else None
+
+
+def _holds_several(value: Any) -> bool:
+    """Tell whether there are values in something, one after another."""
+    return isinstance(value, Iterable) and not (isinstance(value, str | bytes | Mapping | type) or is_frame(value))
 
 
 def _stored(session: Session, info: FeatureInfo, values: list[Any]) -> list[Typed | int]:

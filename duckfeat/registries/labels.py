@@ -2,15 +2,26 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from duckfeat.model.fields import Field, ForeignKey, Many, Reverse
+from duckfeat.query.session import Session
 from duckfeat.registries.features import FeatureManager
 from duckfeat.registries.hierarchy import Hierarchical
-from duckfeat.registries.naming import add_synonym
+from duckfeat.registries.retyping import following
+from duckfeat.registries.synonyms import Synonymous
 
 
-class ULabel(Hierarchical, rows="ulabels", uid_length=8):
+class Grouped(Synonymous, Hierarchical):
+    """A record that may be of a type, or be one, from which features take their values."""
+
+    @classmethod
+    def _changing(cls, session: Session, changes: Mapping[int, Mapping[str, Any]]) -> Callable[[], None]:
+        return following(session, cls.__registry__, changes)
+
+
+class ULabel(Grouped, rows="ulabels", uid_length=8):
     """A universal label: a plain name to tag things with. Labels can form a hierarchy.
 
     Saving a label with a name that exists (within its type) gives the existing label.
@@ -41,12 +52,8 @@ class ULabel(Hierarchical, rows="ulabels", uid_length=8):
     def __init__(self, name: str | None = None, **values: Any) -> None:
         super().__init__(**values if name is None else {"name": name, **values})
 
-    def add_synonym(self, synonym: str) -> None:
-        """Add a synonym and save the label; a synonym that it has already is ignored."""
-        add_synonym(self, synonym)
 
-
-class Record(Hierarchical, rows="records", uid_length=16):
+class Record(Grouped, rows="records", uid_length=16):
     """A sample, or anything else that is measured. It can have feature values.
 
     Saving a record with a name that exists (within its type) gives the existing record. `features` are values to save

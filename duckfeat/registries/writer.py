@@ -224,7 +224,7 @@ class Writer:
         """Check what is to be set in records, columns by id, before it is written and after."""
         cls, ids = self._session.registries[table.name], list(changes)
         cls._check_changes(self._session, changes)
-        then = cls._changing(self._session, ids)
+        then = cls._changing(self._session, changes)
         self.touched(table, ids)
         yield
         then()
@@ -256,7 +256,7 @@ class Writer:
             if not ids:
                 return (0, {}) if permanent else None
             deleting.check_removable(self._session, table, ids, permanent=permanent)
-            then = cls._changing(self._session, ids)
+            then = cls._changing(self._session, {id_: {} for id_ in ids})
             self.touched(table, ids)
             gone = None
             if permanent:
@@ -270,7 +270,7 @@ class Writer:
         """Bring records back from the trash."""
         table, cls = self._session.catalog[registry], self._session.registries[registry]
         with self._engine.transaction():
-            then = cls._changing(self._session, ids)
+            then = cls._changing(self._session, {id_: {} for id_ in ids})
             deleting.restore(self._session, table, ids, cls.__found_by__)
             then()
             self.touched(table, ids)

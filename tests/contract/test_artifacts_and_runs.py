@@ -80,6 +80,16 @@ def test_a_new_content_under_a_key_is_a_new_version(store: Store, tmp_path: Path
     assert first.refresh_from_db().is_latest
 
 
+def test_of_versions_that_are_saved_together_the_last_is_the_latest(store: Store, tmp_path: Path) -> None:
+    paths = [tmp_path / f"{number}.txt" for number in range(3)]
+    for path in paths:
+        path.write_text(path.name)
+    made = [store.Artifact(path, key="a.txt") for path in paths]
+    store.save(made)
+    assert [artifact.is_latest for artifact in made] == [False, False, True]
+    assert store.Artifact.filter(key="a.txt", is_latest=True).one() == made[2]
+
+
 def test_folders_and_addresses(store: Store, tmp_path: Path) -> None:
     folder = tmp_path / "parts"
     folder.mkdir()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import date, datetime
 from typing import Any
 
 import pytest
@@ -236,3 +237,52 @@ def test_features_in_frames_are_columns_of_their_dtype(sample: dft.Record, store
         store.Record.pl(features=["doze"])
     with pytest.raises(FieldError, match="carries no features"):
         store.ULabel.pl(features=True)
+
+
+def test_features_follow_a_type_that_gets_another_name(store: Store) -> None:
+    donor = store.ULabel(name="Donor", is_type=True).save()
+    feature = store.Feature(name="donor", dtype=donor).save()
+    store.save([store.ULabel(name=name, type=donor) for name in ("d1", "d2")])
+    sample = store.Record(name="s", features={"donor": "d1"}).save()
+    donor.name = "Giver"
+    donor.save()
+    sample.features.update_values({"donor": "d2"})
+    assert (feature.refresh_from_db().dtype, sample.features.get_values()) == ("cat[ULabel[Giver]]", {"donor": "d2"})
+
+
+def test_lists_are_asked_for_their_items(store: Store) -> None:
+    day, moment = date(2024, 5, 1), datetime(2024, 5, 1, 12)
+    dtypes = {"tags": "list[str]", "sizes": "list[float]", "days": "list[date]", "moments": "list[datetime]"}
+    store.save([store.Feature(name=name, dtype=dtype) for name, dtype in {**dtypes, "meta": "dict"}.items()])
+    held = {"tags": ["x", 'y"'], "sizes": [0.0, 2.0], "days": [day], "moments": [moment], "meta": {"tags": ["x", 1]}}
+    store.Record(name="a", features=held).save()
+    store.Record(name="b", features={"tags": ["xy"], "sizes": [], "meta": {"tags": "x"}}).save()
+    store.Record(name="c").save()
+
+    def found(**asked: Any) -> list[str]:
+        return store.Record.filter(**asked).order_by("name").to_list("name")
+
+    assert found(tags__contains="x") == found(tags__contains='y"') == found(sizes__contains=2) == ["a"]
+    assert found(days__contains="2024-05-01") == found(days__contains=day) == ["a"]
+    assert found(moments__contains=moment) == found(moments__contains="2024-05-01T12:00") == ["a"]
+    assert found(meta__tags__contains=1) == ["a"]
+    assert found(meta__tags__contains="x") == ["a", "b"]
+    assert found(tags__contains="y") == found(sizes__contains=0.5) == []
+    tags = store.Feature.get(name="tags")
+    assert store.Record.filter(~tags.contains("x")).order_by("name").to_list("name") == ["b", "c"]
+
+
+@pytest.mark.parametrize(
+    ("asked", "message"),
+    [
+        ({"tags__contains": 1}, r"feature 'tags'__contains: 1 \(int\) is not text"),
+        ({"tags__contains": None}, r"compares with nothing; ask feature 'tags'__isnull=True"),
+        ({"tags__contanis": "x"}, r"feature 'tags' \(list\) has no lookup 'contanis' \(did you mean 'contains'\?\)"),
+        ({"tags__gt": "x"}, r"cannot have 'gt'; it has: exact, ne, contains, in, isnull. `contains` asks for an item"),
+        ({"plain__contains": date(2024, 5, 1)}, r"is not a value that a list without a dtype for its items holds"),
+    ],
+)
+def test_what_no_list_can_hold_is_refused(asked: dict[str, Any], message: str, store: Store) -> None:
+    store.save([store.Feature(name="tags", dtype="list[str]"), store.Feature(name="plain", dtype=list)])
+    with pytest.raises((FieldError, InvalidArgument), match=message):
+        store.Record.filter(**asked)

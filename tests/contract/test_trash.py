@@ -155,3 +155,15 @@ def test_every_record_lives_in_a_space(store: Store) -> None:
     assert store.Record.filter(space__name="all").to_list("name") == ["first"]
     with pytest.raises(DoesNotExist, match="no space 'trial'"):
         dft.settings.space = "trial"
+
+
+def test_a_value_in_the_trash_is_brought_back_when_it_is_made_again(store: Store) -> None:
+    dose = store.Feature(name="dose", dtype=float).save()
+    value, _ = store.FeatureValue.get_or_create(dose, 2.5)
+    value.delete()
+    again, created = store.FeatureValue.get_or_create(dose, 2.5)
+    assert (again.id, again.branch.name, created) == (value.id, "main", False)
+    assert store.FeatureValue.get(feature=dose, value=2.5) == again
+    again.delete()
+    made = store.FeatureValue(feature=dose, value=2.5).save()
+    assert (made.id, made.branch.name, dose.values.count()) == (value.id, "main", 1)

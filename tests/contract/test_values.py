@@ -5,8 +5,10 @@ from __future__ import annotations
 import math
 
 import polars as pl
+import pytest
 
 import duckfeat as dft
+from duckfeat.errors import ValidationError
 from duckfeat.store import Store
 
 ROWS = 3000
@@ -45,3 +47,9 @@ def test_minus_zero_stays_minus_zero_where_columns_are_compressed(store: Store) 
     store.compact()
     record.features.remove_values({"charges": -0.0})
     assert _signs(record.features["charges"]) == [1]
+
+
+def test_the_nearest_feature_is_told_where_a_value_is_of_none(store: Store) -> None:
+    store.Feature(name="dose", dtype=float).save()
+    with pytest.raises(ValidationError, match=r"feature 'dsoe' is not registered: save it first \(did you mean 'dose'"):
+        store.FeatureValue.get_or_create("dsoe", 1.0)

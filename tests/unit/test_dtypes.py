@@ -90,3 +90,12 @@ def test_what_is_no_dtype_is_told_with_the_nearest(dtype: Any, says: str, store:
     for make in (store.Feature, dft.Feature):
         with pytest.raises(InvalidArgument, match=says):
             make(name="x", dtype=dtype)
+
+
+@pytest.mark.parametrize("spec", ["cat[bionty.CellType.ontology_id]", "cat[CellType.ontology_id]", "field"])
+def test_a_field_of_a_registry_is_no_dtype(spec: str) -> None:
+    given = dft.CellType.ontology_id if spec == "field" else spec
+    with pytest.raises(
+        InvalidArgument, match=r"it is the registry whatever its values are given by, 'cat\[CellType\]'$"
+    ):
+        parse_dtype(given)

@@ -325,6 +325,29 @@ def test_inspect_and_standardize_ask_the_registry_then_the_source(store: Store) 
     assert dft.CellType.validate(["T cell", "B cell"]).tolist() == [True, False]
 
 
+def test_what_the_source_has_is_told_as_it_is_there(store: Store) -> None:
+    dft.Source.add("CellType", path=CELLS)
+    dft.CellType.from_source(name="T cell").save()
+    found = store.CellType.inspect(["B cell", "white blood cell", "B cel"])
+    assert found.suggestions == {"white blood cell": "leukocyte", "B cel": "B cell"}
+    store.Feature(name="cell", dtype=dft.CellType).save()
+    sample = store.Record(name="s").save()
+    with pytest.raises(ValidationError, match=r"to create it: CellType\.from_values\(\['B cell'\], create=True\)$"):
+        sample.features.add_values({"cell": "B cell"})
+    [made] = store.CellType.from_values(["B cell"], create=True)
+    sample.features.add_values({"cell": "B cell"})
+    assert (sample.features["cell"], made.ontology_id is None) == (made, False)
+
+
+def test_terms_of_an_organism_are_made_where_there_is_no_source_of_it(store: Store) -> None:
+    [gene] = store.Gene.from_values(["Trp53"], create=True, organism="mouse")
+    assert (gene.symbol, gene.organism and gene.organism.name) == ("Trp53", "mouse")
+    with pytest.raises(DoesNotExist, match="no source"):
+        store.Gene.from_values(["Brca1"], organism="mouse")
+    with pytest.raises(DoesNotExist, match="no source"):
+        store.Gene.from_values(["Brca1"], create=True, source="mine")
+
+
 @pytest.fixture
 def gone(genes: Store, tmp_path: Path) -> Path:
     """The file of a source of genes that is preferred; it was read, and a test removes it."""

@@ -12,7 +12,8 @@ import pytest
 
 from duckfeat import Q
 from duckfeat.aggregates import count, max, mean, n_unique, quantile  # noqa: A004  # the package's own
-from duckfeat.errors import DuckfeatError, FieldError, InvalidArgument, QueryError
+from duckfeat.errors import DoesNotExist, DuckfeatError, FieldError, InvalidArgument, MultipleResultsFound, QueryError
+from duckfeat.query.queryset import QuerySet
 from duckfeat.store import Store
 
 
@@ -201,6 +202,7 @@ TERMS: dict[str, Callable[[Any, Any, int], Any]] = {
 }
 
 
+@pytest.mark.no_cover  # the same few lines, thousands of times
 @pytest.mark.usefixtures("small_stack")
 @pytest.mark.parametrize(("joined", "names"), [("any", ["1"]), ("all", []), ("none", ["1"]), ("nested", ["1"])])
 def test_thousands_of_terms_need_no_big_stack(flights: Store, joined: str, names: list[str]) -> None:
@@ -225,6 +227,7 @@ def test_few_conditions_are_joined_and_many_others_decided_as_one(flights: Store
     assert sorted(found.to_list("name")) == ["1", "2"]
 
 
+@pytest.mark.no_cover  # the same few lines, a million times
 def test_a_million_operands(flights: Store) -> None:
     assert flights.Record.filter(name__in=[str(n) for n in range(1, 1_000_000)]).count() == 4
     assert flights.Record.filter(delay__in=range(2, 1_000_000)).count() == 3
@@ -315,3 +318,84 @@ def test_a_feature_may_be_called_as_python_calls_an_object(store: Store) -> None
     assert store.Record.get_or_none(self=9, cls=3) is None
     assert records.aggregate(self=count(), cls=max("self")) == {"self": 2, "cls": 2}
     assert records.annotate(n=count("ulabels")).group_by("self").agg(cls=count()).rows() == [(1, 1), (2, 1)]
+
+
+def test_no_branch_means_all_of_them_by_field_and_by_column(store: Store) -> None:
+    draft = store.Branch(name="draft").save()
+    store.save([store.ULabel(name="here"), store.ULabel(name="there", branch=draft)])
+    assert store.ULabel.filter(branch_id=None).count() == store.ULabel.filter(branch=None).count() == 2
+    assert store.ULabel.get(name="there", branch_id=None).branch == draft
+    assert store.ULabel.filter(branch_id=draft.id).one().name == "there"
+
+
+@pytest.mark.parametrize(
+    ("lookup", "told"),
+    [
+        ({"name": ["1"]}, r"Record\.name__exact: \['1'\] \(list\) is not text; any of several is asked for with __in"),
+        ({"delay": (1.0,)}, r"feature 'delay'__exact: .* any of several is asked for with __in"),
+        ({"ulabels": [1]}, r"ulabels__exact: \[1\] \(list\) is not a number; any of several is asked for with __in"),
+        ({"name__gt": ["1"]}, r"Record\.name__gt: \['1'\] \(list\) is not text$"),
+    ],
+)
+def test_several_where_one_is_compared_tells_of_in(flights: Store, lookup: dict[str, Any], told: str) -> None:
+    with pytest.raises(InvalidArgument, match=told):
+        flights.Record.filter(**lookup)
+
+
+def test_errors_name_the_relation_or_feature_that_holds_records(flights: Store) -> None:
+    flights.Feature(name="crew", dtype=flights.ULabel).save()
+    record = flights.Record.get(name="1")
+    for lookup, told in (("ulabels", "ulabels"), ("crew", "feature 'crew'"), ("ulabels__parents", "ulabels__parents")):
+        with pytest.raises(InvalidArgument, match=rf"^{told} holds a ULabel, not a Record$"):
+            flights.Record.filter(**{lookup: record})
+        with pytest.raises(InvalidArgument, match=rf"^{told}: this ULabel is not saved yet$"):
+            flights.Record.filter(**{lookup: flights.ULabel(name="new")})
+
+
+def test_of_several_versions_the_newest_is_told_of(store: Store) -> None:
+    store.save([store.Artifact(f"s3://bucket/{n}", key="a.txt") for n in range(2)])
+    with pytest.raises(MultipleResultsFound, match=r"2 match, one was asked for; the newest of each key has is_latest"):
+        store.Artifact.get(key="a.txt")
+    assert store.Artifact.get(key="a.txt", is_latest=True).path == "s3://bucket/1"
+    with pytest.raises(MultipleResultsFound, match=r"2 match, one was asked for$"):
+        store.Artifact.get(key="a.txt", is_latest__isnull=False)
+
+
+def test_no_record_where_one_may_be_missing_costs_one_statement_and_no_search(
+    flights: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(QuerySet, "search", lambda *_args, **_more: pytest.fail("searched"))
+    records = flights.Record.all()
+    assert statements(flights, lambda: records.get_or_none(name="5")) == 1
+    assert statements(flights, lambda: records.filter(name="5").one_or_none()) == 1
+    assert (records.get_or_none(9), records.get_or_none("zzzz"), records.get_or_none("no uid")) == (None, None, None)
+    assert flights.Record.get_or_none(name="1") == flights.Record.get(name="1")
+    with pytest.raises(MultipleResultsFound, match="4 match"):
+        records.get_or_none(name__gte="1")
+
+
+def test_what_is_on_another_branch_is_told_of(store: Store) -> None:
+    draft = store.Branch(name="draft").save()
+    store.save([store.ULabel(name="there", branch=draft), store.ULabel(name="gone")])
+    store.ULabel.get(name="gone").delete()
+    for name, branch in (("there", "draft"), ("gone", "trash")):
+        with pytest.raises(DoesNotExist, match=f"no such ULabel here, but one on branch '{branch}': ask for branch="):
+            store.ULabel.get(name=name)
+        with pytest.raises(DoesNotExist, match=r"no such ULabel$"):
+            store.ULabel.get(name=name, branch="main")
+        assert store.ULabel.get(name=name, branch=branch).branch.name == branch
+    with pytest.raises(DoesNotExist, match=r"no such ULabel$"):
+        store.ULabel.get(name="nowhere")
+
+
+def test_categories_are_asked_for_by_name_and_as_records_together(store: Store) -> None:
+    lung, liver, skin = store.save([store.ULabel(name=name) for name in ("lung", "liver", "skin")])
+    tissue = store.Feature(name="tissue", dtype=store.ULabel).save()
+    store.save([store.Record(name=label.name, features={"tissue": label}) for label in (lung, liver, skin)])
+    store.Record(name="none").save()
+    asked = store.Record.all().order_by("name")
+    assert asked.filter(tissue.isin(["skin", lung])).to_list("name") == ["lung", "skin"]
+    assert asked.filter(tissue__in=(lung, "no such", None)).to_list("name") == ["lung"]
+    assert asked.exclude(tissue__in={"skin", lung}).to_list("name") == ["liver", "none"]
+    with pytest.raises(InvalidArgument, match="feature 'tissue' holds a ULabel, not a Record"):
+        asked.filter(tissue.isin(["skin", asked[0]]))

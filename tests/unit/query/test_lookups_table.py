@@ -67,6 +67,14 @@ def test_lookup(name: str) -> None:
     assert params.values == values
 
 
+def test_an_item_of_a_list_is_compared_as_json() -> None:
+    params = Parameters()
+    items = "json_extract(x, '$[*]')"
+    sql = f"(list_contains({items}, $p0) OR list_contains({items}, $p1))"
+    assert apply(params, "x", "list", ("contains",), 1, "T.x") == sql
+    assert params.values == {"p0": "1", "p1": "1.0"}
+
+
 @pytest.mark.parametrize("name", PARTS)
 @pytest.mark.parametrize(("type_", "column"), [("datetime", "x"), ("instant", "timezone('UTC', x)")])
 def test_part(name: str, type_: str, column: str) -> None:
@@ -92,9 +100,9 @@ def test_a_comparator_a_type_cannot_have(type_: str, steps: str) -> None:
 
 def test_what_a_list_cannot_have_several_values_can() -> None:
     with pytest.raises(
-        FieldError, match=r"cannot have 'contains'; it has: exact.* isnull\. A feature with multiple=True"
+        FieldError, match=r"cannot have 'startswith'; it has: exact.* isnull\. .*; a feature with multiple=True"
     ):
-        apply(Parameters(), "x", "list", ("contains",), "a", "T.x")
+        apply(Parameters(), "x", "list", ("startswith",), "a", "T.x")
 
 
 def test_an_unknown_lookup_names_the_nearest() -> None:

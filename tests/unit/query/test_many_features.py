@@ -176,6 +176,7 @@ def test_hundreds_of_features_need_no_big_stack(store: Store) -> None:
         assert all(sql.count(" JOIN (SELECT") <= 3 * JOINS_LIMIT for sql in seen[what]), what
 
 
+@pytest.mark.no_cover  # the same few lines, for hundreds of features
 @pytest.mark.usefixtures("small_stack")
 @pytest.mark.parametrize(("together", "scans"), [(100_000, 0), (0, -(-FEATURES // COUNTED_TOGETHER))])
 def test_a_frame_of_hundreds_of_features_is_annotated_and_comes_back(

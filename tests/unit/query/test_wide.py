@@ -13,7 +13,7 @@ import pyarrow.parquet as pq
 import pytest
 
 import duckfeat as dft
-from duckfeat.errors import DiskFull, DuckfeatError, InvalidArgument, MissingFile, ValidationError
+from duckfeat.errors import DiskFull, DuckfeatError, FieldError, InvalidArgument, MissingFile, ValidationError
 from duckfeat.store import Store
 
 NAIVE, INSTANT = datetime(2024, 5, 1, 12), datetime(2024, 5, 1, 12, tzinfo=UTC)
@@ -251,3 +251,13 @@ def test_features_of_alike_names_have_columns_of_their_own(store: Store, tmp_pat
     rest = [name for name in names if name not in {"a\0b", "X"}]
     written = pl.read_parquet(dft.Record.all().to_parquet(tmp_path / "rest.parquet", features=rest))
     assert {name: written[name][0] for name in rest} == {name: values[name] for name in rest}
+
+
+def test_features_are_included_by_their_name_in_newer_lamindb(samples: Store) -> None:
+    asked = samples.Record.filter(n__gt=5)
+    assert asked.pl(include="features").equals(asked.pl(features=True))
+    both = asked.pl(include=["features", "ulabels__name"], features=["n"])
+    assert both.columns[-2:] == ["ulabels__name", "n"]
+    assert samples.Branch.pl(include="features")["features"].to_list()[0] == ["label", "n", "tags", "text"]
+    with pytest.raises(FieldError, match="ULabel has no field 'features'"):
+        samples.ULabel.pl(include="features")

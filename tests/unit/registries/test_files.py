@@ -18,6 +18,7 @@ from polars.testing import assert_frame_equal
 from duckfeat.errors import DuckfeatError, InvalidArgument, MissingFile
 from duckfeat.registries import files
 from duckfeat.registries.files import FileFacts, describe_path, load, local_path, suffix_of
+from duckfeat.store import Store
 
 FRAME = pl.DataFrame({"a": [1, 2], "b": ["x", None]})
 WRITERS: dict[str, Callable[[pl.DataFrame, BytesIO], Any]] = {
@@ -441,3 +442,20 @@ def test_an_address_with_a_password_is_refused(address: str) -> None:
         describe_path(address)
     assert "hush" not in repr((str(refused.value), refused.value.facts))
     assert describe_path("https://host/a:b@c.csv").suffix == ".csv"
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "remedy"),
+    [
+        ("a.csv", "name\nä\n".encode("utf-16"), "Save it as UTF-8, or read it .* encoding='utf-16'"),
+        ("a.csv", "name\nä\n".encode("latin-1"), "Save it as UTF-8, or read it .* or 'latin-1'"),
+        ("a.ndjson", '{"name": "ä"}\n'.encode("utf-8-sig"), "Save it as UTF-8 without a byte order mark"),
+    ],
+)
+def test_a_file_in_another_encoding_is_told_with_what_to_do(
+    name: str, content: bytes, remedy: str, store: Store, tmp_path: Path
+) -> None:
+    (tmp_path / name).write_bytes(content)
+    with pytest.raises(InvalidArgument, match=remedy):
+        store.annotate(tmp_path / name, key="name", create="all")
+    assert store.Record.all().count() == 0

@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
+from duckfeat.query.checking import Suggestions
 from duckfeat.query.search_index import SearchIndex
-from duckfeat.registries.naming import Suggestions
 from duckfeat.store import Store
 
 

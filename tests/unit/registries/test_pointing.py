@@ -84,7 +84,7 @@ def test_ids_and_records_mean_the_same(store: Store) -> None:
 
 def test_a_name_where_a_record_is_compared_is_told_with_how_to_ask_by_it(store: Store) -> None:
     for given, says in (
-        ({"ulabels": "a"}, "ULabel is compared with a ULabel or its id; to ask by name: ulabels__name='a'"),
+        ({"ulabels": "a"}, "ulabels is compared with a ULabel or its id; to ask by name: ulabels__name='a'"),
         ({"ulabels__in": ["a"]}, r"ulabels__name__in=\['a'\]"),
         ({"created_by": "ada"}, r"Record\.created_by is compared .*: created_by__handle='ada'"),
         ({"ulabels__parents": "a"}, "ulabels__parents__name='a'"),
