@@ -1,4 +1,4 @@
-"""The `duckfeat` command: what is done to a store as a whole, from a shell.
+"""The `duckfeat` command, which works on whole stores from a shell. Adding a command is adding a row to `COMMANDS`.
 
 Passwords and keys are never arguments, which other users of a machine can see: they are read from the environment
 (PGPASSWORD, AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY, AWS_ENDPOINT_URL, ...).
@@ -9,16 +9,16 @@ from __future__ import annotations
 import argparse
 import os
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
+from dataclasses import dataclass
 from datetime import timedelta
 from importlib.metadata import version
+from typing import Any
 
 from duckfeat.connecting import connect, move
 from duckfeat.engine.opening import address, check_there
 from duckfeat.errors import DuckfeatError, InvalidArgument
-
-Command = Callable[[argparse.Namespace], int]
 
 
 def _move(given: argparse.Namespace) -> int:
@@ -53,62 +53,80 @@ def _compact(given: argparse.Namespace) -> int:
 
 def _days(number: float) -> timedelta:
     if number < 0:
-        raise InvalidArgument(f"{number:g} is no number of days: it is 0 or more", value=number)
+        raise InvalidArgument(f"{number:g} is not a number of days: it is 0 or more", value=number)
     try:
         return timedelta(days=number)
     except (ValueError, OverflowError) as error:
-        raise InvalidArgument(f"{number} is no number of days: {error}", value=number) from None
+        raise InvalidArgument(f"{number} is not a number of days: {error}", value=number) from None
+
+
+@dataclass(frozen=True, slots=True)
+class Command:
+    """One command: its name, what it does, its help, and its arguments with their options for argparse."""
+
+    name: str
+    does: Callable[[argparse.Namespace], int]
+    summary: str
+    arguments: Mapping[str, Mapping[str, Any]]
+
+
+def _argument(shown: str, meaning: str) -> dict[str, Any]:
+    return {"metavar": shown, "help": meaning}
+
+
+def _age(meaning: str) -> dict[str, Any]:
+    return {"type": float, "metavar": "N", "help": meaning}
+
+
+COMMANDS = (
+    Command(
+        "move",
+        _move,
+        "Copy a store to a new one, from a file to a lake or back, and compare every table.",
+        {
+            "source": _argument("SOURCE", "a file, or the url of a lake; it is only read"),
+            "target": _argument("TARGET", "a new file, or the url of a new lake"),
+            "--data-path": {"help": "where a new lake keeps its files: a folder or s3://bucket/prefix"},
+        },
+    ),
+    Command(
+        "check",
+        _check,
+        "Run every integrity check; the exit status is 1 when one fails.",
+        {"store": _argument("STORE", "a file, or the url of a lake; it is only read")},
+    ),
+    Command(
+        "compact",
+        _compact,
+        "Make a store small and fast to read again; all history is kept unless an option says otherwise.",
+        {
+            "store": _argument("STORE", "a file, or the url of a lake"),
+            "--expire-days": _age("delete versions of a lake that are older than N days"),
+            "--expire-history-days": _age("delete annotations and relations that ended more than N days ago"),
+            "--expire-values-days": _age("delete feature values older than N days that no annotation points at"),
+        },
+    ),
+)
 
 
 def parser() -> argparse.ArgumentParser:
     """Return the parser of the command line."""
-    top = argparse.ArgumentParser(prog="duckfeat", description="What is done to a store of feature values as a whole.")
+    top = argparse.ArgumentParser(prog="duckfeat", description="Work on a whole store of feature values.")
     top.add_argument("--version", action="version", version=f"duckfeat {version('duckfeat')}")
     commands = top.add_subparsers(title="commands", required=True, metavar="COMMAND")
-
-    def command(name: str, does: Command, summary: str) -> argparse.ArgumentParser:
-        added = commands.add_parser(name, help=summary, description=summary)
-        added.set_defaults(does=does)
-        return added
-
-    moving = command(
-        "move", _move, "Copy a store to a new one, from a file to a lake or back, and compare every table."
-    )
-    moving.add_argument("source", metavar="SOURCE", help="a file, or the url of a lake; it is only read")
-    moving.add_argument("target", metavar="TARGET", help="a new file, or the url of a new lake")
-    moving.add_argument("--data-path", help="where a new lake keeps its files: a folder or s3://bucket/prefix")
-
-    checking = command("check", _check, "Run every integrity check; the exit status is 1 when one fails.")
-    checking.add_argument("store", metavar="STORE", help="a file, or the url of a lake; it is only read")
-
-    compacting = command(
-        "compact", _compact, "Make a store small and quick to read again; history stays unless it is told to expire."
-    )
-    compacting.add_argument("store", metavar="STORE", help="a file, or the url of a lake")
-    compacting.add_argument(
-        "--expire-days", type=float, metavar="N", help="forget versions of a lake older than N days"
-    )
-    compacting.add_argument(
-        "--expire-history-days",
-        type=float,
-        metavar="N",
-        help="forget annotations and relations that ended more than N days ago",
-    )
-    compacting.add_argument(
-        "--expire-values-days",
-        type=float,
-        metavar="N",
-        help="forget feature values older than N days that no annotation points at",
-    )
+    for command in COMMANDS:
+        added = commands.add_parser(command.name, help=command.summary, description=command.summary)
+        added.set_defaults(does=command.does)
+        for name, options in command.arguments.items():
+            added.add_argument(name, **options)
     return top
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run a command and return its exit status: 2 after an error and 130 after Ctrl-C, told in a line."""
     given = parser().parse_args(arguments)
-    does: Command = given.does
     try:
-        status = does(given)
+        status: int = given.does(given)
         if sys.stdout is not None:  # there is none, perhaps
             sys.stdout.flush()
     except DuckfeatError as error:

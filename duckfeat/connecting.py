@@ -1,4 +1,4 @@
-"""Opening stores: by url, from a backup or an export, and copying one to another url."""
+"""Opening a store by its url, making one from a backup or an export, and copying one to another url."""
 
 from __future__ import annotations
 
@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 from duckfeat.engine.lease import open_here
 from duckfeat.engine.moving import move_store
-from duckfeat.engine.opening import MEMORY, address
+from duckfeat.engine.opening import address
+from duckfeat.engine.paths import MEMORY
 from duckfeat.errors import StoreLocked
 from duckfeat.keeping import from_backup, from_export, make
 from duckfeat.model.arguments import flag, shown, text
@@ -23,17 +24,30 @@ _SECRET = {"password", "s3"}
 def connect(
     url: str | PathLike[str] = MEMORY, *, name: str | None = None, default: bool = True, **options: Any
 ) -> Store:
-    """Open a store, creating or migrating it as needed; it becomes the default of the module-level registries.
+    """Open a store; create it if it does not exist, and migrate it if it is an old one.
 
-    `url` is a path or `:memory:`. `name` ("account/name") is what `using` finds it by. Options: `read_only`,
-    `memory_limit` (a size such as "2GB"), `temp_directory` (a folder), `threads` (from 1); for a file `lock_timeout`
-    (seconds to wait for another process that has it, 10) and `idle_release` (seconds without use until it is given
-    back, 2; None keeps it). A file that this process has open already, by this name or another one (a link), is not
-    opened twice: the open store is returned, and `close()` on it closes it for all who have it.
+    A file that this process has already open, under this path or a link to it, is not opened twice: the open store is
+    returned, and `close()` closes it for all who use it.
 
-    Raises `InvalidArgument` for an option that does not exist or a value that it does not take, `StoreLocked` when
-    another process has the store, or this one with other options, `NotAStore` for a file that is none,
-    `SchemaVersionError` for a store of a newer duckfeat, `MissingFile` for a folder that does not exist.
+    Args:
+        url: The path of a file, `:memory:`, or the url of a lake: `ducklake:sqlite:PATH` or `ducklake:postgres:...`.
+        name: A name, such as "account/name", under which `using` finds the store.
+        default: Whether `dft.Record`, `dft.Feature` and the other module-level registries use this store from now on.
+        **options: For every store `read_only` (False), `memory_limit` (a size such as "2GB"), `temp_directory` (a
+            folder) and `threads` (1 or more). For a file `lock_timeout` (how many seconds to wait while another
+            process has it: 10) and `idle_release` (after how many seconds without use it is released: 2; None keeps
+            it). For a lake `data_path`, `password`, `s3` and `lock_timeout` (how many seconds to wait for the turn to
+            write: 60).
+
+    Returns:
+        The open store.
+
+    Raises:
+        InvalidArgument: For an unknown option, or a value that an option does not take.
+        StoreLocked: If another process has the store, or this process has it open with other options.
+        NotAStore: For a file that is not a store.
+        SchemaVersionError: For a store that a newer duckfeat has written.
+        MissingFile: For a folder that does not exist, and with `read_only` for a store that does not.
 
     >>> import duckfeat as dft
     >>> store = dft.connect()
@@ -54,11 +68,12 @@ def connect(
 def restore(
     backup: str | PathLike[str], path: str | PathLike[str] = MEMORY, *, overwrite: bool = False, **options: Any
 ) -> Store:
-    """Make a store of a backup, check it, and return it opened as `connect` does; in memory unless a path is given.
+    """Make a new store from a backup, check it, and return it as `connect` does, with the same options.
 
-    Raises `MissingFile` and `NotAStore` for what is no backup, `InvalidArgument` for a path that exists, unless it
-    shall be replaced, and `StoreLocked` for either that is open in this process, or in another one for longer than
-    `lock_timeout`.
+    Without a path the store is in memory. With `overwrite=True` a file at `path` is replaced.
+
+    Raises `MissingFile` or `NotAStore` if `backup` is not a backup, `InvalidArgument` if `path` exists, and
+    `StoreLocked` if either is open in this process, or in another one for longer than `lock_timeout`.
 
     >>> import duckfeat as dft, tempfile, os
     >>> store = dft.connect()
@@ -76,11 +91,13 @@ def restore(
 def import_(
     folder: str | PathLike[str], path: str | PathLike[str] = MEMORY, *, overwrite: bool = False, **options: Any
 ) -> Store:
-    """Make a store of a folder that `Store.export` wrote, check it, and return it opened as `connect` does.
+    """Make a new store from a folder that `Store.export` wrote, check it, and return it as `connect` does.
 
-    Raises `MissingFile` and `NotAStore` for a folder that is no whole export, `SchemaVersionError` for one of a
-    newer duckfeat, `DamagedStore` for files that cannot be read, `InvalidArgument` for a path that exists, unless it
-    shall be replaced, and `StoreLocked` for one that is in use.
+    Without a path the store is in memory. With `overwrite=True` a file at `path` is replaced.
+
+    Raises `MissingFile` or `NotAStore` if the folder is not a complete export, `SchemaVersionError` if a newer duckfeat
+    wrote it, `DamagedStore` for files that cannot be read, `InvalidArgument` if `path` exists, and `StoreLocked` if it
+    is in use.
 
     >>> import duckfeat as dft, tempfile, os
     >>> store = dft.connect()
@@ -145,14 +162,27 @@ def move(
     password: str | None = None,
     told: Callable[[str, int], None] | None = None,
 ) -> dict[str, int]:
-    """Copy a store to a new one of another url, from a file to a lake or back, and return the rows of each table.
+    """Copy a store to a new store with another url, from a file to a lake or back.
 
-    Ids, uids, provenance and history are kept, and every table is compared before anything is kept. `data_path`, `s3`
-    and `password` are those of the lake; `told(table, rows)` is called after each table. A file gets its name when all
-    is in it; a lake whose process is killed meanwhile stays empty, and the store can be moved there again.
+    Ids, uids, provenance and history stay the same, and every table is compared before the copy is kept. A file gets
+    its name when it is complete. If the process is killed while it fills a lake, the lake stays empty, and the store
+    can be moved there again.
 
-    Raises `InvalidArgument` for a target that is no new store, for a source with tables of its own, `StoreLocked` for a
-    store that is open in this process, `IntegrityError` when a table is not the same in both.
+    Args:
+        source: The store to copy; it is only read.
+        target: The new store.
+        data_path: Where a new lake keeps its files: a folder, or `s3://bucket/prefix`.
+        s3: The keys of the lake's object store, as in `connect`.
+        password: The password of the lake's catalog.
+        told: Called as `told(table, rows)` after each table, for example to print the progress.
+
+    Returns:
+        The number of rows of each table, by the table's name.
+
+    Raises:
+        InvalidArgument: If the target is not new, or the source has tables of its own.
+        StoreLocked: If a store is open in this process.
+        IntegrityError: If a table is not the same in both.
 
     >>> import tempfile
     >>> import duckfeat as dft

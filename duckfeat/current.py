@@ -39,7 +39,7 @@ def view(df: Any = None, *, limit: int = 7) -> View:
 
 
 class Settings(Telling):
-    """What holds for the default store from now on: the current branch and space, and the organism of genes.
+    """The current branch and space of the default store, and the organism of new genes and proteins. All can be set.
 
     >>> import duckfeat as dft
     >>> store = dft.connect()
@@ -85,10 +85,10 @@ class Settings(Telling):
 
     @property
     def organism(self) -> Organism | None:
-        """The organism that new genes and proteins are of, and whose sources are preferred; None unless set.
+        """The organism of new genes and proteins, whose sources are preferred; None unless set.
 
-        Set it to an Organism or any name of one ("human", "Mus musculus"); a well-known one is saved if it is not
-        there.
+        Set it to an Organism or to one of its names, such as "human" or "Mus musculus". A well-known organism is saved
+        if the store does not have it yet.
         """
         session = INSTANCES.current()
         if session.organism_id is None:

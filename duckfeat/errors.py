@@ -123,15 +123,15 @@ class IntegrityError(DuckfeatError, ValueError):
 
 
 class InvalidArgument(DuckfeatError, ValueError, TypeError):
-    """An argument of a kind or value that the call does not take."""
+    """An argument of a type or value that the call does not take."""
 
 
 class InstanceNotFound(DuckfeatError, LookupError):
-    """No open store and no file goes by the name or path that `using` was given."""
+    """There is no open store and no file with the name or path that `using` was given."""
 
 
 class StoreLocked(DuckfeatError, OSError):
-    """Another process holds the store; carries `path` and of the holder `pid`, `host`, `program`, `since` if known."""
+    """Another process has the store; carries `path`, and of that process `pid`, `host`, `program`, `since` if known."""
 
     pid: int | None = None
     host: str | None = None
@@ -162,7 +162,7 @@ class SchemaVersionError(DuckfeatError, RuntimeError):
 
 
 class NotAStore(DuckfeatError, OSError):
-    """The file is no DuckDB database, is damaged, or holds something other than a duckfeat store."""
+    """The file is not a DuckDB database, is damaged, or holds something other than a duckfeat store."""
 
 
 class DamagedStore(NotAStore):
@@ -170,7 +170,7 @@ class DamagedStore(NotAStore):
 
 
 class DiskFull(DuckfeatError, OSError):
-    """There is no room left to write: nothing of the operation was kept."""
+    """There is no room left on the disk; nothing of the operation was kept."""
 
 
 class QueryError(DuckfeatError, RuntimeError):

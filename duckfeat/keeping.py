@@ -13,9 +13,10 @@ from duckfeat.engine import backups
 from duckfeat.engine.backups import fill, read_backup, read_export
 from duckfeat.engine.base import Engine
 from duckfeat.engine.embedded import lock_timeout_of
-from duckfeat.engine.opening import MEMORY, address, open_engine
+from duckfeat.engine.opening import address, open_engine
+from duckfeat.engine.paths import MEMORY
 from duckfeat.errors import IntegrityError, InvalidArgument, StoreLocked
-from duckfeat.model.arguments import flag, shown
+from duckfeat.model.arguments import flag, registry_of, shown
 from duckfeat.query.session import INSTANCES, Session
 
 if TYPE_CHECKING:
@@ -28,13 +29,13 @@ class Keeping(ABC):
     _session: Session
 
     def backup(self, path: str | PathLike[str], *, overwrite: bool = False) -> str:
-        """Write a copy of the store into a new file, check it, and return its path; the store may be in use.
+        """Write a copy of the store to a new file, check it, and return its path. The store may be in use.
 
-        The copy is what was committed at one moment, and a store itself: `connect` opens it, `restore` brings it
-        back.
+        The copy shows the store at one moment. It is itself a store: `connect` opens it, and `restore` makes another
+        store from it. With `overwrite=True` an existing file is replaced.
 
-        Raises `InvalidArgument` for a file that exists, unless it shall be replaced, and for the store's own file;
-        `StoreLocked` for one that is open as a store; `IntegrityError` if the copy does not pass the store's checks.
+        Raises `InvalidArgument` for a file that exists and for the store's own file, `StoreLocked` for a file that is
+        open as a store, `IntegrityError` if the copy does not pass the store's checks.
 
         >>> import duckfeat as dft, tempfile, os
         >>> store = dft.connect()
@@ -49,10 +50,10 @@ class Keeping(ABC):
         return target
 
     def export(self, folder: str | PathLike[str]) -> dict[str, int]:
-        """Write every table as a Parquet file into a new folder, with schema and manifest; return rows by table.
+        """Write every table to a Parquet file in a new folder, and return the number of rows by table.
 
-        Any program that reads Parquet reads it; `import_` makes a store of it again. Raises `InvalidArgument` for
-        a folder that exists.
+        The folder also gets the schema (`schema.sql`) and a manifest. Any program that reads Parquet can read it, and
+        `import_` makes a store of it again. Raises `InvalidArgument` for a folder that exists.
 
         >>> import duckfeat as dft, tempfile, os
         >>> store = dft.connect()
@@ -63,10 +64,10 @@ class Keeping(ABC):
         return backups.write_export(self._session.engine, file_address(folder))
 
     def import_(self, folder: str | PathLike[str]) -> None:
-        """Fill this store, which nobody has used yet, from an exported folder: the same rows, ids and uids.
+        """Fill this new, empty store from a folder that `export` wrote: with the same rows, ids and uids.
 
-        Raises `InvalidArgument` if the store has records, `MissingFile` or `NotAStore` for a folder that is no
-        whole export, `SchemaVersionError` for one of a newer duckfeat.
+        Raises `InvalidArgument` if the store has records, `MissingFile` or `NotAStore` if the folder is not a complete
+        export, `SchemaVersionError` if a newer duckfeat wrote it.
         """
         place = file_address(folder)
         self._fill(lambda raw: read_export(place, raw, overwrite=False))
@@ -99,7 +100,7 @@ class Keeping(ABC):
         {'Record': 1, 'ULabel': 1}
         """
         found: Any = self._session.registries["Branch"].get(name=branch) if isinstance(branch, str) else branch
-        if getattr(type(found), "__registry__", None) != "Branch":
+        if registry_of(found) != "Branch":
             raise InvalidArgument(f"a branch is a name or a Branch, not {shown(branch)}", value=branch)
         self._session.check_mine(found)
         merged: dict[str, int] = found.merge()

@@ -1,4 +1,4 @@
-"""The store: what people hold."""
+"""The store: the object that users work with."""
 
 from __future__ import annotations
 
@@ -10,43 +10,21 @@ from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 from typing import TYPE_CHECKING, Any, Self
 
+from duckfeat import ontology, registries
 from duckfeat.engine.base import Tracer
 from duckfeat.engine.duck import DuckEngine
-from duckfeat.engine.opening import MEMORY, open_engine
+from duckfeat.engine.opening import open_engine
+from duckfeat.engine.paths import MEMORY
 from duckfeat.engine.resources import checks
 from duckfeat.errors import InvalidArgument
 from duckfeat.frame import frames
 from duckfeat.keeping import Keeping
-from duckfeat.model.arguments import flag, moment, several, whole
+from duckfeat.model.arguments import flag, moment, registry_of, several, whole
 from duckfeat.model.attributes import Telling
 from duckfeat.model.statement import Statement
 from duckfeat.models import REGISTRIES
-from duckfeat.ontology import CellLine as _CellLine
-from duckfeat.ontology import CellType as _CellType
-from duckfeat.ontology import DevelopmentalStage as _DevelopmentalStage
-from duckfeat.ontology import Disease as _Disease
-from duckfeat.ontology import Ethnicity as _Ethnicity
-from duckfeat.ontology import ExperimentalFactor as _ExperimentalFactor
-from duckfeat.ontology import Gene as _Gene
-from duckfeat.ontology import Organism as _Organism
-from duckfeat.ontology import Pathway as _Pathway
-from duckfeat.ontology import Phenotype as _Phenotype
-from duckfeat.ontology import Protein as _Protein
-from duckfeat.ontology import Source as _Source
-from duckfeat.ontology import Tissue as _Tissue
 from duckfeat.query.search_indexes import SearchIndexes
 from duckfeat.query.session import INSTANCES, Session
-from duckfeat.registries import Artifact as _Artifact
-from duckfeat.registries import Branch as _Branch
-from duckfeat.registries import Feature as _Feature
-from duckfeat.registries import FeatureValue as _FeatureValue
-from duckfeat.registries import Record as _Record
-from duckfeat.registries import Run as _Run
-from duckfeat.registries import Space as _Space
-from duckfeat.registries import Transform as _Transform
-from duckfeat.registries import ULabel as _ULabel
-from duckfeat.registries import User as _User
-from duckfeat.registries import catalog_of
 from duckfeat.registries.expiring import Compaction, dropping
 from duckfeat.registries.places import place_of
 from duckfeat.registries.profiling import profile
@@ -61,12 +39,12 @@ if TYPE_CHECKING:
 
     from duckfeat.registries.bulk import Report
 
-_CATALOG = catalog_of(REGISTRIES)
+_CATALOG = registries.catalog_of(REGISTRIES)
 
 
 @dataclass(frozen=True, slots=True)
 class CheckReport:
-    """What the integrity checks found: `ok`, and the rows that break a rule as a frame per check."""
+    """What the integrity checks found: `ok`, and `failures`, a frame of the rows that break a rule for each check."""
 
     failures: Mapping[str, pl.DataFrame] = field(default_factory=dict)
 
@@ -82,9 +60,9 @@ class CheckReport:
 
 
 class Store(Keeping, Telling):
-    """An open store: its registries, and what is done to it as a whole. `connect` makes one.
+    """An open store, as `connect` returns it. It is also a context manager, which closes it.
 
-    `store.Feature`, `store.Artifact`, ... are the registries bound to this store.
+    `store.Feature`, `store.Artifact`, ... are the registries of this store.
 
     >>> import duckfeat as dft
     >>> with dft.connect() as store:
@@ -92,29 +70,29 @@ class Store(Keeping, Telling):
     'dose'
     """
 
-    Artifact: type[_Artifact]
-    Feature: type[_Feature]
-    FeatureValue: type[_FeatureValue]
-    Record: type[_Record]
-    ULabel: type[_ULabel]
-    Run: type[_Run]
-    Transform: type[_Transform]
-    User: type[_User]
-    Branch: type[_Branch]
-    Space: type[_Space]
-    CellLine: type[_CellLine]
-    CellType: type[_CellType]
-    DevelopmentalStage: type[_DevelopmentalStage]
-    Disease: type[_Disease]
-    Ethnicity: type[_Ethnicity]
-    ExperimentalFactor: type[_ExperimentalFactor]
-    Gene: type[_Gene]
-    Organism: type[_Organism]
-    Pathway: type[_Pathway]
-    Phenotype: type[_Phenotype]
-    Protein: type[_Protein]
-    Source: type[_Source]
-    Tissue: type[_Tissue]
+    Artifact: type[registries.Artifact]
+    Feature: type[registries.Feature]
+    FeatureValue: type[registries.FeatureValue]
+    Record: type[registries.Record]
+    ULabel: type[registries.ULabel]
+    Run: type[registries.Run]
+    Transform: type[registries.Transform]
+    User: type[registries.User]
+    Branch: type[registries.Branch]
+    Space: type[registries.Space]
+    CellLine: type[ontology.CellLine]
+    CellType: type[ontology.CellType]
+    DevelopmentalStage: type[ontology.DevelopmentalStage]
+    Disease: type[ontology.Disease]
+    Ethnicity: type[ontology.Ethnicity]
+    ExperimentalFactor: type[ontology.ExperimentalFactor]
+    Gene: type[ontology.Gene]
+    Organism: type[ontology.Organism]
+    Pathway: type[ontology.Pathway]
+    Phenotype: type[ontology.Phenotype]
+    Protein: type[ontology.Protein]
+    Source: type[ontology.Source]
+    Tissue: type[ontology.Tissue]
 
     def __init__(
         self, url: str | PathLike[str] | DuckEngine = MEMORY, *, name: str | None = None, **options: Any
@@ -147,14 +125,19 @@ class Store(Keeping, Telling):
         self._session.user_id = id_
 
     @property
-    def user(self) -> _User | None:
-        """The user that what is written is attributed to; None in a store opened for reading that has no such one."""
+    def user(self) -> registries.User | None:
+        """The user who is recorded as the author of what is written.
+
+        None if the store was opened for reading only and does not have this user.
+        """
         return None if self._session.user_id is None else self.User.get(self._session.user_id)
 
     # --- saving ----------------------------------------------------------------------------------
 
     def save(self, records: Iterable[Any], batch_size: int | None = None) -> list[Any]:
-        """Save records of any registries, new and saved ones, all or nothing, and return them.
+        """Save new and changed records of any registries, all or nothing, and return them.
+
+        With `batch_size`, a statement writes at most so many records.
 
         >>> import duckfeat as dft
         >>> store = dft.connect()
@@ -178,34 +161,37 @@ class Store(Keeping, Telling):
         run: Any = None,
         progress: bool | None = None,
     ) -> Report:
-        """Annotate the entities of a frame or file with its columns, set-based and all or nothing.
+        """Add the values in a frame or file to the entities that it names, all or nothing.
+
+        The work is done on whole columns by a few SQL statements, so that millions of rows are no problem.
 
         Args:
             data: A Polars DataFrame or LazyFrame, a pandas DataFrame, a pyarrow Table, RecordBatch or
                 RecordBatchReader, a DuckDB relation, or the path or glob of Parquet, CSV or NDJSON files. Wide, a
                 column per feature, or long, with the columns `entity` (or the key), `feature` and `value`.
             registry: The entities: Record, Artifact or Run, as a name or a class.
-            key: The field that names an entity: `uid`, `name` (of an Artifact `key`), `id`, ... New entities keep
+            key: The field that identifies an entity: `uid`, `name` (of an Artifact `key`), `id`, ... New entities get
                 the uids that are given.
-            on: The column that holds the key; the one called like `key` unless told.
-            features: The features to take, by name or object; every other column unless told.
-            create: `True` makes entities that are not there, `"features"` registers features with the columns'
-                types, `"all"` does both.
-            mode: `"add"` adds values; `"update"` replaces those of the features that are named, where a missing
-                cell removes them; `"set"` makes the input all that its entities have.
-            on_invalid: `"raise"` refuses the whole input for one refused value, `"skip"` leaves it out.
-            run: The run that what is written belongs to; the tracked one unless told.
-            progress: Whether a bar is shown; unless told, on terminals and in notebooks, after a second.
+            on: The column that holds the key; by default the column with the name of `key`.
+            features: The features to take, by name or object; by default every other column.
+            create: `True` creates unknown entities, `"features"` registers unknown features with the types of their
+                columns, `"all"` does both; by default both are errors.
+            mode: `"add"` adds values. `"update"` replaces the values of the features in the input, and a missing cell
+                removes them. `"set"` makes the input the only values that its entities have.
+            on_invalid: `"raise"` raises an error for any invalid value; `"skip"` leaves such values out.
+            run: The run that what is written belongs to; by default the tracked run.
+            progress: Whether to show a progress bar; by default on terminals and in notebooks, after one second.
 
         Returns:
-            A report: `rows`, `values` (those in the input), `new_values`, `links` (annotations added), `removed`,
-            `entities` (made), and `skipped`, a Polars DataFrame of row, feature, value and reason.
+            A report with the counts `rows` (of the input), `values` (in the input), `new_values`, `links`
+            (annotations added), `removed` (annotations ended) and `entities` (created), and with `skipped`, a Polars
+            DataFrame of row, feature, value and reason.
 
         Raises:
-            ValidationError: For values that are not of their features' dtypes, with the first few of them, their
-                rows and reasons; for a second value of a feature that takes one; for unknown entities and features.
-            InvalidArgument: For data that cannot be read, and for arguments of other values than these.
-            MissingFile: For a path or glob that means no file.
+            ValidationError: For values that do not fit their feature's dtype, with the first few, their rows and the
+                reasons; for a second value of a feature that takes one; for unknown entities and features.
+            InvalidArgument: For data that cannot be read, and for other values of arguments than these.
+            MissingFile: For a path or glob that matches no file.
 
         >>> import duckfeat as dft, polars as pl
         >>> store = dft.connect()
@@ -231,9 +217,10 @@ class Store(Keeping, Telling):
         )
 
     def transaction(self) -> AbstractContextManager[None]:
-        """Make what is written inside the block all or nothing; it is of one thread, and of one task of asyncio.
+        """Keep all that the block writes, or nothing if it raises an error.
 
-        Raises `IntegrityError` at the end if a part of it failed, or if a block inside it has not ended.
+        A transaction belongs to one thread, and to one asyncio task. Raises `IntegrityError` at its end if a part of it
+        failed, or if a transaction inside it has not ended.
 
         >>> import duckfeat as dft
         >>> store = dft.connect()
@@ -249,10 +236,13 @@ class Store(Keeping, Telling):
 
     # --- runs ------------------------------------------------------------------------------------
 
-    def track(self, transform: str | _Transform | None = None, *, name: str | None = None, **fields: Any) -> Tracking:
-        """Start a run; what is saved until `finish()` (or the end of the `with` block) belongs to it.
+    def track(
+        self, transform: str | registries.Transform | None = None, *, name: str | None = None, **fields: Any
+    ) -> Tracking:
+        """Start a run. What is saved until the end of the `with` block, or until `finish()`, belongs to it.
 
-        `transform` is a Transform or its key. A block that raises marks the run failed.
+        `transform` is the program that runs: a Transform or its key. `fields` are further fields of the Run. If the
+        block raises an error, the run is marked as failed.
 
         >>> import duckfeat as dft
         >>> store = dft.connect()
@@ -269,9 +259,9 @@ class Store(Keeping, Telling):
         return Tracking(self._session, run)
 
     def finish(self) -> None:
-        """Finish the run that is tracked now; one that was tracked around it is tracked again.
+        """Finish the tracked run; if it was started inside another one, that one is tracked again.
 
-        Raises `InvalidArgument` when none is.
+        Raises `InvalidArgument` if no run is tracked.
         """
         run = self._session.run
         if run is None:
@@ -280,30 +270,32 @@ class Store(Keeping, Telling):
 
     # --- branches --------------------------------------------------------------------------------
 
-    def switch(self, branch: str | _Branch) -> _Branch:
-        """Make a branch the current one: new records go there, and queries see it and main. Returns it.
+    def switch(self, branch: str | registries.Branch) -> registries.Branch:
+        """Make a branch the current one and return it: new records go there, and queries see it and main.
 
-        Raises `DoesNotExist` with the branches there are.
+        Raises `DoesNotExist` for an unknown branch, and lists those that exist.
         """
-        found: _Branch = place_of(self._session, "Branch", branch)
+        found: registries.Branch = place_of(self._session, "Branch", branch)
         self._session.set_current("branch_id", found.id)
         return found
 
     # --- looking at it ---------------------------------------------------------------------------
 
     def view(self, df: Any = None, *, limit: int = 7) -> View:
-        """Show the newest rows of every registry, or a frame with the dtypes of its features.
+        """Show the newest `limit` rows of every registry, or a frame `df` with the dtypes of its features.
 
-        Returns an object that prints as text and, in a notebook, as tables.
+        Returns an object that prints as text, and as tables in a notebook.
         """
         if df is not None:
             return typed_view(self._session, df)
         return overview(self._session, limit)
 
     def profile(self, registry: Any = "Record", features: Any = None) -> pl.DataFrame:
-        """Return what features hold, a row each: counts, extremes as text, numbers' quartiles, the commonest values.
+        """Return statistics of features as a Polars DataFrame, a row for each feature.
 
-        `count` is of current annotations, `missing` of the registry's entities without a value; one statement.
+        Columns: `feature`, `dtype`, `unit`, `count` (current annotations), `missing` (entities without a value),
+        `distinct` (different values), `min` and `max` (as text), `mean`, `std`, `q25`, `median` and `q75` (of
+        numbers), and `most_frequent` (up to five values with their counts). By default all features are described.
 
         Raises `InvalidArgument` for a registry without features, `FieldError` for an unknown feature.
 
@@ -321,10 +313,11 @@ class Store(Keeping, Telling):
     ) -> pl.DataFrame:
         """Run one SELECT and return its rows as a Polars DataFrame.
 
-        Parameters are `$name` with a mapping, or `?` with a sequence. The query reads this store and nothing else:
-        no file, no other database, no extension. With `trusted=True` it may; it never writes.
+        Parameters are written `$name` and given as a mapping, or `?` and given as a sequence. The query can read this
+        store only: no files, no other databases, no extensions. With `trusted=True` it can read those as well. It can
+        never write.
 
-        Raises `InvalidArgument` for what it may not do, and for anything but one SELECT.
+        Raises `InvalidArgument` for a query that does anything else, and for anything but one SELECT.
 
         >>> import duckfeat as dft
         >>> dft.connect().sql("SELECT $a::INTEGER + 1 AS b", {"a": 1})["b"].to_list()
@@ -333,7 +326,7 @@ class Store(Keeping, Telling):
         return frames.to_polars(self._session.engine.select(query, params, trusted=flag(trusted, "trusted")))
 
     def check(self) -> CheckReport:
-        """Run every integrity check, all at one moment, and return a report: `.ok`, and the failing rows as frames.
+        """Run every integrity check on one snapshot, and return a report: `.ok`, and the failing rows as frames.
 
         >>> import duckfeat as dft
         >>> dft.connect().check().ok
@@ -343,16 +336,16 @@ class Store(Keeping, Telling):
         return CheckReport({name: frames.to_polars(rows) for name, rows in failing.items()})
 
     def trace(self, tracer: Tracer) -> AbstractContextManager[None]:
-        """Have `tracer(sql, params)` called with every statement that runs inside the block."""
+        """Call `tracer(sql, params)` for every statement that runs inside the `with` block."""
         return self._session.engine.trace(tracer)
 
     # --- the past, and upkeep --------------------------------------------------------------------
 
     def at(self, *, version: int | None = None, timestamp: datetime | date | str | None = None) -> Store:
-        """Return a store for reading a lake as it was at a version, or at a moment (in UTC unless it says otherwise).
+        """Return a store that reads a lake as it was at a version or at a moment. Close it when you are done.
 
-        The moment is a datetime, a date or the ISO text of one. Close the store when done. Raises `InvalidArgument`
-        where no snapshots are kept (a file has none), and for one that the lake no longer has.
+        `timestamp` is a datetime, a date or the ISO text of one; without a time zone it is in UTC. Raises
+        `InvalidArgument` for a file, which keeps no snapshots, and for a version that the lake no longer has.
 
         >>> import duckfeat as dft
         >>> dft.connect().at(version=1)
@@ -368,9 +361,9 @@ class Store(Keeping, Telling):
         return past
 
     def versions(self) -> pl.DataFrame:
-        """Return the versions of a lake that `at` reads, as a frame of `version` and `created_at` (UTC).
+        """Return the versions of a lake that `at` can read, as a Polars DataFrame of `version` and `created_at` (UTC).
 
-        Raises `InvalidArgument` where no snapshots are kept.
+        Raises `InvalidArgument` for a file, which keeps no snapshots.
         """
         return frames.to_polars(self._session.engine.versions())
 
@@ -382,29 +375,30 @@ class Store(Keeping, Telling):
         expire_values: timedelta | None = None,
         grace: timedelta | None = None,
     ) -> Compaction:
-        """Make the store small and quick to read again, and return what that did; history stays unless told.
+        """Make the store small and fast to read again. All history is kept unless you ask to delete some.
 
-        A file of which a tenth is free is written anew, compared and put in the place of the old one; others of this
-        process read meanwhile, other processes wait. A lake merges small files and flushes rows that its catalog holds.
+        If a tenth of a file or more is free, the store is copied into a new file, compared, and the old file is
+        replaced. Meanwhile other threads of this process can read, and other processes wait. A lake merges small files,
+        and moves rows that its catalog holds to files.
 
         Args:
-            expire: A lake forgets versions that are older; all stay unless told.
-            expire_history: Annotations and relations that ended longer ago are forgotten: they are no longer in
-                `features.history()`, and the changes that nothing else came from go, too. What holds now stays as
-                it is, with its provenance. `timedelta(0)` forgets all that ended.
-            expire_values: Feature values that are older and that no annotation points at, present or past, are
-                forgotten. The trash is left alone.
-            grace: How long after that a lake keeps files that no version needs, for who is still reading them; an
-                hour unless told.
+            expire: Delete versions of a lake that are older than this; by default none.
+            expire_history: Delete annotations and relations that ended longer ago than this; by default none.
+                `timedelta(0)` deletes everything that ended. Deleted entries are missing from `features.history()`.
+                Current values and their provenance are kept; `changes` that nothing else refers to are deleted.
+            expire_values: Delete feature values that are older than this and that no annotation, current or past,
+                points at; by default none. Values in the trash are kept.
+            grace: How long a lake keeps files that no version needs any more, for those who are still reading them;
+                by default an hour.
 
         Returns:
-            `bytes_before`, `bytes_after` and `dropped`, the number of rows that went by table.
+            A Compaction: `bytes_before`, `bytes_after`, and `dropped`, the number of deleted rows by table.
 
         Raises:
-            InvalidArgument: For what is no timedelta, inside a transaction, and for `expire` and `grace` on a file.
-            ReadOnlyStore: For a store that is open for reading.
-            DiskFull: When there is no room for the new file beside the old one, which stays as it is.
-            StoreLocked: When a result is read in this process for longer than `lock_timeout`.
+            InvalidArgument: For anything but a timedelta, inside a transaction, and for `expire` or `grace` on a file.
+            ReadOnlyStore: If the store is open for reading only.
+            DiskFull: If there is no room for the new file beside the old one, which is kept.
+            StoreLocked: If a result is still being read in this process after `lock_timeout` seconds.
 
         >>> import duckfeat as dft
         >>> from datetime import timedelta
@@ -423,7 +417,7 @@ class Store(Keeping, Telling):
     # --- closing ---------------------------------------------------------------------------------
 
     def close(self) -> None:
-        """Close the store; a tracked run is left as it is. Closing twice is nothing."""
+        """Close the store. A tracked run is not finished. Closing a store twice does no harm."""
         INSTANCES.forget(self._session)
         self._session.engine.close()
 
@@ -439,7 +433,7 @@ class Store(Keeping, Telling):
 
 
 def _listed(records: Any) -> list[Any]:
-    return [records] if hasattr(type(records), "__registry__") else several(records, "records")
+    return [records] if registry_of(records) is not None else several(records, "records")
 
 
 def _bound(cls: type[Any], session: Session) -> type[Any]:

@@ -16,11 +16,11 @@ from duckfeat.compile.computed import annotation
 from duckfeat.compile.expressions import (
     SUBQUERY_LIMIT,
     Expression,
-    Holders,
     Kinship,
     Leaf,
     Negation,
     Origin,
+    SemiJoin,
     folded,
     junction,
     subqueries,
@@ -39,7 +39,7 @@ from duckfeat.compile.operands import asked
 from duckfeat.compile.scope import Context, Scope, pairs_sql, related_scope
 from duckfeat.compile.terms import closure
 from duckfeat.errors import FieldError, InvalidArgument, hint
-from duckfeat.model.arguments import shown
+from duckfeat.model.arguments import registry_of, shown
 from duckfeat.model.feature_info import FeatureInfo
 from duckfeat.model.fields import Field, ForeignKey, Relation
 from duckfeat.model.q import Among, Asking, Condition, Predicate, Q, RelatedTo
@@ -212,12 +212,12 @@ def _related(scope: Scope, way: Way | None, parts: Sequence[Part], skip: int) ->
         return Leaf(f"coalesce({sql}, FALSE)" if scope.outer else sql, subqueries=1)
     origin, inner, id_ = _reached(scope, way)
     nullable = scope.outer or len(way) > 1
-    some = Holders(id_, origin, nullable=nullable)
+    some = SemiJoin(id_, origin, nullable=nullable)
     if all(_only_missing(part, skip + len(way)) for part in parts):
         operands = [part[1] for part in parts if isinstance(part, tuple)]
         return junction("AND", [Negation(some) if operand else some for operand in operands])
     fulfilled = condition_sql(inner, _bound(inner, parts, skip=skip + len(way)))
-    found = Holders(id_, origin, fulfilled, nullable)
+    found = SemiJoin(id_, origin, fulfilled, nullable)
     return junction("OR", [found, Negation(some)]) if _nothing_fulfils(parts) else found
 
 
@@ -258,7 +258,7 @@ def _condition(scope: Scope, node: Any) -> Expression:
     if isinstance(node, Predicate):
         return predicate_condition(scope, node)
     if isinstance(node, Among):
-        return Holders(scope.column("id"), _asked_origin(scope, node), nullable=scope.outer)
+        return SemiJoin(scope.column("id"), _asked_origin(scope, node), nullable=scope.outer)
     if not isinstance(node, RelatedTo):
         raise InvalidArgument(f"{shown(node)} is not a condition that can be asked of {scope.table.name}", value=node)
     return Leaf(f"{scope.column('id')} IN ({_led_to(scope.context, node)})", subqueries=1)
@@ -321,7 +321,7 @@ def _path(scope: Scope, segments: Sequence[str], operand: Any, path: str, *, ins
     if scope.table.entity and (found := _feature(scope, segments)):
         feature, steps = found
         return feature_condition(scope, feature, steps, operand, _category_condition)
-    raise _unknown(scope, name)
+    raise scope.unknown(name)
 
 
 def _field_condition(scope: Scope, field: Field[Any], steps: tuple[str, ...], operand: Any) -> str:
@@ -399,7 +399,7 @@ def _ids(context: Context, steps: tuple[str, ...], operand: Any, target: str, wh
 
 
 def _id_of(context: Context, operand: Any, target: str, what: str) -> Any:
-    registry = getattr(type(operand), "__registry__", None)
+    registry = registry_of(operand)
     if registry is None:
         return operand
     if registry != target:
@@ -417,19 +417,6 @@ def _feature(scope: Scope, segments: Sequence[str]) -> tuple[FeatureInfo, tuple[
         if found:
             return found, tuple(segments[end:])
     return None
-
-
-def _unknown(scope: Scope, name: str) -> FieldError:
-    table = scope.table
-    available = [*table.fields, *table.relations, *scope.annotations]
-    features = scope.context.features.names() if table.entity else []
-    what = "field or feature" if table.entity else "field"
-    return FieldError(
-        f"{table.name} has no {what} {name!r}{hint(name, [*available, *features])}",
-        registry=table.name,
-        name=name,
-        available=sorted([*available, *features]),
-    )
 
 
 def predicate_condition(scope: Scope, predicate: Predicate) -> Expression:
@@ -456,7 +443,7 @@ def _category_condition(target: Scope, steps: tuple[str, ...], operand: Any, wha
         return condition_sql(target, _bound(target, [("__".join(steps), operand)]))
     if steps and steps[-1] == "in" and not (isinstance(operand, Asking) and operand.asked()):
         operand = items_of(operand)
-    if hasattr(type(operand), "__registry__") or _holds_records(operand):
+    if registry_of(operand) is not None or _holds_records(operand):
         names = [item for item in operand if isinstance(item, str)] if steps == ("in",) and _is_listed(operand) else []
         if not names:
             return _ids_condition(target, steps, operand, what)
@@ -481,7 +468,7 @@ def _check_category_step(table: Table, steps: tuple[str, ...]) -> None:
 def _holds_records(operand: Any) -> bool:
     if isinstance(operand, Asking):
         return True
-    return _is_listed(operand) and any(hasattr(type(item), "__registry__") for item in operand)
+    return _is_listed(operand) and any(registry_of(item) is not None for item in operand)
 
 
 def _is_listed(operand: Any) -> bool:

@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import Any
 
 from duckfeat.compile.feature_joins import FeatureColumn
-from duckfeat.compile.lookups import TRANSFORMS
+from duckfeat.compile.lookups import part_of
 from duckfeat.compile.scope import Scope, pairs_sql
 from duckfeat.compile.typed import number_place_sql, number_sql, packed, place_sql, value_sql
 from duckfeat.errors import FieldError, hint
@@ -66,11 +66,7 @@ def _path(scope: Scope, segments: Sequence[str], path: str) -> Output:
             available=sorted(table.fields),
         )
     field = table.field(name)
-    sql, content = scope.column(field.column), field.type
-    for step in rest:
-        if step not in TRANSFORMS or content not in TRANSFORMS[step].types:
-            raise FieldError(f"{path!r}: {table.name}.{name} has no part {step!r}", name=step)
-        sql, content = TRANSFORMS[step].on(sql, content), TRANSFORMS[step].result
+    sql, content = part_of(scope.column(field.column), field.type, rest, f"{path!r}: {table.name}.{name}")
     if content != "value":
         return Output(path, sql, content)
     return Output(path, sql, content, exact=Output(path, value_sql(scope), "value"), place=place_sql(scope.alias))

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
 from duckfeat.compile.columns import feature_output, field_output, python_output
-from duckfeat.compile.lookups import TRANSFORMS
+from duckfeat.compile.lookups import part_of
 from duckfeat.compile.scope import Scope, pairs_sql
-from duckfeat.errors import FieldError, InvalidArgument, hint
+from duckfeat.errors import FieldError, InvalidArgument
 from duckfeat.model.aggregates import Aggregate
 from duckfeat.model.arguments import named
 from duckfeat.model.columns import Output
@@ -47,7 +46,7 @@ def column_of(scope: Scope, key: Any, *, name: str | None = None) -> Output:
     output = _one_sort(feature_output(scope, feature, name or (text or feature.name)))
     if not steps:
         return output
-    sql, content = _parts(output.sql, output.content, steps, text or feature.name)
+    sql, content = part_of(output.sql, output.content, steps, repr(text or feature.name))
     return Output(output.name, sql, content)
 
 
@@ -68,16 +67,7 @@ def feature_of(scope: Scope, key: Any) -> tuple[FeatureInfo, tuple[str, ...]]:
             found = features.find("__".join(words[:end]) if isinstance(key, str) else key)
             if found:
                 return found, tuple(words[end:])
-    table = scope.table
-    available = [*table.fields, *table.relations, *scope.annotations, *(features.names() if table.entity else [])]
-    what = "field or feature" if table.entity else "field"
-    name = named(key)
-    raise FieldError(
-        f"{table.name} has no {what} {name!r}{hint(name, available)}",
-        registry=table.name,
-        name=name,
-        available=sorted(available),
-    )
+    raise scope.unknown(named(key))
 
 
 def _one_sort(output: Output) -> Output:
@@ -89,15 +79,6 @@ def _one_sort(output: Output) -> Output:
         return replace(output, instants=None, exact=exact)
     sql = f"coalesce({output.sql}, timezone('UTC', {output.instants}))"
     return replace(output, sql=sql, instants=None, exact=exact)
-
-
-def _parts(sql: str, content: str, steps: Sequence[str], what: str) -> tuple[str, str]:
-    for step in steps:
-        if step not in TRANSFORMS or content not in TRANSFORMS[step].types:
-            have = [row.name for row in TRANSFORMS.values() if content in row.types]
-            raise FieldError(f"{what!r} has no part {step!r}{hint(step, have)}", name=step, available=have)
-        sql, content = TRANSFORMS[step].on(sql, content), TRANSFORMS[step].result
-    return sql, content
 
 
 def annotation(scope: Scope, name: str) -> Output:
@@ -163,7 +144,7 @@ def _values(scope: Scope, key: Any, *, ids: bool) -> Values:
         if steps:
             raise FieldError(f"{text!r}: a feature with several values has no parts in aggregates", name=text)
         return Values(output.sql, item_content(feature), many=True)
-    sql, content = _parts(output.sql, output.content, steps, feature.name)
+    sql, content = part_of(output.sql, output.content, steps, repr(feature.name))
     return Values(sql, content, many=False)
 
 

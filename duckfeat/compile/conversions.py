@@ -230,7 +230,7 @@ _NOT_OF: Mapping[str, str] = MappingProxyType(
         "path": "is not text",
         "url": "is not text",
         "datetime[UTC]": "is not a datetime",
-        "cat": "is no name of a record",
+        "cat": "is not the name of a record",
     }
 )
 # Types of which JSON has every value, written by the engine as `canonical.dumps` writes it.

@@ -1,6 +1,7 @@
 """Bound conditions as a small tree, and the SQL text it becomes.
 
-A leaf is SQL already; `Holders` are the ids that have some row elsewhere: a value of a feature, a related record.
+A leaf is SQL already. A `SemiJoin` is the condition that an id has some row elsewhere: a value of a feature, or a
+related record.
 The tree is built and written without recursion on its depth: thousands of terms, in a row or nested, give text that
 stays shallow.
 """
@@ -23,7 +24,7 @@ SUBQUERY_LIMIT = JOINS_LIMIT
 TERM_LIMIT = 100
 """How many terms DuckDB may take apart; more are decided as one."""
 
-_NESTED_HOLDERS = 4
+_NESTED_SEMI_JOINS = 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,10 +105,10 @@ class Origin:
 
 
 @dataclass(frozen=True, slots=True)
-class Holders:
-    """The condition that an id is among those that have a row of an origin which fulfils `condition`.
+class SemiJoin:
+    """The condition that an id has a row of an origin which fulfils `condition`, as in `id IN (SELECT ...)`.
 
-    `nullable` tells that the id may be missing, which fulfils nothing.
+    `nullable` tells that the id may be missing, and then the condition is false.
     """
 
     id: str
@@ -141,7 +142,7 @@ class Negation:
     part: Expression
 
 
-Expression = Leaf | Holders | Junction | Negation
+Expression = Leaf | SemiJoin | Junction | Negation
 
 
 def junction(connector: str, parts: Iterable[Expression]) -> Expression:
@@ -157,16 +158,16 @@ def junction(connector: str, parts: Iterable[Expression]) -> Expression:
         if key is None or key not in merging:
             kept.append(part)
         if key is not None:
-            merging.setdefault(key, []).append(_holders(part).condition)
+            merging.setdefault(key, []).append(_semi_join(part).condition)
     merged = tuple(_merged(connector, merging, part) for part in kept)
     if not merged:
         return Leaf(TRUE if connector == "AND" else FALSE)
     return merged[0] if len(merged) == 1 else Junction(connector, merged)
 
 
-def _holders(part: Expression) -> Holders:
+def _semi_join(part: Expression) -> SemiJoin:
     inner = part.part if isinstance(part, Negation) else part
-    if not isinstance(inner, Holders):
+    if not isinstance(inner, SemiJoin):
         raise TypeError(part)
     return inner
 
@@ -178,7 +179,7 @@ def _merging_key(connector: str, part: Expression) -> tuple[Any, ...] | None:
     others can where there is one row at most.
     """
     inner = part.part if isinstance(part, Negation) else part
-    if not isinstance(inner, Holders):
+    if not isinstance(inner, SemiJoin):
         return None
     negated = isinstance(part, Negation)
     any_row = connector == ("AND" if negated else "OR")
@@ -191,7 +192,7 @@ def _merged(connector: str, merging: dict[tuple[Any, ...], list[str]], part: Exp
         return part
     negated = isinstance(part, Negation)
     joined = any_of(merging[key]) if connector == ("AND" if negated else "OR") else _all_whole(merging[key])
-    merged = replace(_holders(part), condition=joined)
+    merged = replace(_semi_join(part), condition=joined)
     return Negation(merged) if negated else merged
 
 
@@ -215,7 +216,7 @@ def ordered(root: Expression) -> list[Expression]:
 def subqueries(root: Expression) -> int:
     """Return how many subqueries a condition holds."""
     return sum(
-        1 if isinstance(node, Holders) else node.subqueries if isinstance(node, Leaf) else 0 for node in ordered(root)
+        1 if isinstance(node, SemiJoin) else node.subqueries if isinstance(node, Leaf) else 0 for node in ordered(root)
     )
 
 
@@ -260,7 +261,7 @@ def folded(root: Expression, joins: list[str], alias: Callable[[], str]) -> Expr
     """Return a condition without subqueries of its own: each origin is joined once and told all its conditions."""
     asked: Asked = {}
     for node in ordered(root):
-        if isinstance(node, Holders) and node.condition not in asked.setdefault(node.key, []):
+        if isinstance(node, SemiJoin) and node.condition not in asked.setdefault(node.key, []):
             asked[node.key].append(node.condition)
     told: dict[tuple[str, Origin, str], str] = {}
     for block in _blocks(asked):
@@ -269,7 +270,7 @@ def folded(root: Expression, joins: list[str], alias: Callable[[], str]) -> Expr
         joins.append(f"LEFT JOIN ({_grouped(block)}) AS {joined} ON {joined}.id = {id_}")
     made: dict[int, Expression] = {}
     for node in ordered(root):
-        if isinstance(node, Holders):
+        if isinstance(node, SemiJoin):
             made[id(node)] = Leaf(f"coalesce({told[(*node.key, node.condition)]}, FALSE)")
         elif isinstance(node, Junction):
             made[id(node)] = Junction(node.connector, tuple(made[id(part)] for part in node.parts))
@@ -311,12 +312,12 @@ def ids_select(root: Expression, id_: str) -> tuple[str, bool] | None:
     None where other columns of the records are needed to tell, or ids of no record may be among them.
     """
     parts = root.parts if isinstance(root, Junction) else (root,)
-    found = [part for part in parts if isinstance(part, Holders) and part.id == id_ and part.origin.existing]
+    found = [part for part in parts if isinstance(part, SemiJoin) and part.id == id_ and part.origin.existing]
     if len(found) < len(parts):
         return None
     if isinstance(root, Junction) and root.connector == "OR":
         return (_union(found), False) if len(found) <= SUBQUERY_LIMIT else None
-    if len(found) > _NESTED_HOLDERS:
+    if len(found) > _NESTED_SEMI_JOINS:
         return None
     return _nested(found), found[0].origin.single
 
@@ -324,7 +325,7 @@ def ids_select(root: Expression, id_: str) -> tuple[str, bool] | None:
 def _plain(node: Expression) -> str:
     if isinstance(node, Leaf):
         return node.sql
-    if isinstance(node, Holders):
+    if isinstance(node, SemiJoin):
         return node.among(node.origin.select(node.condition))
     if isinstance(node, Negation):
         return f"(NOT {_plain(node.part)})"
@@ -333,12 +334,12 @@ def _plain(node: Expression) -> str:
     return any_of(_united(node.parts))
 
 
-def _by_id(parts: Sequence[Expression]) -> tuple[list[list[Holders]], list[str]]:
+def _by_id(parts: Sequence[Expression]) -> tuple[list[list[SemiJoin]], list[str]]:
     """Return those that ask for rows of one id together, and the others as text."""
-    sets: dict[tuple[str, bool], list[Holders]] = {}
+    sets: dict[tuple[str, bool], list[SemiJoin]] = {}
     written = []
     for part in parts:
-        if isinstance(part, Holders):
+        if isinstance(part, SemiJoin):
             sets.setdefault((part.id, part.nullable), []).append(part)
         else:
             written.append(_plain(part))
@@ -349,28 +350,28 @@ def _intersected(parts: Sequence[Expression]) -> list[str]:
     """Write conditions joined by AND: those on several origins inside one another, which narrows each scan."""
     chains, written = _by_id(parts)
     for chain in chains:
-        same: dict[Origin, list[Holders]] = {}
-        for holders in chain:
-            same.setdefault(holders.origin, []).append(holders)
-        crowded = {origin: known for origin, known in same.items() if len(known) > _NESTED_HOLDERS}
+        same: dict[Origin, list[SemiJoin]] = {}
+        for semi_join in chain:
+            same.setdefault(semi_join.origin, []).append(semi_join)
+        crowded = {origin: known for origin, known in same.items() if len(known) > _NESTED_SEMI_JOINS}
         written += [
-            known[0].among(origin.select_all([holders.condition for holders in known]))
+            known[0].among(origin.select_all([semi_join.condition for semi_join in known]))
             for origin, known in crowded.items()
         ]
-        lone = [holders for holders in chain if holders.origin not in crowded]
-        written += [_among(lone[at : at + _NESTED_HOLDERS]) for at in range(0, len(lone), _NESTED_HOLDERS)]
+        lone = [semi_join for semi_join in chain if semi_join.origin not in crowded]
+        written += [_among(lone[at : at + _NESTED_SEMI_JOINS]) for at in range(0, len(lone), _NESTED_SEMI_JOINS)]
     return written
 
 
-def _among(chain: Sequence[Holders]) -> str:
+def _among(chain: Sequence[SemiJoin]) -> str:
     return chain[0].among(_nested(chain))
 
 
-def _nested(chain: Sequence[Holders]) -> str:
+def _nested(chain: Sequence[SemiJoin]) -> str:
     select, inside = "", ""
-    for holders in reversed(chain):
-        inner = f"{holders.origin.near} IN ({inside})" if inside else TRUE
-        select = inside = holders.origin.select(holders.condition, inner)
+    for semi_join in reversed(chain):
+        inner = f"{semi_join.origin.near} IN ({inside})" if inside else TRUE
+        select = inside = semi_join.origin.select(semi_join.condition, inner)
     return select
 
 
@@ -381,25 +382,25 @@ def _united(parts: Sequence[Expression]) -> list[str]:
     return written
 
 
-def _union(united: Sequence[Holders]) -> str:
-    """Write the ids of any of several holders."""
+def _union(united: Sequence[SemiJoin]) -> str:
+    """Write the ids that fulfil any of several semi-joins."""
     selects: list[str] = []
-    sharing: dict[tuple[str, str], list[tuple[Holders, Removal]]] = {}
-    for holders in united:
-        removal = holders.origin.removal
+    sharing: dict[tuple[str, str], list[tuple[SemiJoin, Removal]]] = {}
+    for semi_join in united:
+        removal = semi_join.origin.removal
         if removal is None:
-            selects.append(holders.origin.select(holders.condition))
+            selects.append(semi_join.origin.select(semi_join.condition))
         else:
-            sharing.setdefault((holders.origin.near, removal.family), []).append((holders, removal))
+            sharing.setdefault((semi_join.origin.near, removal.family), []).append((semi_join, removal))
     return " UNION ALL ".join([*selects, *(_sharing(family) for family in sharing.values())])
 
 
-def _sharing(family: Sequence[tuple[Holders, Removal]]) -> str:
-    """Write the ids of holders whose rows one join at the end can tell from what was removed."""
+def _sharing(family: Sequence[tuple[SemiJoin, Removal]]) -> str:
+    """Write the ids that fulfil any of several semi-joins, from whose rows one join takes what was removed."""
     (first, removal), *others = family
     if not others:
         return first.origin.select(first.condition)
-    ever = " UNION ALL ".join(holders.origin.select_ever(removal.columns, holders.condition) for holders, _ in family)
+    ever = " UNION ALL ".join(one.origin.select_ever(removal.columns, one.condition) for one, _ in family)
     numbers = dict.fromkeys(number for _, own in family for number in own.numbers)
     return f"SELECT {first.origin.near} FROM ({ever}) AS n {removal.join(list(numbers))}"
 

@@ -8,7 +8,7 @@ from functools import partial
 from typing import Any
 
 from duckfeat.compile.columns import category_table
-from duckfeat.compile.expressions import Expression, Holders, Kinship, Negation, Origin, Removal, junction
+from duckfeat.compile.expressions import Expression, Kinship, Negation, Origin, Removal, SemiJoin, junction
 from duckfeat.compile.feature_joins import among
 from duckfeat.compile.fragments import Parameters, all_of, any_of
 from duckfeat.compile.lookups import (
@@ -29,6 +29,7 @@ from duckfeat.compile.operands import Mismatch, kinds_of
 from duckfeat.compile.scope import REMOVAL_COLUMNS, Scope, annotations_ever, unless_removed
 from duckfeat.errors import FieldError, InvalidArgument
 from duckfeat.model.arguments import is_text, shown
+from duckfeat.model.canonical import pointer
 from duckfeat.model.dtypes import is_missing
 from duckfeat.model.feature_info import FeatureInfo
 from duckfeat.model.kinds import KINDS
@@ -90,17 +91,17 @@ _VALUE = "v"
 
 
 def _missing(scope: Scope, feature: FeatureInfo, *, missing: bool) -> Expression:
-    holders = Holders(scope.column("id"), _note_origin(scope, feature), nullable=scope.outer)
-    return Negation(holders) if missing else holders
+    semi_join = SemiJoin(scope.column("id"), _note_origin(scope, feature), nullable=scope.outer)
+    return Negation(semi_join) if missing else semi_join
 
 
 def _has(scope: Scope, origin: Origin, condition: str, *, every: bool = False) -> Expression:
     """Return the condition that the entity has a current value of the feature, one that fulfils `condition`."""
     id_ = scope.column("id")
     if not every:
-        return Holders(id_, origin, condition, scope.outer)
-    failing = Holders(id_, origin, f"NOT coalesce({condition}, FALSE)", scope.outer)
-    return junction("AND", [Holders(id_, origin, nullable=scope.outer), Negation(failing)])
+        return SemiJoin(id_, origin, condition, scope.outer)
+    failing = SemiJoin(id_, origin, f"NOT coalesce({condition}, FALSE)", scope.outer)
+    return junction("AND", [SemiJoin(id_, origin, nullable=scope.outer), Negation(failing)])
 
 
 def _note_origin(scope: Scope, feature: FeatureInfo) -> Origin:
@@ -315,12 +316,3 @@ def _holds(params: Parameters, columns: dict[str, str], operand: Any, what: str)
     """Return the condition that a place holds a text, in a text, or an item, in a list."""
     kinds = [kind for kind in LOOKUPS["contains"].types if kind != "str" or isinstance(operand, str)]
     return any_of([apply_one(params, columns[kind], kind, "contains", operand, what) for kind in sorted(kinds)])
-
-
-def pointer(path: tuple[str | int, ...]) -> str:
-    """Return the JSON pointer (RFC 6901) of a place.
-
-    >>> pointer(("a/b", 0, "c~d"))
-    '/a~1b/0/c~0d'
-    """
-    return "".join("/" + str(part).replace("~", "~0").replace("/", "~1") for part in path)

@@ -77,4 +77,4 @@ def _check_names(names: Sequence[str]) -> None:
         raise InvalidArgument(f"two columns would be called {twice!r}", name=twice)
     broken = next((name for name in names if not is_text(name)), None)
     if broken is not None:
-        raise InvalidArgument(f"a column cannot be called {broken!r}, which is no valid Unicode", name=broken)
+        raise InvalidArgument(f"a column cannot be called {broken!r}, which is not valid Unicode", name=broken)

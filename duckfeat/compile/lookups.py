@@ -240,6 +240,22 @@ def is_step(name: str) -> bool:
     return name in LOOKUPS or name in TRANSFORMS
 
 
+def part_of(sql: str, type_: str, steps: Sequence[str], what: str) -> tuple[str, str]:
+    """Return the SQL and the type of a part of a date or time, such as `year`, or of a part of such a part.
+
+    `what` names the column in errors. Raises `FieldError` for a part that the type does not have.
+
+    >>> part_of("t0.created_at", "instant", ["date", "year"], "'created_at__date__year'")
+    ("year((timezone('UTC', t0.created_at))::DATE)", 'int')
+    """
+    for step in steps:
+        if step not in TRANSFORMS or type_ not in TRANSFORMS[step].types:
+            have = [row.name for row in TRANSFORMS.values() if type_ in row.types]
+            raise FieldError(f"{what} has no part {step!r}{hint(step, have)}", name=step, available=have)
+        sql, type_ = TRANSFORMS[step].on(sql, type_), TRANSFORMS[step].result
+    return sql, type_
+
+
 def without_parts(steps: Sequence[str]) -> tuple[str, ...]:
     """Return steps without the parts of dates: these are missing where the date is, and nowhere else.
 
@@ -300,7 +316,9 @@ def apply_one(
 
 def nothing_to_compare(what: str, name: str) -> InvalidArgument:
     """Return the error for a lookup that was given None, which nothing is greater than or alike."""
-    return InvalidArgument(f"{what}__{name}=None compares with nothing; ask {what}__isnull=True", lookup=name)
+    return InvalidArgument(
+        f"{what}__{name}=None cannot be compared; {what}__isnull=True finds what is missing", lookup=name
+    )
 
 
 def available_for(type_: str) -> list[str]:

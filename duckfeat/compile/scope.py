@@ -11,7 +11,7 @@ from typing import Any, Protocol
 from duckfeat.compile.expressions import Origin
 from duckfeat.compile.feature_joins import FeatureColumn, among, feature_joins
 from duckfeat.compile.fragments import Parameters
-from duckfeat.errors import InvalidArgument
+from duckfeat.errors import FieldError, InvalidArgument, hint
 from duckfeat.model.aggregates import Aggregate
 from duckfeat.model.columns import Output
 from duckfeat.model.feature_info import FeatureInfo
@@ -106,6 +106,19 @@ class Scope:
         self.related: dict[tuple[Any, ...], tuple[Origin, Scope]] = {}
         """Rows that belong to this table's ids, and the scope of what is found there, so that each is made once."""
         self._reached: dict[str, Scope] = {}
+
+    def unknown(self, name: str) -> FieldError:
+        """Return the error for a name that is no field, relation, annotation or feature here, with those that are."""
+        table = self.table
+        features = self.context.features.names() if table.entity else []
+        available = [*table.fields, *table.relations, *self.annotations, *features]
+        what = "field or feature" if table.entity else "field"
+        return FieldError(
+            f"{table.name} has no {what} {name!r}{hint(name, available)}",
+            registry=table.name,
+            name=name,
+            available=sorted(available),
+        )
 
     def again(self) -> Scope:
         """Return the same table under another alias, without joins."""

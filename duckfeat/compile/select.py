@@ -281,8 +281,3 @@ def ids_sql(context: Context, query: Query) -> str:
         f"SELECT {scope.column('id')} AS id FROM {scope.source}"
         f"{clause('WHERE', where)}{clause('ORDER BY', order)}{slice_sql(query, 0)}"
     )
-
-
-def column_list(names: Sequence[str]) -> str:
-    """Return column names, quoted and joined by commas."""
-    return ", ".join(quote(name) for name in names)

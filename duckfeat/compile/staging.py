@@ -12,13 +12,12 @@ from dataclasses import dataclass
 from duckfeat.compile.conversions import Conversion, columns_of, filled
 from duckfeat.model.dtypes import Dtype
 from duckfeat.model.kinds import KINDS, MINUS_ZERO
-from duckfeat.model.tables import Table
+from duckfeat.model.tables import TRASH, Table
 
 _NAMES = "keys rows cells decided asked fresh wanted features names second untouched pending missing"
 KEYS, ROWS, CELLS, DECIDED, ASKED, FRESH, WANTED, FEATURES, NAMES, SECOND, UNTOUCHED, PENDING, MISSING = (
     f"bulk_{name}" for name in _NAMES.split()
 )
-TRASH = -1
 COUNTED_TOGETHER = 25
 """How many columns of an input are counted by one scan."""
 CELL = "cell"

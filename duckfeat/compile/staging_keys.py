@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from duckfeat.compile.conversions import JSON_TYPE, filled
-from duckfeat.compile.staging import KEYS, ROWS, TRASH
-from duckfeat.model.tables import Table
+from duckfeat.compile.staging import KEYS, ROWS
+from duckfeat.model.tables import TRASH, Table
 
 # --- entities ------------------------------------------------------------------------------------
 

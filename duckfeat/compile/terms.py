@@ -5,9 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from duckfeat.model.tables import Table
-
-TRASH = -1
+from duckfeat.model.tables import TRASH, Table
 
 INCOMING = "incoming_terms"
 """The name under which a batch of rows is offered to be staged."""

@@ -8,13 +8,10 @@ from typing import Any
 from duckfeat.model.dtypes import Typed
 from duckfeat.model.kinds import KINDS, MINUS_ZERO
 from duckfeat.model.statement import Statement
-from duckfeat.model.tables import Table
+from duckfeat.model.tables import MAIN, TRASH, Table
 
 IDS = "SELECT unnest($ids::BIGINT[])"
 """The ids a statement is about, as a subquery of parameter `ids`."""
-
-TRASH = -1
-MAIN = 1
 
 
 def taken_uids(table: Table) -> str:

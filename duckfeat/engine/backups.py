@@ -157,7 +157,7 @@ def new_file(path: str, *, overwrite: bool, timeout: float = 0.0) -> Iterator[Pa
         if not overwrite:
             _check_free(target, log)
         elif target.exists() and not target.is_file():
-            raise InvalidArgument(f"{path} is no file: only a file can be overwritten", path=path)
+            raise InvalidArgument(f"{path} is not a file: only a file can be overwritten", path=path)
         with exclusively(path, timeout):
             pass  # what is long to write shall not be in vain
 
@@ -205,7 +205,7 @@ def read_backup(backup: str, path: str, *, overwrite: bool, timeout: float = 0.0
             return connection.execute(sql).fetchall()
 
         if not applied_in(FILE, backup, ask, "copied"):
-            raise NotAStore(f"{backup} is a DuckDB database but no duckfeat store: it is empty", path=backup)
+            raise NotAStore(f"{backup} is a DuckDB database but not a duckfeat store: it is empty", path=backup)
         connection.execute("COPY FROM DATABASE copied TO store")
 
 
@@ -256,7 +256,7 @@ def read_export(folder: str, path: str, *, overwrite: bool, timeout: float = 0.0
 def _manifest(folder: Path) -> Mapping[str, Any]:
     path = folder / MANIFEST
     if not path.is_file():
-        raise MissingFile(f"there is no {path}: the folder is no export of a store", path=str(path))
+        raise MissingFile(f"there is no {path}: the folder is not an export of a store", path=str(path))
     try:
         manifest = json.loads(path.read_text(encoding="utf-8"))
         known = manifest["format"] == _FORMAT and all(int(m["version"]) for m in manifest["migrations"])
@@ -264,7 +264,7 @@ def _manifest(folder: Path) -> Mapping[str, Any]:
     except (ValueError, TypeError, KeyError, AttributeError):
         known, tables = False, {}
     if not known or not all(name.isidentifier() for name in tables):
-        raise NotAStore(f"{path} is no manifest of an export", path=str(path))
+        raise NotAStore(f"{path} is not the manifest of an export", path=str(path))
     return cast("Mapping[str, Any]", manifest)
 
 
@@ -294,7 +294,7 @@ def _read(file: Path) -> Iterator[None]:
         found = translate(error, str(file))
         if isinstance(found, QueryError):
             reason = str(error).splitlines()[0]
-            message = f"{file} is damaged, or no Parquet file ({reason}); export the store again, or take a backup"
+            message = f"{file} is damaged, or not a Parquet file ({reason}); export the store again, or take a backup"
             found = DamagedStore(message, path=str(file), reason=str(error))
         raise found from error
 

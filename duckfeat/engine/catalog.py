@@ -142,7 +142,8 @@ def check_recorded(kind: Kind, found: Definitions, url: str) -> None:
     """Raise `NotAStore` unless the table of the migrations is one, and may be read."""
     if RECORDED not in found:
         raise NotAStore(
-            f"{url} is a DuckDB database but no duckfeat store: it holds {', '.join(sorted(found)[:5]) or 'nothing'}",
+            f"{url} is a DuckDB database but not a duckfeat store: "
+            f"it holds {', '.join(sorted(found)[:5]) or 'nothing'}",
             path=url,
             tables=sorted(found),
         )
@@ -167,7 +168,9 @@ def check_empty(url: str, ask: Ask, database: str = "store") -> None:
     found = sorted({str(name) for (name,) in ask(_OTHERS.replace("{database}", database))})
     if found:
         raise NotAStore(
-            f"{url} is a DuckDB database but no duckfeat store: it holds {', '.join(found[:5])}", path=url, found=found
+            f"{url} is a DuckDB database but not a duckfeat store: it holds {', '.join(found[:5])}",
+            path=url,
+            found=found,
         )
 
 

@@ -34,7 +34,7 @@ from duckfeat.engine.reading import Known, check_reading, check_select
 from duckfeat.engine.resources import checks, session, statement, tables, views, writes
 from duckfeat.engine.transactions import Transactions
 from duckfeat.engine.version import MAJOR
-from duckfeat.errors import InvalidArgument, ReadOnlyStore, StoreClosed
+from duckfeat.errors import InvalidArgument, StoreClosed
 from duckfeat.model.arguments import check_callable, nests_beyond, several, shown, text
 from duckfeat.model.statement import BigList, Statement
 
@@ -461,8 +461,7 @@ class DuckEngine(Transactions):
     def _check_compacting(self) -> None:
         """Raise `ReadOnlyStore` or `InvalidArgument` where a store cannot be made small."""
         self._check_usable()
-        if self.read_only:
-            raise ReadOnlyStore(f"{self.url} is open for reading only", path=self.url)
+        self._check_writable()
         if self.in_transaction:
             raise InvalidArgument("the store cannot be compacted inside a transaction", path=self.url)
 

@@ -27,7 +27,7 @@ from duckfeat.engine.files import remove, whole
 from duckfeat.engine.lease import Lease, State, check_not_open, open_here, place, state, wait
 from duckfeat.engine.migrations import applied_in, migrate
 from duckfeat.engine.owner import forget_owner, note_owner
-from duckfeat.engine.paths import named, quoted
+from duckfeat.engine.paths import MEMORY, named, quoted
 from duckfeat.engine.recovery import attaching, check_orphan, check_replayed, log_of, replay_failed
 from duckfeat.engine.resources import migrations
 from duckfeat.errors import DamagedStore, DuckfeatError, InvalidArgument, MissingFile, StoreClosed, StoreLocked
@@ -60,7 +60,7 @@ def check_file(path: str) -> None:
         if place.is_dir():
             raise InvalidArgument(f"{path} is a folder; a store is a file in one", path=path)
         if place.exists() and not place.is_file():
-            raise InvalidArgument(f"{path} is no file but a device, a pipe or a socket; a store is a file", path=path)
+            raise InvalidArgument(f"{path} is a device, a pipe or a socket; a store is a file", path=path)
 
 
 def backup_of(path: str, version: int, number: int = 1) -> Path:
@@ -89,7 +89,7 @@ class EmbeddedEngine(DuckEngine):
     ) -> None:
         self._timeout = lock_timeout_of(lock_timeout)
         idle = None if idle_release is None else seconds(idle_release, "idle_release")
-        self._in_file = path != ":memory:"
+        self._in_file = path != MEMORY
         self._left: State | None = None
         self._writable = self._prepared = False
         self._refusal: duckdb.Error | None = None

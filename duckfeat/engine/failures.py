@@ -32,7 +32,7 @@ _KNOWN: tuple[tuple[str, type[DuckfeatError], str], ...] = (
     ("No space left on device", DiskFull, "the disk is full, nothing of this was kept"),
     ("File too large", DiskFull, "the file may not grow further, nothing of this was kept"),
     ("Disk quota exceeded", DiskFull, "the disk quota is used up, nothing of this was kept"),
-    ("file is not a database", NotAStore, "the catalog is no SQLite database"),
+    ("file is not a database", NotAStore, "the catalog is not a SQLite database"),
     ("database disk image is malformed", DamagedStore, "the catalog is damaged or cut short; restore a backup"),
     ("Corrupt database file", DamagedStore, "the file is damaged; restore a backup"),
     ("Could not read enough bytes from file", DamagedStore, "the file is damaged or cut short; restore a backup"),
@@ -71,7 +71,7 @@ _KNOWN: tuple[tuple[str, type[DuckfeatError], str], ...] = (
     ("Transaction conflict", TransactionConflict, "another program wrote at the same time; nothing was kept"),
     ("No snapshot found", InvalidArgument, "the lake has no such version (any more)"),
     ("read-only", ReadOnlyStore, "the store is open for reading only"),
-    ("not a valid DuckDB database", NotAStore, "the file is no DuckDB database"),
+    ("not a valid DuckDB database", NotAStore, "the file is not a DuckDB database"),
     ("newer version of DuckDB", NotAStore, "the file was written by a DuckDB too new for this one"),
     ("storage version", NotAStore, "the file was written by a DuckDB too new for this one"),
     # The other threads' "Interrupted" may overtake the reason that a streamed result failed for (seen on 1.5.5).
@@ -80,7 +80,7 @@ _KNOWN: tuple[tuple[str, type[DuckfeatError], str], ...] = (
         QueryError,
         "the statement failed on its way, and the engine lost why; asked for all rows at once (.pl()) it says so",
     ),
-    ("cannot encode str as UTF-8", InvalidArgument, "a parameter is no valid Unicode"),
+    ("cannot encode str as UTF-8", InvalidArgument, "a parameter is not valid Unicode"),
     ("regular expression", InvalidArgument, "the engine (RE2) does not take this regular expression"),
     ("no argument for repetition", InvalidArgument, "the engine (RE2) does not take this regular expression"),
     ("invalid perl operator", InvalidArgument, "the engine (RE2) does not take this regular expression"),
@@ -108,7 +108,7 @@ def understood() -> Iterator[None]:
         if text == "Query interrupted":
             raise error.__cause__ or KeyboardInterrupt() from None
         if isinstance(error, UnicodeEncodeError) or "Unable to cast Python instance of type <class 'str'>" in text:
-            raise InvalidArgument("a parameter is no valid Unicode", reason=text) from error
+            raise InvalidArgument("a parameter is not valid Unicode", reason=text) from error
         raise
 
 

@@ -192,7 +192,7 @@ class LakeEngine(DuckEngine):
         if self._data_path is None:
             if self._place.kind != "sqlite":
                 raise InvalidArgument(
-                    f"{self.url} is no lake yet: a new one needs data_path=, a folder that all who use it share, or "
+                    f"{self.url} is not a lake yet: a new one needs data_path=, a folder that all who use it share, or "
                     "s3://bucket/prefix",
                     path=self.url,
                 )

@@ -78,7 +78,7 @@ def prepare(connection: duckdb.DuckDBPyConnection, folder: str, known: Collectio
 
 
 def _taken(folder: str, why: str) -> InvalidArgument:
-    message = f"{folder} is no place for the files of a new lake: {why}. Give it a folder of its own, with data_path="
+    message = f"{folder} cannot take the files of a new lake: {why}. Give it a folder of its own, with data_path="
     return InvalidArgument(message, path=folder)
 
 

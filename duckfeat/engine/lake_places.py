@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qsl, unquote, urlsplit
 
+from duckfeat.engine.paths import quoted
 from duckfeat.errors import InvalidArgument, hint
 from duckfeat.model.arguments import age, is_text, shown
 
@@ -169,7 +170,9 @@ def _from_pairs(text: str) -> dict[str, str]:
         found = _PAIR.match(text, end)
         if found is None:
             # The text itself is not repeated: what cannot be read may hold a password.
-            raise InvalidArgument("the catalog's address is no libpq string: key=value pairs, values with spaces in ''")
+            raise InvalidArgument(
+                "the catalog's address is not a libpq string: write key=value pairs, values with spaces in ''"
+            )
         value = found["quoted"] if found["quoted"] is not None else found["plain"]
         given[found["key"]] = re.sub(r"\\(.)", r"\1", value)
         end = found.end()
@@ -181,7 +184,7 @@ def _from_address(text: str) -> dict[str, str]:
         parts = urlsplit(text)
         port = parts.port
     except ValueError:
-        raise InvalidArgument("the catalog's address is no postgresql:// address") from None
+        raise InvalidArgument("the catalog's address is not a valid postgresql:// address") from None
     named = {
         "dbname": parts.path.lstrip("/"),
         "host": parts.hostname,
@@ -262,14 +265,14 @@ def attach_sql(
         "META_JOURNAL_MODE": "'WAL'" if place.kind == "sqlite" else None,
         "META_BUSY_TIMEOUT": "10000" if place.kind == "sqlite" else None,
         "META_SECRET": f"'{CATALOG_SECRET}'" if place.password is not None else None,
-        "DATA_PATH": text_sql(data_path) if data_path is not None else None,
+        "DATA_PATH": quoted(data_path) if data_path is not None else None,
         "DATA_INLINING_ROW_LIMIT": str(int(inline)) if inline is not None else None,
         "CREATE_IF_NOT_EXISTS": None if create else "false",
         "READ_ONLY": "" if read_only else None,
         **_snapshot(at),
     }
     listed = ", ".join(f"{name} {value}".rstrip() for name, value in options.items() if value is not None)
-    return f"ATTACH {text_sql(place.url)} AS store" + (f" ({listed})" if listed else "")
+    return f"ATTACH {quoted(place.url)} AS store" + (f" ({listed})" if listed else "")
 
 
 def _snapshot(at: int | datetime | None) -> dict[str, str | None]:
@@ -277,7 +280,7 @@ def _snapshot(at: int | datetime | None) -> dict[str, str | None]:
         return {}
     if isinstance(at, datetime):
         moment = at.astimezone(UTC) if at.tzinfo else at
-        return {"SNAPSHOT_TIME": text_sql(f"{moment.replace(tzinfo=None).isoformat(sep=' ')}+00")}
+        return {"SNAPSHOT_TIME": quoted(f"{moment.replace(tzinfo=None).isoformat(sep=' ')}+00")}
     return {"SNAPSHOT_VERSION": str(int(at))}
 
 
@@ -326,11 +329,6 @@ def _ago(span: timedelta) -> str:
     return f"now() - to_microseconds({span // _TICK})"
 
 
-def text_sql(text: str) -> str:
-    """Return a text as a literal."""
-    return "'" + text.replace("'", "''") + "'"
-
-
 def catalog_secret() -> str:
     """Return the statement that keeps the password of the catalog, its parameter `password`."""
     return f"CREATE OR REPLACE SECRET {CATALOG_SECRET} (TYPE postgres, PASSWORD $password)"
@@ -362,7 +360,7 @@ def data_secret(data_path: str, given: Mapping[str, Any] | None) -> tuple[str, d
         options = _with_endpoint(options)
     named = "".join(f", {name.upper()} ${name}" for name in _S3 if name in options)
     bucket = "/".join(data_path.split("/")[:3]) + "/"  # a new lake looks for others above it
-    return f"CREATE OR REPLACE SECRET {DATA_SECRET} (TYPE s3, SCOPE {text_sql(bucket)}{named})", options
+    return f"CREATE OR REPLACE SECRET {DATA_SECRET} (TYPE s3, SCOPE {quoted(bucket)}{named})", options
 
 
 def _check_options(options: Mapping[str, Any]) -> None:

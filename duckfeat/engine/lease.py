@@ -13,6 +13,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from types import TracebackType
 
+from duckfeat.engine.paths import MEMORY
 from duckfeat.errors import DiskFull, DuckfeatError, StoreClosed, StoreLocked
 
 _log = logging.getLogger("duckfeat")
@@ -140,7 +141,7 @@ class Lease:
     @property
     def live(self) -> bool:
         """Whether a store of this process has the file, be it given back for now."""
-        return self.path != ":memory:" and self._process == os.getpid() and not self._ended.is_set()
+        return self.path != MEMORY and self._process == os.getpid() and not self._ended.is_set()
 
     # --- idle ------------------------------------------------------------------------------------
 

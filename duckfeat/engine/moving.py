@@ -10,9 +10,11 @@ from typing import Any
 
 from duckfeat.engine.backups import new_file
 from duckfeat.engine.base import Engine
+from duckfeat.engine.catalog import RECORDED
 from duckfeat.engine.comparing import digest
 from duckfeat.engine.lake_places import PREFIX
-from duckfeat.engine.opening import MEMORY, address, open_engine
+from duckfeat.engine.opening import address, open_engine
+from duckfeat.engine.paths import MEMORY
 from duckfeat.errors import IntegrityError, InvalidArgument
 from duckfeat.model.arguments import check_callable
 from duckfeat.model.statement import Statement
@@ -21,7 +23,6 @@ _BATCH = 100_000
 _STAGED = "moved_rows"
 # How many rows a new store has in the tables that are not empty; one user is whoever opened it.
 _NEW = {"branches": 3, "spaces": 1, "users": 1}
-_RECORDS = "schema_migrations"
 _COLUMNS = """
 SELECT table_name, column_name, data_type
 FROM duckdb_columns() WHERE database_name = 'store' AND NOT internal AND table_name NOT IN (
@@ -110,7 +111,7 @@ def _opened(stack: ExitStack, url: str | PathLike[str], **options: Any) -> Engin
 def _columns(engine: Engine) -> Columns:
     found: Columns = {}
     for table, column, type_ in engine.rows(Statement(_COLUMNS, {})):
-        if table != _RECORDS:
+        if table != RECORDED:
             found.setdefault(table, {})[column] = type_
     return found
 
@@ -132,7 +133,7 @@ def _check_new(target: Engine, tables: Iterable[str]) -> None:
         rows = target.rows(Statement(f"SELECT count(*) FROM {table}", {}))[0][0]
         if rows > _NEW.get(table, 0):
             raise InvalidArgument(
-                f"{target.url} is no new store: it has {rows} rows in {table}", path=target.url, table=table
+                f"{target.url} is not a new store: it has {rows} rows in {table}", path=target.url, table=table
             )
 
 

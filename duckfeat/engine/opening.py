@@ -13,12 +13,12 @@ from duckfeat.engine.base import Engine
 from duckfeat.engine.embedded import EmbeddedEngine, check_file
 from duckfeat.engine.failures import refused
 from duckfeat.engine.lake_places import PREFIX, lake_place
+from duckfeat.engine.paths import MEMORY
 from duckfeat.engine.places import warn_of_place
 from duckfeat.engine.version import MAJOR
 from duckfeat.errors import InvalidArgument, MissingFile
 from duckfeat.model.arguments import flag, is_path_text, is_text, shown
 
-MEMORY = ":memory:"
 LONGEST_NAME = 251
 """How many bytes a name may have: of 255, those of `.wal` are the log's."""
 _SCHEME = re.compile(r"(?P<name>[A-Za-z][A-Za-z0-9+.-]+):(?P<rest>.*)", re.DOTALL)
@@ -49,7 +49,7 @@ def address(url: str | PathLike[str]) -> str:
     try:
         resolved = place if place == MEMORY else str(Path(place).expanduser().resolve())
     except (ValueError, OSError, RuntimeError) as error:
-        raise InvalidArgument(f"{place!r} is no path: {error}", url=place) from None
+        raise InvalidArgument(f"{place!r} is not a path: {error}", url=place) from None
     if "\\" in resolved and os.sep == "/" and MAJOR > 1:
         message = f"{resolved!r} has a backslash, at which DuckDB {MAJOR} parts names of folders: call it otherwise"
         raise InvalidArgument(message, url=place)
@@ -61,7 +61,7 @@ def _check_path(place: str) -> None:
     scheme = _SCHEME.match(place)
     if scheme and (scheme["rest"].startswith("//") or scheme["name"].lower() in _CATALOGS):
         raise InvalidArgument(
-            f"{place!r} is no path: a store is a file on this machine (features.duckdb), ':memory:', or a lake "
+            f"{place!r} is not a path: a store is a file on this machine (features.duckdb), ':memory:', or a lake "
             f"({_CATALOGS.get(scheme['name'].lower(), _LAKE)}), whose files may be in S3 (data_path='s3://...')",
             url=place,
         )

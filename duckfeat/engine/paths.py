@@ -1,4 +1,4 @@
-"""Paths in SQL: a path that a user gives is text between quotes, and no pattern."""
+"""Paths and other texts in SQL: what a user gives stands between quotes, and is not taken for a pattern."""
 
 from __future__ import annotations
 
@@ -6,17 +6,20 @@ import os
 from contextlib import suppress
 from pathlib import Path
 
+MEMORY = ":memory:"
+"""The address of a store that has no file."""
+
 STORAGE_VERSION = "v1.5.0"
 """The storage format of new files, which every supported DuckDB opens."""
 
 
-def quoted(path: str) -> str:
-    """Return a path as an SQL text literal, for statements that take no parameter.
+def quoted(text: str) -> str:
+    """Return a text, such as a path, as an SQL literal, for statements that take no parameter.
 
     >>> quoted("it's.duckdb")
     "'it''s.duckdb'"
     """
-    return "'" + path.replace("'", "''") + "'"
+    return "'" + text.replace("'", "''") + "'"
 
 
 def literal(path: str) -> str:

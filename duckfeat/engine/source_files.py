@@ -16,10 +16,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from duckfeat.engine.base import Engine
+from duckfeat.engine.paths import literal
 from duckfeat.engine.source_arrow import of_stream
 from duckfeat.engine.source_frames import check_unique
 from duckfeat.engine.source_tables import INPUT, Source, copied, described, ids_of
 from duckfeat.errors import InvalidArgument, MissingFile, QueryError
+from duckfeat.model.canonical import pointer
 from duckfeat.model.sql_types import NDJSON, NULL, RAW, Column
 from duckfeat.model.statement import Statement
 
@@ -99,22 +101,13 @@ def _found(path: str) -> list[str]:
     files = [path] if Path(path).exists() else sorted(glob(path, recursive=True))  # noqa: PTH207  # `path` may be absolute
     if not files:
         raise MissingFile(f"there is no file {path}", path=path)
-    return [_literal(file) for file in files]
-
-
-def _literal(path: str) -> str:
-    """Return a file's path with what would be a pattern taken as it stands.
-
-    >>> _literal("a[1]*.csv")
-    'a[[]1][*].csv'
-    """
-    return "".join(f"[{letter}]" if letter in "[*?" else letter for letter in path)
+    return [literal(file) for file in files]
 
 
 def _plain(path: str) -> str:
-    """Return the path that `_literal` was made of.
+    """Return the path that `literal` was given.
 
-    >>> _plain(_literal("a[1]*.csv"))
+    >>> _plain(literal("a[1]*.csv"))
     'a[1]*.csv'
     """
     return re.sub(r"\[([\[*?])\]", r"\1", path)
@@ -307,17 +300,8 @@ def _objects(columns: Sequence[Column], shapes: _Shapes) -> tuple[str, dict[str,
     if twice:
         raise InvalidArgument(f"the file has an object with two keys {twice[0]!r}", key=twice[0])
     values = [f"nullif(json_extract(json, ${column.id}), 'null'::JSON) AS {column.id}" for column in columns]
-    pointers = {column.id: _pointer(column.name) for column in columns}
+    pointers = {column.id: pointer((column.name,)) for column in columns}
     return f"{', '.join(values)} FROM read_ndjson_objects({_FILES})", pointers
-
-
-def _pointer(key: str) -> str:
-    """Return the JSON pointer to a key of an object.
-
-    >>> _pointer("a/b~c")
-    '/a~1b~0c'
-    """
-    return "/" + key.replace("~", "~0").replace("/", "~1")
 
 
 def _keys(shapes: _Shapes) -> list[str]:

@@ -48,7 +48,7 @@ def polars_table(data: Any) -> Tabled:
     try:
         table = data.drop(list(objects)).to_arrow() if len(objects) < len(data.columns) else None
     except pyarrow.ArrowException as error:
-        raise InvalidArgument(f"the frame has no form in Arrow: {error}", reason=str(error)) from error
+        raise InvalidArgument(f"Arrow cannot hold this frame: {error}", reason=str(error)) from error
     return _with_json(table, objects, data.columns), told | dict.fromkeys(objects, JSON)
 
 
@@ -105,12 +105,12 @@ def _converted(data: Any) -> pa.Table:
             raise _no_arrow(data.columns[0], str(data.dtypes.iloc[0])) from error
         for name in data.columns:
             _converted(data[[name]])
-        raise InvalidArgument(f"the frame has no form in Arrow: {error}", reason=str(error)) from error
+        raise InvalidArgument(f"Arrow cannot hold this frame: {error}", reason=str(error)) from error
 
 
 def _no_arrow(name: str, type_: str) -> ValidationError:
     return ValidationError(
-        f"column {name!r} has pandas' type {type_}, which Arrow has no form for: convert the column first",
+        f"column {name!r} has pandas' type {type_}, which Arrow cannot hold: convert the column first",
         feature=name,
         type=type_,
     )

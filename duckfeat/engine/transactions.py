@@ -131,8 +131,7 @@ class Transactions(ABC):
         asyncio gets it as long as the block awaits something, and so does a block that ends before one inside it does.
         """
         self._check_usable()
-        if self.read_only:
-            raise ReadOnlyStore(f"{self.url} is open for reading only", path=self.url)
+        self._check_writable()
         if self._open is not None:
             self._open.check_mine()
         with self._writer:
@@ -145,6 +144,11 @@ class Transactions(ABC):
     @abstractmethod
     def _check_usable(self) -> None:
         """Raise `StoreClosed` if this engine can no longer be used."""
+
+    def _check_writable(self) -> None:
+        """Raise `ReadOnlyStore` if the store is open for reading only."""
+        if self.read_only:
+            raise ReadOnlyStore(f"{self.url} is open for reading only", path=self.url)
 
     def _outermost(self) -> Iterator[None]:
         self._begin()

@@ -16,7 +16,8 @@ from typing import IO, Any, Protocol
 import duckdb
 
 from duckfeat.engine.failures import refused
-from duckfeat.engine.lake_places import CATALOG_SECRET, LakePlace, text_sql
+from duckfeat.engine.lake_places import CATALOG_SECRET, LakePlace
+from duckfeat.engine.paths import quoted
 from duckfeat.errors import StoreLocked, TransactionConflict
 
 # The advisory lock of a database with a lake; a constant, so that every program takes the same.
@@ -86,7 +87,7 @@ class PostgresTurns:
         self._url = place.url
         self._cursor = root.cursor()
         secret = f", SECRET '{CATALOG_SECRET}'" if place.password is not None else ""
-        self._cursor.execute(f"ATTACH IF NOT EXISTS {text_sql(place.address)} AS turns (TYPE postgres{secret})")
+        self._cursor.execute(f"ATTACH IF NOT EXISTS {quoted(place.address)} AS turns (TYPE postgres{secret})")
 
     def take(self, timeout: float) -> None:
         """Wait for the turn."""
@@ -94,7 +95,7 @@ class PostgresTurns:
         self._cursor.execute("BEGIN")
         try:
             self._run(
-                f"SET LOCAL application_name = {text_sql(_me())}; "
+                f"SET LOCAL application_name = {quoted(_me())}; "
                 f"SET LOCAL lock_timeout = {max(1, int(min(timeout, _LONGEST) * 1000))}; "
                 "SET LOCAL idle_in_transaction_session_timeout = 0; SET LOCAL tcp_keepalives_idle = 4; "
                 "SET LOCAL tcp_keepalives_interval = 2; SET LOCAL tcp_keepalives_count = 3"
@@ -126,10 +127,10 @@ class PostgresTurns:
             other.execute(f"CALL postgres_execute('turns', 'SELECT pg_cancel_backend({backend})')")
 
     def _run(self, sql: str) -> None:
-        self._cursor.execute(f"CALL postgres_execute('turns', {text_sql(sql)})")
+        self._cursor.execute(f"CALL postgres_execute('turns', {quoted(sql)})")
 
     def _asked(self, sql: str) -> tuple[Any, ...]:
-        return self._cursor.execute(f"FROM postgres_query('turns', {text_sql(sql)})").fetchone() or (None, None)
+        return self._cursor.execute(f"FROM postgres_query('turns', {quoted(sql)})").fetchone() or (None, None)
 
     def _locked(self, timeout: float) -> StoreLocked:
         asked = (

@@ -100,7 +100,9 @@ def to_polars(table: pa.Table) -> pl.DataFrame:
         frame.columns = names
     except polars.exceptions.PolarsError as error:
         reason = str(error).partition(". ")[0]
-        raise InvalidArgument(f"this is no Polars frame: {reason}; name and cast its columns", reason=reason) from error
+        raise InvalidArgument(
+            f"Polars cannot hold this as a frame: {reason}; name and cast its columns", reason=reason
+        ) from error
     return frame
 
 

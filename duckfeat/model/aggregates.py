@@ -1,6 +1,6 @@
-"""Aggregates: what many values come to. They are given to `aggregate`, `annotate` and `group_by(...).agg`.
+"""Aggregates, which summarise many values: for `aggregate`, `annotate` and `group_by(...).agg`.
 
-Each takes a field, a path to a related field, or a feature; missing values are left out of all of them.
+Each takes a field, a path to a related field, or a feature. Missing values are ignored.
 
 >>> mean("dep_delay")
 mean('dep_delay')
@@ -75,7 +75,7 @@ class Aggregate:
 
 
 def count(of: Any = None) -> Aggregate:
-    """Return the aggregate: how many values there are; without a field, how many records.
+    """Count the values; without a field, the records.
 
     >>> count()
     count()
@@ -84,7 +84,7 @@ def count(of: Any = None) -> Aggregate:
 
 
 def n_unique(of: Any) -> Aggregate:
-    """Return the aggregate: how many different values there are.
+    """Count the different values.
 
     >>> n_unique("protocol")
     n_unique('protocol')
@@ -93,7 +93,7 @@ def n_unique(of: Any) -> Aggregate:
 
 
 def sum(of: Any) -> Aggregate:  # noqa: A001  # the name that DuckDB, Polars and pandas have for it
-    """Return the aggregate: the sum; of no values it is missing.
+    """Compute the sum; without any value it is missing.
 
     >>> sum("size")
     sum('size')
@@ -102,7 +102,7 @@ def sum(of: Any) -> Aggregate:  # noqa: A001  # the name that DuckDB, Polars and
 
 
 def mean(of: Any) -> Aggregate:
-    """Return the aggregate: the arithmetic mean.
+    """Compute the arithmetic mean.
 
     >>> mean("temperature")
     mean('temperature')
@@ -111,7 +111,7 @@ def mean(of: Any) -> Aggregate:
 
 
 def median(of: Any) -> Aggregate:
-    """Return the aggregate: the median, between the two middle values if their number is even.
+    """Compute the median; of an even number of values, the mean of the two in the middle.
 
     >>> median("temperature")
     median('temperature')
@@ -120,7 +120,7 @@ def median(of: Any) -> Aggregate:
 
 
 def quantile(of: Any, q: Any) -> Aggregate:
-    """Return the aggregate: the quantile `q` from 0 to 1, interpolated between two values.
+    """Compute the quantile `q`, a number from 0 to 1, interpolating between two values.
 
     Raises `InvalidArgument` for another `q`.
 
@@ -133,7 +133,7 @@ def quantile(of: Any, q: Any) -> Aggregate:
 
 
 def min(of: Any) -> Aggregate:  # noqa: A001  # the name that DuckDB, Polars and pandas have for it
-    """Return the aggregate: the least value.
+    """Find the smallest value.
 
     >>> min("created_at")
     min('created_at')
@@ -142,7 +142,7 @@ def min(of: Any) -> Aggregate:  # noqa: A001  # the name that DuckDB, Polars and
 
 
 def max(of: Any) -> Aggregate:  # noqa: A001  # the name that DuckDB, Polars and pandas have for it
-    """Return the aggregate: the greatest value.
+    """Find the greatest value.
 
     >>> max("created_at")
     max('created_at')
@@ -151,7 +151,7 @@ def max(of: Any) -> Aggregate:  # noqa: A001  # the name that DuckDB, Polars and
 
 
 def std(of: Any) -> Aggregate:
-    """Return the aggregate: the standard deviation of a sample (n - 1); of fewer than two values it is missing.
+    """Compute the standard deviation of a sample (n - 1); of fewer than two values it is missing.
 
     >>> std("temperature")
     std('temperature')
@@ -160,7 +160,7 @@ def std(of: Any) -> Aggregate:
 
 
 def list(of: Any) -> Aggregate:  # noqa: A001  # the name that DuckDB and Polars have for it
-    """Return the aggregate: the values as a sorted list; of no values it is empty.
+    """Collect the values in a sorted list; without any value it is empty.
 
     >>> list("protocol")
     list('protocol')

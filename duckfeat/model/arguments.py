@@ -57,6 +57,16 @@ def flag(given: Any, what: str) -> bool:
     raise InvalidArgument(f"{what} is True or False, not {shown(given)}", value=given)
 
 
+def registry_of(given: Any) -> str | None:
+    """Return the name of the registry that something is a record of; None for what is no record.
+
+    >>> registry_of(3) is None
+    True
+    """
+    name: str | None = getattr(type(given), "__registry__", None)
+    return name
+
+
 def shown(given: Any) -> str:
     """Return what stands for something in an error: its first line, and no more of it than is read.
 
@@ -77,6 +87,16 @@ def spelled(given: Any) -> str:
         return repr(given)
     except Exception:  # noqa: BLE001  # what is told is another error, and an object's own `repr` may raise anything
         return f"<{type(given).__name__}>"
+
+
+def first_of(shown: Iterable[str], count: int) -> str:
+    """Return the first few of `count` things as one text, which says how many more there are.
+
+    >>> first_of(["'a'", "'b'"], 5)
+    "'a', 'b', ... 3 more"
+    """
+    listed = list(shown)
+    return ", ".join(listed) + (f", ... {count - len(listed):,} more" if count > len(listed) else "")
 
 
 def named(given: Any) -> str:

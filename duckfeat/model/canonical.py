@@ -7,10 +7,10 @@ JSON must escape, and `NaN`, `Infinity`, `-Infinity` stand for themselves.
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
-from duckfeat.model.arguments import shown
+from duckfeat.model.arguments import is_text, shown
 from duckfeat.model.kinds import INT_MAX, INT_MIN
 
 _ESCAPES = {ord('"'): '\\"', ord("\\"): "\\\\", 8: "\\b", 9: "\\t", 10: "\\n", 12: "\\f", 13: "\\r"}
@@ -63,10 +63,8 @@ def _scientific(value: float) -> str:
 
 def text_literal(value: str, path: str) -> str:
     """Return `value` as a JSON string; text that is no valid Unicode is refused."""
-    try:
-        value.encode()
-    except UnicodeEncodeError:
-        raise NotJson(path, "text with a lone surrogate, which is not valid Unicode") from None
+    if not is_text(value):
+        raise NotJson(path, "text with a lone surrogate, which is not valid Unicode")
     return f'"{value.translate(_ESCAPES)}"'
 
 
@@ -136,3 +134,12 @@ def loads(text: str) -> Any:
     {'a': [1, 1.0]}
     """
     return json.loads(text)
+
+
+def pointer(path: Sequence[str | int]) -> str:
+    """Return the JSON pointer (RFC 6901) to a place inside a nested value: keys of dicts, positions in lists.
+
+    >>> pointer(("a/b", 0, "c~d"))
+    '/a~1b/0/c~0d'
+    """
+    return "".join("/" + str(part).replace("~", "~0").replace("/", "~1") for part in path)

@@ -20,7 +20,7 @@ from types import GenericAlias, MappingProxyType
 from typing import Any, NamedTuple, get_args, get_origin
 
 from duckfeat.errors import InvalidArgument, ValidationError, hint, suggestions
-from duckfeat.model.arguments import shown
+from duckfeat.model.arguments import is_text, shown
 from duckfeat.model.canonical import NotJson, dumps, float_text, loads
 from duckfeat.model.frame_types import frame_dtype
 from duckfeat.model.kinds import INT_MAX, INT_MIN, value_hash
@@ -187,10 +187,8 @@ def _num(value: Any) -> Typed:
 
 
 def _valid_text(value: str) -> str:
-    try:
-        value.encode()
-    except UnicodeEncodeError:
-        raise Refused("holds a lone surrogate, which is not valid Unicode") from None
+    if not is_text(value):
+        raise Refused("holds a lone surrogate, which is not valid Unicode")
     return str.__str__(value)
 
 

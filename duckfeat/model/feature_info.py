@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
+from duckfeat.model.arguments import registry_of
 from duckfeat.model.dtypes import Dtype
 
 
@@ -17,5 +19,13 @@ class FeatureInfo:
     dtype: Dtype
     multiple: bool = False
     coerce: bool = False
-    type_id: int | None = None
     type: str | None = None
+
+
+def is_feature_key(given: Any) -> bool:
+    """Tell whether something can name one feature: a text (its name or uid) or a Feature object.
+
+    >>> is_feature_key("dose"), is_feature_key(["dose"])
+    (True, False)
+    """
+    return isinstance(given, str) or registry_of(given) == "Feature"

@@ -6,22 +6,11 @@ field name can: `search(field=Gene.symbol)`, `order_by(Artifact.key)`.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Generic, TypeVar, overload
+from typing import Any, Generic, TypeVar, overload
 
 from duckfeat.model.arguments import flag, shown
 from duckfeat.model.order import Order
-
-if TYPE_CHECKING:
-    from typing import Protocol
-
-    class Loader(Protocol):
-        """What a record must offer for its relations to be read."""
-
-        def _related(self, relation: Relation) -> Any: ...
-        def _manager(self, relation: Relation) -> Any: ...
-
 
 T = TypeVar("T")
 
@@ -211,6 +200,3 @@ class Reverse:
     def relation(self, source: str) -> Relation:
         """The relation as plain data, seen from registry `source`."""
         return Relation(self.name, source, self.target, "reverse", column=self.column)
-
-
-Default = Callable[[], Any]

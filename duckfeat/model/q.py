@@ -49,11 +49,15 @@ class Condition:
         return Q._from("AND", (self,), negated=True)
 
     def __bool__(self) -> bool:
-        raise InvalidArgument("a condition has no truth value: combine conditions with & | ~, not and, or, not")
+        raise InvalidArgument(
+            "a condition has no truth value: combine conditions with &, | and ~, not with and, or, not"
+        )
 
 
 class Q(Condition):
-    """A condition over fields: keywords joined by AND, other conditions as arguments; an empty one says nothing.
+    """A condition on fields, for `filter()`: lookups as keywords and other conditions as arguments, joined by AND.
+
+    Combine conditions with `&`, `|` and `~`. A `Q()` without conditions holds for every record.
 
     >>> Q(name="x") | ~Q(name__startswith="y")
     Q(name='x') | ~Q(name__startswith='y')
@@ -162,7 +166,7 @@ class Predicate(Condition):
     every: bool = False
 
     def all_values(self) -> Predicate:
-        """Return the predicate that must hold for every value the entity has of the feature.
+        """Return the predicate that all values of the feature must fulfil, where one is enough otherwise.
 
         >>> Predicate("dose", "gt", 1).all_values().every
         True
@@ -214,31 +218,31 @@ class Comparable:
         return self._predicate("gte", operand)
 
     def isin(self, operands: Any) -> Predicate:
-        """Return the predicate: one of these values."""
+        """Return the condition that the value is one of these."""
         return self._predicate("in", kept(operands))
 
     def between(self, low: Any, high: Any) -> Predicate:
-        """Return the predicate: at least `low` and at most `high`."""
+        """Return the condition that the value is at least `low` and at most `high`."""
         return self._predicate("range", (low, high))
 
     def contains(self, part: Any) -> Predicate:
-        """Return the predicate: text that holds the text `part`, or a list that holds the item `part`."""
+        """Return the condition that the text contains the text `part`, or that the list contains the item `part`."""
         return self._predicate("contains", part)
 
     def startswith(self, part: str) -> Predicate:
-        """Return the predicate: text that begins with `part`."""
+        """Return the condition that the text begins with `part`."""
         return self._predicate("startswith", part)
 
     def endswith(self, part: str) -> Predicate:
-        """Return the predicate: text that ends with `part`."""
+        """Return the condition that the text ends with `part`."""
         return self._predicate("endswith", part)
 
     def matches(self, pattern: str) -> Predicate:
-        """Return the predicate: text in which the regular expression is found."""
+        """Return the condition that the regular expression is found in the text."""
         return self._predicate("regex", pattern)
 
     def is_null(self, missing: bool = True) -> Predicate:
-        """Return the predicate: no value (or, with `False`, any value)."""
+        """Return the condition that there is no value (or, with `False`, any value)."""
         return self._predicate("isnull", missing)
 
     def asc(self, *, nulls_first: bool = False) -> Order:

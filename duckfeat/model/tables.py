@@ -9,6 +9,9 @@ from types import MappingProxyType
 from duckfeat.errors import FieldError, hint
 from duckfeat.model.fields import Field, ForeignKey, Relation
 
+MAIN, ARCHIVE, TRASH = 1, 0, -1
+"""The ids of the branches that every store has."""
+
 ENTITIES: Mapping[str, str] = MappingProxyType({"Artifact": "artifact", "Run": "run", "Record": "record"})
 """Registries whose records carry features, and the word their annotation tables begin with."""
 

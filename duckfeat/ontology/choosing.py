@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from duckfeat.errors import DoesNotExist, InvalidArgument, hint
+from duckfeat.model.arguments import registry_of
 from duckfeat.ontology.packaged import PACKAGE, RELEASES, plain_version
 from duckfeat.ontology.source import ALL, Source
 from duckfeat.query.session import Session
@@ -21,7 +22,7 @@ def choose(session: Session, entity: str, source: Any, version: str | None, orga
     Where nothing says which organism, the sources of `settings.organism` are preferred, then those about every
     organism. Raises `DoesNotExist` with what there is, `InvalidArgument` where the organism must be said.
     """
-    if getattr(type(source), "__registry__", None) == "Source":
+    if registry_of(source) == "Source":
         if source.entity != entity:
             raise InvalidArgument(f"{source} is a source of {source.entity} terms, not of {entity}", source=source)
         session.check_mine(source)

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from duckfeat.compile.terms import DROPPED, INCOMING, TermTable
 from duckfeat.errors import InvalidArgument
+from duckfeat.model.arguments import first_of
 from duckfeat.model.statement import Statement
 from duckfeat.ontology.reading import content_fields
 from duckfeat.query.session import Session
@@ -30,9 +31,11 @@ _log = logging.getLogger("duckfeat")
 
 @dataclass(frozen=True, slots=True)
 class Imported:
-    """What an import did: how many terms the source has, how many were new, changed, and how the hierarchy changed.
+    """What an import did, in numbers.
 
-    `parents_missing` counts what the source says to be above a term and is neither in the source nor saved.
+    `terms` are the terms of the source, `new` those that were added and `updated` those that changed. `parents` are the
+    relations to parents that were added, `parents_removed` those that ended. `parents_missing` are parents that the
+    source names, and that are neither in the source nor saved.
     """
 
     terms: int
@@ -84,7 +87,7 @@ class Import:
             "source": source_id,
             "now": datetime.now(UTC),
             "user": session.user_id,
-            "run": session.run.id if session.run is not None else None,
+            "run": session.run_id,
             "branch": session.branch_id,
             "space": session.space_id,
         }
@@ -121,7 +124,7 @@ class Import:
         keys = [key for (key,) in found[:_SHOWN]]
         raise InvalidArgument(
             f"{Path(path).name}: {len(found):,} of {staged:,} terms have no {label}: "
-            f"{_some(map(repr, keys), len(found))}",
+            f"{first_of(map(repr, keys), len(found))}",
             path=path,
             field=label,
             terms=keys,
@@ -158,7 +161,7 @@ class Import:
         if not found:
             return 0
         count = len(found)
-        some = _some((f"{parent!r} of {term!r}" for parent, term in found[:_SHOWN]), count)
+        some = first_of((f"{parent!r} of {term!r}" for parent, term in found[:_SHOWN]), count)
         _log.warning(
             "%s: %d parents are neither in %s nor saved, and are left out: %s",
             self._terms.table.name,
@@ -179,9 +182,3 @@ class Import:
         if followed:
             ids += [row[0] for row in self._engine.rows(Statement("SELECT id FROM matched_terms", {}))]
         session.writer.touched(self._terms.table, ids)
-
-
-def _some(told: Iterable[str], count: int) -> str:
-    """Return the first few of so many as one text."""
-    shown = list(told)
-    return ", ".join(shown) + (f", ... {count - len(shown):,} more" if count > len(shown) else "")

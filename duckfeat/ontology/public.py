@@ -156,7 +156,7 @@ class PublicOntology:
 
         `return_field` gives that field instead; `keep` says which term stands for a value that several have.
         """
-        name = self._check(field_name(field) if field is not None else self._terms.label)
+        name = self._named_field(field)
         returned = self._check(field_name(return_field)) if return_field is not None else None
         return Lookup(_Source(self, name, returned), label=f"{self.source.entity}.{name}", keep=keep)
 
@@ -220,13 +220,13 @@ class PublicOntology:
         import numpy
 
         listed, single = listed_values(values)
-        known = self._terms.positions(self._check(field_name(field) if field is not None else self._terms.label))
+        known = self._terms.positions(self._named_field(field))
         flags = [value in known for value in listed]
         return flags[0] if single else numpy.array(flags, dtype=bool)
 
     def inspect(self, values: Any, field: str | FieldRef | None = None) -> Inspection:
         """Return which values are in a field of the source, which are not, and what those may have meant."""
-        name = self._check(field_name(field) if field is not None else self._terms.label)
+        name = self._named_field(field)
         listed = list(dict.fromkeys(listed_values(values)[0]))
         known = self._terms.positions(name)
         missing = [value for value in listed if value not in known]
@@ -250,6 +250,10 @@ class PublicOntology:
         if mapped:
             return renamed(listed, result)
         return result[0] if single else result
+
+    def _named_field(self, field: str | FieldRef | None) -> str:
+        """Return the name of a field of the terms; of none, that of the field which names a term."""
+        return self._check(self._terms.label if field is None else field_name(field))
 
     def _check(self, name: str) -> str:
         available = [column for column in self._terms.frame.columns if column != "parents"]

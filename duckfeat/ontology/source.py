@@ -41,8 +41,8 @@ ALL = "all"
 class Source(TracksUpdates, rows="sources", uid_length=8):
     """Where terms come from: a release of an ontology, or a file.
 
-    The releases that `cellxgene-ontology-guide` brings are there without being added; `Source.available()` lists
-    them. Anything else is added with `Source.add`.
+    The releases in the package `cellxgene-ontology-guide` need not be added; `Source.available()` lists them. Add other
+    sources with `Source.add`.
 
     >>> import duckfeat as dft
     >>> store = dft.connect()
@@ -78,16 +78,26 @@ class Source(TracksUpdates, rows="sources", uid_length=8):
     ) -> Source:
         """Save a file as a source of terms and return it.
 
-        `entity` is the registry ("gene", "CellType", `dft.Gene`). The file is an OBO or OWL file, a table (CSV, TSV,
-        Parquet; also compressed), or the NCBI taxonomy (a folder, tar or zip with `names.dmp` and `nodes.dmp`).
-        `columns` maps fields to the names or positions of a table's columns; without it they are recognised by their
-        names or, in a table without a header, by what they hold; genes may have ids only. `prefix` keeps the terms of
-        an OBO or OWL file whose ids begin so; by default those of the ontology itself. Adding a source of the same
-        name, version and organism again changes that one.
+        Adding a source with the same name, version and organism again changes that source.
 
-        Raises `InvalidArgument` for an unknown entity or organism, for a column that the table does not have, and for
-        columns or a prefix of a file that has no such thing,
-        `FieldError` for a field that terms do not get from sources, `MissingFile` for a path that does not exist.
+        Args:
+            entity: The registry of the terms: "gene", "CellType", `dft.Gene`, ...
+            path: An OBO or OWL file, a table (CSV, TSV or Parquet, also compressed), or the NCBI taxonomy (a folder,
+                tar or zip with `names.dmp` and `nodes.dmp`).
+            organism: The organism of the terms; by default they are of all organisms.
+            name: The name of the source; by default that of the file.
+            version: The version of the source.
+            columns: For a table, which column holds which field, by name or position. By default columns are
+                recognised by their names, or by their content if the table has no header.
+            prefix: For an OBO or OWL file, the prefix of the ids to take; by default that of the ontology itself.
+            currently_used: Whether the source is preferred to others.
+            description: What the source holds.
+
+        Raises:
+            InvalidArgument: For an unknown entity or organism, for a column that the table does not have, and for
+                `columns` or a `prefix` of a file that has none.
+            FieldError: For a field that terms do not get from sources.
+            MissingFile: For a path that does not exist.
         """
         place = _file(path)
         session = cls._current()
@@ -115,7 +125,7 @@ class Source(TracksUpdates, rows="sources", uid_length=8):
 
     @classmethod
     def available(cls, entity: str | type[Any] | None = None) -> list[Source]:
-        """Return the sources there are for a registry, or for all: the added ones, then those that packages bring."""
+        """Return the sources of a registry, or of all: added ones first, then those of installed packages."""
         session = cls._current()
         wanted = ENTITIES if entity is None else (entity_name(entity),)
         saved = list(session.registries["Source"].filter(entity__in=list(wanted)).order_by("-currently_used", "-id"))
@@ -141,7 +151,7 @@ class Source(TracksUpdates, rows="sources", uid_length=8):
 def _file(path: Any) -> Path:
     """Return the absolute path of a file or folder that is there."""
     if not isinstance(path, str | PathLike) or not isinstance(fspath(path), str) or not is_path_text(str(fspath(path))):
-        raise InvalidArgument(f"the terms of a source are in a file: {shown(path)} is no path", path=path)
+        raise InvalidArgument(f"the terms of a source are in a file: {shown(path)} is not a path", path=path)
     place = Path(fspath(path)).absolute()
     try:
         there = place.exists()

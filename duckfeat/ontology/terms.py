@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 from duckfeat.errors import DoesNotExist, InvalidArgument, MissingFile
-from duckfeat.model.arguments import flag, shown, text
-from duckfeat.model.fields import FieldRef, ForeignKey, Many, field_name
+from duckfeat.model.arguments import first_of, flag, registry_of, shown, text
+from duckfeat.model.fields import FieldRef, ForeignKey, Many
 from duckfeat.ontology.choosing import choose
 from duckfeat.ontology.organisms import known_organism
 from duckfeat.ontology.public import PublicOntology, Terms
@@ -159,7 +159,7 @@ class Sourced(Synonymous, TracksUpdates):
     @classmethod
     def _chosen(cls, source: Any, version: str | None, organism: Any) -> tuple[Session, Source, str | None]:
         session = cls._current()
-        if not (source is None or isinstance(source, str) or getattr(type(source), "__registry__", "") == "Source"):
+        if not (source is None or isinstance(source, str) or registry_of(source) == "Source"):
             raise InvalidArgument(f"a source is a name or a Source, not {shown(source)}", source=source)
         version = None if version is None else text(version, "a version")
         name = organism_name(session, organism)
@@ -185,10 +185,10 @@ class Sourced(Synonymous, TracksUpdates):
 
     @classmethod
     def public(cls, source: Any = None, version: str | None = None, organism: Any = None) -> PublicOntology:
-        """Return the terms of a source to look at, without saving any.
+        """Return the terms of a source, none of them saved.
 
-        `source` is a name or a Source; the one in use unless given. Raises `DoesNotExist` where there is no such
-        source, `MissingExtra` where a library is needed to read it.
+        `source` is a name or a Source; by default the preferred one. Raises `DoesNotExist` if there is no such source,
+        `MissingExtra` if a library is needed to read it.
         """
         return cls._opened(source, version, organism, parents=True)
 
@@ -220,12 +220,13 @@ class Sourced(Synonymous, TracksUpdates):
         parents: bool = True,
         **lookup: Any,
     ) -> Any:
-        """Return the term of a source with these values of fields, not saved: a record, or a list where several are.
+        """Return the term of a source that has these values of fields, as an unsaved record; a list if several have.
 
-        A synonym in place of the name finds its term. Saving the record saves with it what is above it, up to the
-        root; `parents=False` saves it alone. What is saved already is found, not doubled.
+        The term is also found by a synonym instead of its name. Saving the record also saves all terms above it, unless
+        `parents=False`. Terms that are saved already are not saved again.
 
-        Raises `DoesNotExist` with the nearest name for an unknown term or source, `FieldError` for an unknown field.
+        Raises `DoesNotExist` for an unknown term, with the nearest name, and for an unknown source; `FieldError` for an
+        unknown field.
         """
         found = cls._opened(source, version, organism, parents=flag(parents, "parents"))
         records = [found.record(position) for position in found.find(**lookup)]
@@ -233,12 +234,12 @@ class Sourced(Synonymous, TracksUpdates):
 
     @classmethod
     def import_source(cls, source: Any = None, version: str | None = None, organism: Any = None) -> Imported:
-        """Save every term of a source, with synonyms and hierarchy, and return how many: all or nothing.
+        """Save every term of a source with its synonyms and the hierarchy, all or nothing, and return the numbers.
 
-        Terms that are saved already, by id or as terms made by hand by name, are brought up to date; synonyms added
-        by hand and relations made by hand are kept. Importing the same again changes nothing.
+        Terms that are saved already are updated; they are found by id, and those made by hand by name. Synonyms and
+        relations that were added by hand are kept. Importing the same source again changes nothing.
 
-        Raises `DoesNotExist` where there is no such source, `MissingExtra` where a library is needed to read it.
+        Raises `DoesNotExist` if there is no such source, `MissingExtra` if a library is needed to read it.
         """
         from duckfeat.ontology.importing import Import
 
@@ -268,16 +269,16 @@ class Sourced(Synonymous, TracksUpdates):
         parents: bool = True,
         **fixed: Any,
     ) -> Records[Self]:
-        """Return the terms that distinct values of a field mean: the saved ones, or unsaved ones from the source.
+        """Return the terms that the distinct values of a field mean: saved terms, or unsaved ones from the source.
 
-        In place of a name, its synonyms and its id are understood. A value that neither the registry nor the source
-        knows is reported in the log, with what it may have meant, and left out. `create=True` saves everything,
-        and makes terms of the unknown values, with `fixed` as further fields. It is a list whose `save()` saves them.
+        Instead of a name, a value can also be a synonym or an id. A value that neither the registry nor the source
+        has is left out, and the log says what it may have meant. `create=True` saves all terms, and also makes new
+        terms of unknown values, with `fixed` as further fields. The result is a list whose `save()` saves them.
 
-        Raises `FieldError` for a field that there is not.
+        Raises `FieldError` for an unknown field.
         """
         cls._check_fixed(fixed)
-        name = field_name(field) if field is not None else cls.__table__.label
+        name = cls._named_field(field)
         cls.__table__.field(name)
         create, parents = flag(create, "create"), flag(parents, "parents")
         listed = naming.distinct(values, cls.__table__.field(name))
@@ -367,9 +368,9 @@ class Sourced(Synonymous, TracksUpdates):
         for value in unknown[:10]:
             near = find(value)
             shown.append(f"{value!r} (did you mean {near!r}?)" if near else repr(value))
-        more = f", ... {len(unknown) - 10} more" if len(unknown) > 10 else ""
         where = f"known in {public.source}" if public is not None else "saved, and there is no source to look in"
-        _log.warning("%s: %d values are not %s: %s%s", cls.__registry__, len(unknown), where, ", ".join(shown), more)
+        told = first_of(shown, len(unknown))
+        _log.warning("%s: %d values are not %s: %s", cls.__registry__, len(unknown), where, told)
 
     @classmethod
     def _source_of(
@@ -402,11 +403,12 @@ class Sourced(Synonymous, TracksUpdates):
 
     @classmethod
     def inspect(cls, values: Any, field: str | FieldRef | None = None) -> TermInspection:
-        """Return which values are saved terms, which are not, which of those the source has, and what they may mean.
+        """Return which values are saved terms and which are not; of the latter, which the source has.
 
-        `suggestions` maps a value to the name that it is a synonym of, in the registry or the source, or nearest to.
+        `suggestions` maps a value that is not a saved term to the name of which it is a synonym, or to the most similar
+        name, in the registry or the source.
         """
-        name = field_name(field) if field is not None else cls.__table__.label
+        name = cls._named_field(field)
         found = cls._queryset().inspect(values, name)
         public = cls._source_of() if found.non_validated else None
         if public is None:
@@ -426,15 +428,12 @@ class Sourced(Synonymous, TracksUpdates):
 
     @classmethod
     def standardize(cls, values: Any, field: str | FieldRef | None = None, *, return_mapper: bool = False) -> Any:
-        """Return the values with synonyms (in any case) replaced by the name they stand for; for one text, a text.
+        """Return the values with synonyms, in any case, replaced by the names they stand for; for one text, a text.
 
-        The saved terms are asked first, then the source. With `return_mapper=True` it is a dict of the values that are
-        synonyms, with their names.
+        Saved terms are looked at first, then the source. With `return_mapper=True` the result is a dict of the values
+        that are synonyms, with their names.
         """
-        name, mapped = (
-            field_name(field) if field is not None else cls.__table__.label,
-            flag(return_mapper, "return_mapper"),
-        )
+        name, mapped = cls._named_field(field), flag(return_mapper, "return_mapper")
         listed, single = listed_values(values)
         result = cls._queryset().standardize(listed, name)
         public = None
@@ -483,7 +482,7 @@ def organism_record(session: Session, organism: Any) -> Any:
     registry = session.registries["Organism"]
     if organism is None:
         return None
-    if getattr(type(organism), "__registry__", None) == "Organism":
+    if registry_of(organism) == "Organism":
         session.check_mine(organism)
         return organism
     if not isinstance(organism, str):

@@ -79,7 +79,7 @@ def _fields(query: Query, field: Any) -> tuple[str, ...]:
     for name in map(field_name, listed):
         if query.table.field(name).type not in {"str", "value"}:
             known = ", ".join(query.table.text_fields)
-            raise FieldError(f"{query.table.name}.{name} is no text field; those are {known}", name=name)
+            raise FieldError(f"{query.table.name}.{name} is not a text field; the text fields are {known}", name=name)
     return tuple(field_name(name) for name in listed)
 
 

@@ -27,9 +27,11 @@ class Frames:
     _fields: tuple[str, ...]
 
     def arrow(self, include: Include = None, features: Features = False, limit: int | None = None) -> pa.Table:
-        """Return an Arrow table: the registry's fields, then `include`d related ones, then features.
+        """Return an Arrow table with a row for each record.
 
-        One column per field and feature, typed by its declaration; every row unless `limit` is given.
+        Its columns are the fields of the registry, then the related fields in `include`, then the `features`: some of
+        them by name or object, or with `features=True` all. The type of a column never depends on the values in it.
+        All rows are returned unless `limit` is given.
         """
         return self._frame(include, features, limit)[0]
 
@@ -41,9 +43,9 @@ class Frames:
         *,
         batch_size: int = _ARROW_BATCH,
     ) -> pa.RecordBatchReader:
-        """Return the rows that `arrow` gives as a stream of record batches: few of them are in memory at once.
+        """Return the rows of `arrow` as a stream of record batches, so that few are in memory at once.
 
-        Iterate over it, or hand it to whatever takes an Arrow stream. Batches have at most `batch_size` rows.
+        Iterate over it, or pass it to anything that takes an Arrow stream. Batches have at most `batch_size` rows.
         """
         return self._wide(include, features, limit).reader(batch_size)
 
@@ -56,23 +58,24 @@ class Frames:
         *,
         compression: str = "zstd",
     ) -> Path:
-        """Write the rows that `arrow` gives to a Parquet file, straight from the engine, and return its path.
+        """Write the rows of `arrow` to a Parquet file and return its path. They do not pass through Python.
 
-        Where the names of columns differ in case alone, which the engine does not tell apart, Arrow writes the file.
-        `compression` is zstd, snappy, gzip, lz4, brotli or uncompressed. A file that is there is replaced
-        when all is written. Raises `InvalidArgument` for what is no path of a file, `MissingFile` for a folder that
-        does not exist, `DiskFull` and `ReadOnlyStore` for a place that cannot be written to.
+        `compression` is zstd, snappy, gzip, lz4, brotli or uncompressed. An existing file is replaced once the new one
+        is complete. (If names of columns differ only in case, which DuckDB ignores, Arrow writes the file.)
+
+        Raises `InvalidArgument` if `path` is not the path of a file, `MissingFile` for a folder that does not exist,
+        `DiskFull` or `ReadOnlyStore` for a place that cannot be written to.
         """
         return self._wide(include, features, limit).parquet(path, compression)
 
     def pl(self, include: Include = None, features: Features = False, limit: int | None = None) -> pl.DataFrame:
-        """Return a Polars DataFrame with the columns that `arrow` gives."""
+        """Return the rows and columns of `arrow` as a Polars DataFrame."""
         return frames.to_polars(self._frame(include, features, limit)[0])
 
     def df(self, include: Include = None, features: Features = False, limit: int | None = None) -> pd.DataFrame:
-        """Return a pandas DataFrame with the columns that `arrow` gives and a plain index.
+        """Return the rows and columns of `arrow` as a pandas DataFrame with a plain index.
 
-        Raises `MissingExtra` where pandas is not installed.
+        Raises `MissingExtra` if pandas is not installed.
         """
         return frames.to_pandas(*self._frame(include, features, limit))
 

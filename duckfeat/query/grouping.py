@@ -35,10 +35,10 @@ class Grouped:
         self._keys = tuple(keys)
 
     def agg(self, /, **aggregates: Aggregate) -> pl.DataFrame:
-        """Return a Polars DataFrame: the keys, then the aggregates by their names, in the order of the keys.
+        """Return a Polars DataFrame with a row for each group: its keys, then the aggregates by keyword.
 
-        Missing keys make a group of their own, the last one. Raises `FieldError` for a key that does not exist or holds
-        nested values, or an aggregate of a type it does not take.
+        Rows are ordered by the keys; records without a key form a group of their own, which comes last. Raises
+        `FieldError` for an unknown key or one with nested values, and for a type that an aggregate does not take.
 
         >>> import duckfeat as dft
         >>> from duckfeat.aggregates import count, mean

@@ -1,4 +1,4 @@
-"""QuerySets: lazy, immutable questions to one registry, and the ways to take their answer."""
+"""QuerySets: lazy, immutable queries of one registry, and the ways to take their results."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from duckfeat.compile.scope import Scope
 from duckfeat.compile.select import Query, count, select
 from duckfeat.errors import DoesNotExist, DuckfeatError, InvalidArgument, MultipleResultsFound
 from duckfeat.model.aggregates import Aggregate
-from duckfeat.model.arguments import flag, shown, whole
+from duckfeat.model.arguments import flag, registry_of, shown, whole
 from duckfeat.model.attributes import Telling
 from duckfeat.model.columns import Output
 from duckfeat.model.fields import FieldRef, field_name
@@ -42,10 +42,10 @@ _log = logging.getLogger("duckfeat")
 
 
 class QuerySet(Frames, Telling, Generic[R]):
-    """The records of a registry that fulfil some conditions; nothing runs until the answer is asked for.
+    """The records of a registry that fulfil some conditions. Nothing runs until the records are needed.
 
-    Every method that narrows or orders returns another QuerySet. Conditions are checked when they are given.
-    Rows are unique; the newest come first unless ordered otherwise.
+    Every method that filters or orders returns another QuerySet and leaves this one as it is. Conditions are checked
+    when they are given. No record comes twice; the newest come first unless ordered otherwise.
     """
 
     def __init__(self, session: Session, query: Query, *, fields: tuple[str, ...] = (), flat: bool = False) -> None:
@@ -62,13 +62,14 @@ class QuerySet(Frames, Telling, Generic[R]):
     # --- narrowing -------------------------------------------------------------------------------
 
     def filter(self, /, *queries: Condition, branch: Any = ..., **lookups: Any) -> QuerySet[R]:
-        """Return the records that fulfil all conditions as well.
+        """Return the records that also fulfil all of these conditions.
 
-        Naming a `branch`, `id`, `uid` or `hash` lifts the limit to the current branch and main; `branch=None`, or
-        `branch_id=None`, means all branches.
+        Conditions are `Q` objects, feature predicates, and lookups as keywords. Only records of the current branch and
+        main are found, unless a condition names a `branch`, `id`, `uid` or `hash`; `branch=None`, or `branch_id=None`,
+        means all branches.
 
-        Raises `FieldError` for an unknown field, relation, feature or lookup, `InvalidArgument` for an operand
-        that cannot be compared.
+        Raises `FieldError` for an unknown field, relation, feature or lookup, `InvalidArgument` for a value that cannot
+        be compared.
         """
         if lookups.get("branch_id", ...) is None:
             del lookups["branch_id"]
@@ -79,7 +80,7 @@ class QuerySet(Frames, Telling, Generic[R]):
         return self._narrowed(Q(*queries, **place, **lookups))
 
     def exclude(self, /, *queries: Condition, **lookups: Any) -> QuerySet[R]:
-        """Return the records that do not fulfil the conditions together; a missing value fulfils none."""
+        """Return the records that do not fulfil all of these conditions; a missing value fulfils none."""
         return self._narrowed(~Q(*queries, **lookups))
 
     def _narrowed(self, condition: Q) -> QuerySet[R]:
@@ -98,20 +99,20 @@ class QuerySet(Frames, Telling, Generic[R]):
             count(self._session.context(), query)
 
     def all(self) -> QuerySet[R]:
-        """Return the same question, to be asked anew."""
+        """Return a copy, which reads the records again."""
         return self._with(self._query)
 
     def none(self) -> QuerySet[R]:
-        """Return the question that no record answers."""
+        """Return a QuerySet without records."""
         return self._with(replace(self._query, empty=True))
 
     def order_by(self, *keys: Any) -> QuerySet[R]:
-        """Return the records in the order of fields, related fields or features; a minus turns a name around.
+        """Return the records ordered by fields, related fields or features, given by name or as objects.
 
-        Missing values come last. Records that are equal in all keys come newest first. Without keys the order is
-        newest first again.
+        A minus before a name, as in `"-name"`, means descending. Missing values come last. Records with equal keys
+        come newest first, and so do all records if no key is given.
 
-        Raises `InvalidArgument` for a slice, which keeps its order.
+        Raises `InvalidArgument` for a slice: order before you slice.
         """
         if self._query.sliced:
             raise InvalidArgument("a slice keeps its order: order first, then slice")
@@ -120,7 +121,7 @@ class QuerySet(Frames, Telling, Generic[R]):
         return ordered
 
     def distinct(self) -> QuerySet[R]:
-        """Return each row once: of records that is so anyway, of `values()` it drops repeated ones."""
+        """Return each row of `values()` or `values_list()` once; records never come twice anyway."""
         return self._with(replace(self._query, distinct=bool(self._fields)))
 
     def __or__(self, other: QuerySet[R]) -> QuerySet[R]:
@@ -139,15 +140,15 @@ class QuerySet(Frames, Telling, Generic[R]):
         return other._query
 
     def union(self, *others: QuerySet[R]) -> QuerySet[R]:
-        """Return the records that are here or in one of the others, each once; slices are taken before."""
+        """Return the records that are in this QuerySet or in any of the others, each once."""
         return self._with(either(self._query, map(self._partner, others)))
 
     def intersection(self, *others: QuerySet[R]) -> QuerySet[R]:
-        """Return the records that are here and in all of the others; slices are taken before."""
+        """Return the records that are in this QuerySet and in all of the others."""
         return self._with(both(self._query, map(self._partner, others)))
 
     def difference(self, *others: QuerySet[R]) -> QuerySet[R]:
-        """Return the records that are here and in none of the others; slices are taken before."""
+        """Return the records that are in this QuerySet and in none of the others."""
         return self._with(without(self._query, map(self._partner, others)))
 
     # --- being asked about -----------------------------------------------------------------------
@@ -170,11 +171,11 @@ class QuerySet(Frames, Telling, Generic[R]):
     # --- computing -------------------------------------------------------------------------------
 
     def annotate(self, /, **aggregates: Aggregate) -> QuerySet[R]:
-        """Return the same records, each with columns computed from what belongs to it.
+        """Return the same records, each with aggregates of its related records or features.
 
-        Records get them as attributes, `filter`, `order_by`, `values` and frames know them by name.
+        Each keyword becomes an attribute of the records, which `filter`, `order_by`, `values` and frames know by name.
 
-        Raises `FieldError` for a key that does not exist or a type that the aggregate does not take,
+        Raises `FieldError` for an unknown field or feature, or one of a type that the aggregate does not take,
         `InvalidArgument` for a name that is taken.
 
         >>> import duckfeat as dft
@@ -189,7 +190,7 @@ class QuerySet(Frames, Telling, Generic[R]):
         return annotated
 
     def aggregate(self, /, **aggregates: Aggregate) -> dict[str, Any]:
-        """Return aggregates over all records, by their names.
+        """Return aggregates over all records as a dict, by keyword.
 
         >>> import duckfeat as dft
         >>> from duckfeat.aggregates import count, max
@@ -202,9 +203,10 @@ class QuerySet(Frames, Telling, Generic[R]):
         return found
 
     def group_by(self, *keys: Any) -> Grouped:
-        """Return the records in groups of equal keys: fields, paths to related ones, features, parts of dates.
+        """Return the records in groups of equal keys; call `agg` on the result to get a frame.
 
-        A record with several values of a key is in each of their groups. `agg` then gives a frame.
+        Keys are fields, paths to related fields, features, or parts of dates. A record with several values of a key is
+        in the group of each.
         """
         return Grouped(self._session, self._query, keys)
 
@@ -240,10 +242,10 @@ class QuerySet(Frames, Telling, Generic[R]):
         return [dict(zip(self._fields, row, strict=False)) for row in rows]
 
     def iterator(self, batch_size: int = _BATCH) -> Iterator[R]:
-        """Yield the records from batches of `batch_size`, so that few are in memory at once.
+        """Yield the records, reading `batch_size` of them at a time, so that few are in memory at once.
 
-        It is one statement: all records are as they were when it began. Inside a transaction the answer is held in
-        memory as columns.
+        All records are as they were when the iteration began. Inside a transaction the whole result is held in memory,
+        as columns.
         """
         return self._iterated(whole(batch_size, "batch_size", 1))
 
@@ -270,7 +272,7 @@ class QuerySet(Frames, Telling, Generic[R]):
         return iter(self._made(rows, outputs))
 
     def in_bulk(self, keys: Iterable[Any] | None = None, field: str | FieldRef = "id") -> dict[Any, R]:
-        """Return records by a field that tells them apart: all of them, or those of some keys, in one statement.
+        """Return the records, or those with some `keys`, as a dict by a field that is unique.
 
         >>> import duckfeat as dft
         >>> store = dft.connect()
@@ -314,7 +316,7 @@ class QuerySet(Frames, Telling, Generic[R]):
 
     def __contains__(self, record: object) -> bool:
         id_ = getattr(record, "id", None)
-        if getattr(type(record), "__registry__", None) != self._query.table.name or id_ is None:
+        if registry_of(record) != self._query.table.name or id_ is None:
             return False
         if not self._session.owns(record):
             return False
@@ -327,11 +329,11 @@ class QuerySet(Frames, Telling, Generic[R]):
         return list(self.iterator()) if field is None else list(iter(self.values_list(field_name(field), flat=True)))
 
     def values(self, *fields: str | FieldRef) -> QuerySet[Any]:
-        """Return dicts of fields (all of them unless named) instead of records; paths to related ones work."""
+        """Return a dict of fields for each record. Paths to related fields work; by default all fields are returned."""
         return self._projected(fields, flat=False)
 
     def values_list(self, *fields: str | FieldRef, flat: bool = False) -> QuerySet[Any]:
-        """Return tuples of fields instead of records, or with `flat=True` the values of one field."""
+        """Return a tuple of fields for each record, or with `flat=True` the values of one field."""
         if flag(flat, "flat") and len(fields) != 1:
             raise InvalidArgument(f"flat=True goes with one field, not {len(fields)}")
         projected = self._projected(fields, flat=True)
@@ -352,9 +354,9 @@ class QuerySet(Frames, Telling, Generic[R]):
     # --- one record ------------------------------------------------------------------------------
 
     def get(self, /, idlike: SupportsIndex | str | None = None, **lookups: Any) -> R:
-        """Return the one record of an id, uid, the beginning of a uid, or lookups.
+        """Return the one record with an id, a uid or its first characters, or that fulfils lookups.
 
-        Raises `DoesNotExist` or `MultipleResultsFound`.
+        Raises `DoesNotExist` if there is none, `MultipleResultsFound` if there are several.
         """
         found = self._asked_for(idlike, lookups)
         records = found._some(2)
@@ -390,7 +392,10 @@ class QuerySet(Frames, Telling, Generic[R]):
         return DoesNotExist(message, registry=table.name, asked=repr(idlike))
 
     def get_or_none(self, /, idlike: SupportsIndex | str | None = None, **lookups: Any) -> R | None:
-        """Return the one record, or None if there is none; raises `MultipleResultsFound`."""
+        """Return the record that `get` returns, or None if there is none.
+
+        Raises `MultipleResultsFound` if there are several.
+        """
         try:
             found = self._asked_for(idlike, lookups)
         except DoesNotExist:  # a text that is no uid
@@ -399,38 +404,39 @@ class QuerySet(Frames, Telling, Generic[R]):
         return _one(records, self._query.table.name, _spelled(idlike, lookups), found) if records else None
 
     def one(self) -> R:
-        """Return the only record; raises `DoesNotExist` or `MultipleResultsFound`."""
+        """Return the only record.
+
+        Raises `DoesNotExist` if there is none, `MultipleResultsFound` if there are several.
+        """
         return self.get()
 
     def one_or_none(self) -> R | None:
-        """Return the only record or None; raises `MultipleResultsFound`."""
+        """Return the only record, or None if there is none.
+
+        Raises `MultipleResultsFound` if there are several.
+        """
         return self.get_or_none()
 
     def first(self) -> R | None:
-        """Return the first record in order (the oldest, where no order was asked for), or None.
+        """Return the first record, or None if there is none.
 
-        Of a slice it is the first of that.
+        Without an order it is the oldest; of a slice it is the first in the slice.
         """
         query = self._query
         ordered = self if query.order or query.ranking or query.sliced else self.order_by("id")
         return next(iter(ordered[:1]), None)
 
     def last(self) -> R | None:
-        """Return the last record in order (the newest, where no order was asked for), or None.
+        """Return the last record, or None if there is none.
 
-        Of a slice it is the last of that.
+        Without an order it is the newest; of a slice it is the last in the slice.
         """
         if self._query.sliced or (self._query.ranking and not self._query.order):
             length = self.count()
             return self[length - 1] if length else None
         if not self._query.order:
             return next(iter(self[:1]), None)
-        turned = tuple(
-            replace(order, descending=not order.descending, nulls_first=not order.nulls_first)
-            for order in self._query.order
-        )
-        oldest = Order("id") if self._query.table.has("id") else None
-        order = (*turned, oldest) if oldest else turned
+        order = (*(key.reversed for key in self._query.order), Order("id"))
         return next(iter(self._with(replace(self._query, order=order))[:1]), None)
 
     def count(self) -> int:
@@ -443,7 +449,7 @@ class QuerySet(Frames, Telling, Generic[R]):
         return int(self._session.engine.rows(statement)[0][0])
 
     def exists(self) -> bool:
-        """Tell whether there is any record."""
+        """Tell whether there are any records."""
         return bool(self._some(1))
 
     # --- finding by name -------------------------------------------------------------------------
@@ -456,9 +462,10 @@ class QuerySet(Frames, Telling, Generic[R]):
         limit: int | None = 20,
         case_sensitive: bool = False,
     ) -> QuerySet[R]:
-        """Return the records nearest in name, best first; their frame has a `score` from 0 to 100.
+        """Return the records whose texts are most similar to `string`, best first.
 
-        All text fields are searched unless `field` names one or several. 100 is an exact match.
+        Their frames have a column `score` from 60 to 100, which is an exact match. All text fields are searched unless
+        `field` names one or several. `limit=None` returns everything that is found.
         """
         query = search_query(
             self._session, self._query, string, field=field, limit=limit, case_sensitive=case_sensitive
@@ -471,7 +478,12 @@ class QuerySet(Frames, Telling, Generic[R]):
         return_field: str | FieldRef | None = None,
         keep: Keep = "first",
     ) -> Lookup:
-        """Return an object that completes the values of a field as attributes, and gives the records."""
+        """Return an object whose attributes are named after the values of a field, and are the records.
+
+        IPython and Jupyter complete the names. By default the field is the one that names records. With `return_field`
+        an attribute is that field of the record. `keep` says what stands for a value of several records: the "first",
+        the "last", or with False the list of all.
+        """
         return find_lookup(self, self._query, field, return_field, keep)
 
     # --- values against the records --------------------------------------------------------------
@@ -494,15 +506,17 @@ class QuerySet(Frames, Telling, Generic[R]):
     # --- writing ---------------------------------------------------------------------------------
 
     def delete(self, permanent: bool | None = None) -> Any:
-        """Move the records to the trash, or with `permanent=True` remove them and what hangs on them.
+        """Move the records to the trash, or with `permanent=True` remove them with their annotations and relations.
 
-        Returns None, or for a permanent deletion `(count, {registry: n})`.
+        Returns None, or for a permanent deletion the number of removed rows, `(count, {registry: count})`.
+
+        Raises `IntegrityError` for a permanent deletion of records that others need.
         """
         gone = False if permanent is None else flag(permanent, "permanent")
         return self._session.writer.delete(self._query.table.name, self._ids(), permanent=gone)
 
     def update(self, /, **values: Any) -> int:
-        """Set fields of all records and return how many there were."""
+        """Set fields of all records in one statement, and return how many records there were."""
         return int(self._session.writer.update(self._query.table.name, self._ids(), values))
 
     def _ids(self) -> list[int]:
@@ -512,12 +526,12 @@ class QuerySet(Frames, Telling, Generic[R]):
     # --- looking at it ---------------------------------------------------------------------------
 
     def sql(self) -> tuple[str, dict[str, Any]]:
-        """Return the statement that the records come from: its SQL text and its parameters."""
+        """Return the SQL text and the parameters of the statement that reads the records."""
         statement, _ = self._statement()
         return statement.sql, dict(statement.params)
 
     def explain(self) -> str:
-        """Return DuckDB's plan of that statement."""
+        """Return DuckDB's plan of the statement that reads the records."""
         statement, _ = self._statement()
         explained = Statement(f"EXPLAIN {statement.sql}", statement.params, statement.lists)
         return "\n".join(str(row[1]) for row in self._session.engine.rows(explained))

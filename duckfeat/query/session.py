@@ -13,15 +13,12 @@ from typing import Any
 from duckfeat.compile.fragments import Parameters
 from duckfeat.compile.scope import Context
 from duckfeat.engine.base import Engine
-from duckfeat.engine.opening import MEMORY
+from duckfeat.engine.paths import MEMORY
 from duckfeat.errors import FieldError, InstanceNotFound, InvalidArgument, hint
-from duckfeat.model.arguments import named
+from duckfeat.model.arguments import named, registry_of
 from duckfeat.model.dtypes import parse_dtype
 from duckfeat.model.feature_info import FeatureInfo
-from duckfeat.model.tables import Catalog
-
-MAIN, ARCHIVE, TRASH = 1, 0, -1
-"""The branches every store has."""
+from duckfeat.model.tables import MAIN, Catalog
 
 
 class _Features:
@@ -116,12 +113,23 @@ class FeatureIndex:
             if len(named) > 1:
                 raise _ambiguous(key, named)
             return named[0] if named else loaded.by_uid.get(key)
-        if getattr(type(key), "__registry__", "") != "Feature":
+        if registry_of(key) != "Feature":
             return None
         feature: Any = key
         found = loaded.by_uid.get(feature.uid)
         if found is None:
             self._check_mine(feature)
+        return found
+
+    def get(self, key: object) -> FeatureInfo:
+        """Return the feature that a name, a uid or a Feature object means.
+
+        Raises `FieldError` with the nearest name if there is none, and the errors of `find`.
+        """
+        found = self.find(key)
+        if found is None:
+            name, names = named(key), self.names()
+            raise FieldError(f"no feature {name!r}{hint(name, names)}", name=name, available=sorted(names))
         return found
 
 
@@ -139,8 +147,8 @@ def _ambiguous(name: str, named: Sequence[FeatureInfo]) -> FieldError:
 def not_pickled(what: str) -> InvalidArgument:
     """Return the error for what belongs to an open store, which another process cannot have."""
     return InvalidArgument(
-        f"{what} belongs to an open store and is not pickled: pickle values, as .pl(), .to_list() and "
-        ".features.get_values() give them, or uids, and connect and get(uid) where they are read"
+        f"{what} belongs to an open store and cannot be pickled: pickle values, such as .pl(), .to_list() and "
+        ".features.get_values() return, or uids; then connect and get(uid) in the other process"
     )
 
 
@@ -174,6 +182,22 @@ class Session:
         own = [run for run in self._thread_runs.get() if any(run is known for known in tracked)]
         latest = own or tracked
         return latest[-1] if latest else None
+
+    @property
+    def run_id(self) -> int | None:
+        """The id of the run that is tracked now."""
+        run = self.run
+        return None if run is None else run.id
+
+    @property
+    def provenance(self) -> dict[str, int | None]:
+        """The columns that say who writes now, in which run, on which branch and in which space."""
+        return {
+            "created_by_id": self.user_id,
+            "run_id": self.run_id,
+            "branch_id": self.branch_id,
+            "space_id": self.space_id,
+        }
 
     def set_current(self, setting: str, id_: int | None) -> None:
         """Set `branch_id`, `space_id` or `organism_id`; where a transaction fails, it is what it was before."""

@@ -19,7 +19,7 @@ from duckfeat.errors import FieldError, InvalidArgument, MissingFile, hint
 from duckfeat.frame import frames
 from duckfeat.model.arguments import is_path_text, named, several, shown, whole
 from duckfeat.model.columns import Output
-from duckfeat.model.feature_info import FeatureInfo
+from duckfeat.model.feature_info import FeatureInfo, is_feature_key
 from duckfeat.model.fields import FieldRef, field_name
 from duckfeat.model.statement import Statement
 from duckfeat.query.session import Session
@@ -221,17 +221,10 @@ def _features(session: Session, query: Query, features: Features) -> list[Featur
         return session.features.all()
     if isinstance(features, str) and features == "queryset":
         return _used(session, query)
-    if isinstance(features, str) or getattr(type(features), "__registry__", "") == "Feature":
+    if is_feature_key(features):
         features = [features]
-    return [_known(session, feature) for feature in several(features, "features")]
-
-
-def _known(session: Session, feature: Any) -> FeatureInfo:
-    found = feature if isinstance(feature, FeatureInfo) else session.features.find(feature)
-    if found is None:
-        name = named(feature)
-        raise FieldError(f"no feature {name!r}{hint(name, session.features.names())}", name=name)
-    return found
+    listed = several(features, "features")
+    return [feature if isinstance(feature, FeatureInfo) else session.features.get(feature) for feature in listed]
 
 
 def _used(session: Session, query: Query) -> list[FeatureInfo]:

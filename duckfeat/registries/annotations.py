@@ -32,8 +32,8 @@ def new_change(session: Session, operation: str) -> int:
         "created_by_id": "BIGINT",
         "run_id": "BIGINT",
     }
-    run_id = session.run.id if session.run is not None else None
-    session.engine.insert("changes", columns, [(id_, operation, datetime.now(UTC), session.user_id, run_id)])
+    row = (id_, operation, datetime.now(UTC), session.user_id, session.run_id)
+    session.engine.insert("changes", columns, [row])
     return id_
 
 
@@ -74,33 +74,20 @@ class Annotations:
 
     def add_value(self, feature_id: int, typed: Typed) -> dict[str, Any]:
         """Add a value that does not exist and return its columns."""
-        id_ = self._engine.next_ids("typed_values", 1)
-        now, session = datetime.now(UTC), self._session
+        id_, now = self._engine.next_ids("typed_values", 1), datetime.now(UTC)
         self._insert_values([(id_, feature_id, typed)], now)
-        run_id = session.run.id if session.run is not None else None
-        return {
-            "id": id_,
-            "feature_id": feature_id,
-            "created_at": now,
-            "created_by_id": session.user_id,
-            "run_id": run_id,
-            "branch_id": session.branch_id,
-            "space_id": session.space_id,
-        }
+        return {"id": id_, "feature_id": feature_id, "created_at": now, **self._session.provenance}
 
     def _insert_values(self, rows: Iterable[tuple[int, int, Typed]], now: datetime) -> None:
         session = self._session
-        run_id = session.run.id if session.run is not None else None
-        tail = (now, session.user_id, run_id, session.branch_id, session.space_id)
+        provenance = session.provenance
         columns = {"id": "BIGINT", "feature_id": "BIGINT", "kind": "VARCHAR", **STORED_COLUMNS}
-        columns |= {"created_at": "TIMESTAMP WITH TIME ZONE", "created_by_id": "BIGINT", "run_id": "BIGINT"}
-        columns |= {"branch_id": "BIGINT", "space_id": "BIGINT"}
-        listed = []
-        for id_, feature_id, typed in rows:
-            listed.append((id_, feature_id, typed.kind, *stored(*typed), *tail))
+        columns |= {"created_at": "TIMESTAMP WITH TIME ZONE", **dict.fromkeys(provenance, "BIGINT")}
+        tail = (now, *provenance.values())
+        listed = [(id_, feature_id, typed.kind, *stored(*typed), *tail) for id_, feature_id, typed in rows]
         self._engine.insert("typed_values", columns, listed)
-        session.search.touched("FeatureValue", [row[0] for row in listed])
         ids = [row[0] for row in listed]
+        session.search.touched("FeatureValue", ids)
         self._engine.on_rollback(lambda: session.search.touched("FeatureValue", ids))
 
     # --- annotations -----------------------------------------------------------------------------

@@ -21,12 +21,12 @@ if TYPE_CHECKING:
 
 
 class Artifact(TracksUpdates, rows="artifacts", label="key", uid_length=20):
-    r"""A file, a folder or a URI that holds a dataset. It carries features.
+    r"""A file, a folder or an address (URI) that holds a dataset. It can have feature values.
 
-    Registering the same content twice gives the first artifact, which takes the key, description, version and
-    number of observations that it lacks from the second; `skip_hash_lookup=True` makes another. Of an
-    address elsewhere nothing is read: there the same address gives the first artifact. A new content under a key
-    that exists is a new version: `is_latest` moves to it.
+    Saving the same content again gives the first artifact, which takes over a key, description, version or number of
+    observations that it does not have yet; `skip_hash_lookup=True` makes another artifact instead. The content behind
+    an address is not read, so there the same address gives the first artifact. New content under an existing key is a
+    new version, and `is_latest` moves to it.
 
     >>> import duckfeat as dft, pathlib, tempfile
     >>> store = dft.connect()

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Self, SupportsIndex
 
 from duckfeat.compile.select import Query
 from duckfeat.errors import AttributeMissing, DuckfeatError, FieldError, InvalidArgument, attribute_missing, hint
-from duckfeat.model.arguments import flag, shown
+from duckfeat.model.arguments import flag, registry_of, shown
 from duckfeat.model.attributes import TellingType
 from duckfeat.model.dtypes import Typed, decode
 from duckfeat.model.fields import Field, FieldRef, ForeignKey, Many, Relation, Reverse, field_name
@@ -23,7 +23,7 @@ from duckfeat.query.lookup import Keep, Lookup
 from duckfeat.query.queryset import QuerySet
 from duckfeat.query.session import INSTANCES, Session, not_pickled
 from duckfeat.query.wide import Features, Include
-from duckfeat.registries import naming
+from duckfeat.registries import describing, naming
 from duckfeat.registries.describing import Describe
 from duckfeat.registries.managers import Manager
 from duckfeat.registries.undo import putting_back
@@ -56,7 +56,7 @@ def utc_now() -> datetime:
 
 
 class SQLRecord(metaclass=TellingType):
-    """A record of a registry; the class itself answers questions about all of them.
+    """A record of a registry. Class methods such as `filter` query all records of the registry.
 
     Fields are given as keywords. Nothing is written before `save()`.
     """
@@ -167,7 +167,7 @@ class SQLRecord(metaclass=TellingType):
         return self.__dict__[field.name]
 
     def _set_foreign(self, field: ForeignKey[Any], value: Any) -> None:
-        registry = getattr(type(value), "__registry__", None)
+        registry = registry_of(value)
         if value is not None and registry != field.target:
             raise InvalidArgument(
                 f"{self.__registry__}.{field.name} is a {field.target}, not {shown(value)}", value=value
@@ -201,19 +201,21 @@ class SQLRecord(metaclass=TellingType):
     def save(self) -> Self:
         """Save the record and return it.
 
-        A new record gets its id and uid; a saved one is updated. In registries whose names are unique, a new
-        record whose name exists becomes the existing one. All or nothing.
+        A new record gets an id and a uid; a saved one is updated. In a registry whose names are unique, a new record
+        with an existing name becomes the existing record. The call is all or nothing.
 
-        Raises `ValidationError` for a field that must not be missing or a value of the wrong type,
-        `IntegrityError` for a uid that exists.
+        Raises `ValidationError` for a required field that is missing or a value of the wrong type, `IntegrityError`
+        for a uid that exists.
         """
         self._bound.writer.save([self])
         return self
 
     def delete(self, permanent: bool | None = None) -> Any:
-        """Move the record to the trash, or with `permanent=True` remove it and what hangs on it.
+        """Move the record to the trash, or with `permanent=True` remove it with its annotations and relations.
 
-        Returns None, or for a permanent deletion `(count, {registry: n})`.
+        Returns None, or for a permanent deletion the number of removed rows, `(count, {registry: count})`.
+
+        Raises `IntegrityError` for a permanent deletion if other records need this one.
         """
         return self._delete(permanent=permanent)
 
@@ -231,9 +233,9 @@ class SQLRecord(metaclass=TellingType):
         return result
 
     def restore(self) -> Self:
-        """Bring the record back from the trash, to the branch it was on, and return it.
+        """Bring the record back from the trash to the branch it was on, and return it.
 
-        Raises `IntegrityError` if another record of its name was saved since.
+        Raises `IntegrityError` if a record with the same name was saved since.
         """
         self._require_saved("restore")
         engine = self._bound.engine
@@ -261,13 +263,13 @@ class SQLRecord(metaclass=TellingType):
 
     def _called(self) -> str:
         """Return what the description of a record that points at this one says."""
-        return naming.short(naming.called(self))
+        return describing.short(describing.called(self))
 
     def __repr__(self) -> str:
-        return naming.one_line(self)
+        return describing.one_line(self)
 
     def _repr_html_(self) -> str:
-        return naming.html(self)
+        return describing.html(self)
 
     def __eq__(self, other: object) -> bool:
         if self is other:
@@ -281,7 +283,8 @@ class SQLRecord(metaclass=TellingType):
 
     def __hash__(self) -> int:
         if self.id is None:  # a hash by the object would be another one once it is saved
-            raise InvalidArgument(f"this {self.__registry__} is not saved, and no key or member of a set until it is")
+            what = f"this {self.__registry__} is not saved yet"
+            raise InvalidArgument(f"{what}, so it cannot be a key of a dict or a member of a set")
         return hash((self.__registry__, self.id))
 
     # --- copies ----------------------------------------------------------------------------------
@@ -312,6 +315,11 @@ class SQLRecord(metaclass=TellingType):
     def _queryset(cls) -> QuerySet[Self]:
         session = cls._current()
         return QuerySet(session, Query(session.catalog[cls.__registry__], branches=session.branches))
+
+    @classmethod
+    def _named_field(cls, field: str | FieldRef | None) -> str:
+        """Return the name of a field; of none, that of the field which names a record."""
+        return cls.__table__.label if field is None else field_name(field)
 
     @classmethod
     def _from_rows(cls, columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> list[Self]:
@@ -363,34 +371,34 @@ class SQLRecord(metaclass=TellingType):
 
     @classmethod
     def filter(cls, /, *queries: Condition, branch: Any = ..., **lookups: Any) -> QuerySet[Self]:
-        """Return the records that fulfil the conditions, as a QuerySet.
+        """Return the records that fulfil all of these conditions, as a QuerySet.
 
-        Conditions are `Q` objects, feature predicates, and lookups by keyword. The current branch and main are
-        searched; naming a `branch`, `id`, `uid` or `hash` lifts that, and `branch=None` means all branches.
+        Conditions are `Q` objects, feature predicates, and lookups as keywords. Only records of the current branch and
+        main are found, unless a condition names a `branch`, `id`, `uid` or `hash`; `branch=None` means all branches.
         """
         return cls._queryset().filter(*queries, branch=branch, **lookups)
 
     @classmethod
     def exclude(cls, /, *queries: Condition, **lookups: Any) -> QuerySet[Self]:
-        """Return the records that do not fulfil the conditions together."""
+        """Return the records that do not fulfil all of these conditions, as a QuerySet."""
         return cls._queryset().exclude(*queries, **lookups)
 
     @classmethod
     def all(cls) -> QuerySet[Self]:
-        """Return every record."""
+        """Return all records, as a QuerySet."""
         return cls._queryset()
 
     @classmethod
     def get(cls, /, idlike: SupportsIndex | str | None = None, **lookups: Any) -> Self:
-        """Return the one record of an id, a uid, the beginning of a uid, or lookups.
+        """Return the one record with an id, a uid or its first characters, or that fulfils lookups.
 
-        Raises `DoesNotExist` or `MultipleResultsFound`.
+        Raises `DoesNotExist` if there is none, `MultipleResultsFound` if there are several.
         """
         return cls.filter().get(idlike, **lookups)
 
     @classmethod
     def get_or_none(cls, /, idlike: SupportsIndex | str | None = None, **lookups: Any) -> Self | None:
-        """Return the one record, or None if there is none."""
+        """Return the record that `get` returns, or None if there is none."""
         return cls.filter().get_or_none(idlike, **lookups)
 
     @classmethod
@@ -402,7 +410,7 @@ class SQLRecord(metaclass=TellingType):
     def search(
         cls, string: str, *, field: Any = None, limit: int | None = 20, case_sensitive: bool = False
     ) -> QuerySet[Self]:
-        """Return the records nearest in name, best first; their frame has a `score` from 0 to 100."""
+        """Return the records whose texts are most similar to `string`, best first; see `QuerySet.search`."""
         return cls._queryset().search(string, field=field, limit=limit, case_sensitive=case_sensitive)
 
     @classmethod
@@ -412,18 +420,19 @@ class SQLRecord(metaclass=TellingType):
         return_field: str | FieldRef | None = None,
         keep: Keep = "first",
     ) -> Lookup:
-        """Return an object that completes the values of a field as attributes, and gives the records.
+        """Return an object whose attributes are named after the values of a field, and are the records.
 
-        `return_field` gives that field instead of the record; `keep` says which record stands for a value that
-        several have: the first, the last, or with False all of them.
+        IPython and Jupyter complete the names. With `return_field` an attribute is that field of the record. `keep`
+        says what stands for a value of several records: the "first", the "last", or with False the list of all.
         """
         return cls._queryset().lookup(field, return_field, keep)
 
     @classmethod
     def df(cls, include: Include = None, features: Features = False, limit: int | None = 100) -> pd.DataFrame:
-        """Return a pandas DataFrame of the newest records, 100 unless told otherwise.
+        """Return a pandas DataFrame of the newest records, by default of 100.
 
-        A warning is logged when the limit cut rows; `limit=None` gives all.
+        A warning is logged if there are more; `limit=None` returns all. `include` adds related fields, `features` adds
+        features: some by name, or with True all.
         """
         return cls._queryset().df(include, features, limit)
 
@@ -441,9 +450,10 @@ class SQLRecord(metaclass=TellingType):
 
     @classmethod
     def using(cls, instance: str | None) -> QuerySet[Self]:
-        """Return the records of another store, given by its name, path or url; None means the default one.
+        """Return the records of another store as a QuerySet. None means the default store.
 
-        Raises `InstanceNotFound` when no store goes by that.
+        `instance` is the name, the path or the url of a store; a store that is not open yet is opened. Raises
+        `InstanceNotFound` if there is no such store.
         """
         session = INSTANCES.find(instance)
         bound: type[Self] = session.registries[cls.__registry__]
@@ -453,33 +463,32 @@ class SQLRecord(metaclass=TellingType):
     def from_values(
         cls, values: Iterable[Any], field: str | FieldRef | None = None, create: bool = False, **fixed: Any
     ) -> Records[Self]:
-        """Return a record for each distinct value of a field: the saved one, or a new one not saved yet.
+        """Return a record for each distinct value of a field, in the order of the values.
 
-        It is a list whose `save()` saves them; with `create=True` the new ones are saved already. `fixed` are further
-        fields of new ones. The order is that of the values.
+        A value that exists gives the saved record, any other a new one, which is saved with `create=True`, or by
+        `save()` of the list that is returned. By default the field is the one that names records. `fixed` are further
+        fields of new records.
 
-        Raises `FieldError` for a field that there is not.
+        Raises `FieldError` for an unknown field.
         """
         create = flag(create, "create")
-        return naming.from_values(
-            cls, values, cls.__table__.label if field is None else field_name(field), create, fixed
-        )
+        return naming.from_values(cls, values, cls._named_field(field), create, fixed)
 
     @classmethod
     def validate(cls, values: Any, field: str | FieldRef | None = None) -> Any:
-        """Return a boolean array that tells which values exist in a field; for one text, a bool."""
+        """Tell which values exist in a field: a NumPy array of bools, or for a single text a bool."""
         return cls._queryset().validate(values, field)
 
     @classmethod
     def inspect(cls, values: Any, field: str | FieldRef | None = None) -> Inspection:
-        """Return which values exist in a field, which do not, and what those may have meant."""
+        """Return which values exist in a field, which do not, and what the latter may have meant."""
         return cls._queryset().inspect(values, field)
 
     @classmethod
     def standardize(cls, values: Any, field: str | FieldRef | None = None, *, return_mapper: bool = False) -> Any:
-        """Return the values with synonyms replaced by the name they stand for; for one text, a text.
+        """Return the values as a list, synonyms replaced by the names they stand for; for a single text, a text.
 
-        With `return_mapper=True` it is a dict of those that are synonyms, with their names.
+        With `return_mapper=True` the result is a dict of the values that are synonyms, with their names.
         """
         return cls._queryset().standardize(values, field, return_mapper=return_mapper)
 

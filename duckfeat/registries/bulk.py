@@ -18,11 +18,11 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """What a bulk annotation did.
+    """What `annotate` did, in numbers.
 
-    `rows` is the number of input rows, `values` that of the values in them, `new_values` and `links` what was
-    added of values and annotations, `removed` the annotations that ended, `entities` the records that were made.
-    `skipped` is a frame of `row`, `feature`, `value`, `reason`.
+    `rows` and `values` are those of the input. `new_values` are the values that did not exist before, `links` the
+    annotations that were added, `removed` those that ended, and `entities` the records that were created. `skipped` is
+    a Polars DataFrame of the values that were left out: `row`, `feature`, `value`, `reason`.
     """
 
     rows: int
@@ -52,33 +52,9 @@ def _counted(count: int, one: str, many: str) -> str:
     return f"{count:,} {one if count == 1 else many}"
 
 
-def annotate(
-    session: Session,
-    data: Any,
-    *,
-    registry: Any = "Record",
-    key: Any = "uid",
-    on: str | None = None,
-    features: Any = None,
-    create: bool | str = False,
-    mode: str = "add",
-    on_invalid: str = "raise",
-    run: Any = None,
-    progress: bool | None = None,
-) -> Report:
-    """Annotate the entities of a frame or file with its columns, set-based and all or nothing."""
-    options = checked_options(
-        session,
-        registry=registry,
-        key=key,
-        on=on,
-        features=features,
-        create=create,
-        mode=mode,
-        on_invalid=on_invalid,
-        run=run,
-        progress=progress,
-    )
+def annotate(session: Session, data: Any, **arguments: Any) -> Report:
+    """Annotate the entities of a frame or file with its columns; the arguments are those of `Store.annotate`."""
+    options = checked_options(session, **arguments)
     with session.engine.transaction(), opened(session.engine, data) as source:
         bound = plan(session, source, options)
         now = datetime.now(UTC)

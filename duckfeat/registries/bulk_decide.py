@@ -96,7 +96,7 @@ def _python(scalar: Any) -> Any:
 
 def _name(value: Any) -> str:
     if not isinstance(value, str):
-        raise Refused("is no name of a record")
+        raise Refused("is not the name of a record")
     return value
 
 
@@ -113,7 +113,7 @@ def _json(text: str) -> Any:
     try:
         return json.loads(text)
     except ValueError:
-        raise Refused("is no JSON") from None
+        raise Refused("is not JSON") from None
 
 
 def _as_is(value: Any) -> Any:

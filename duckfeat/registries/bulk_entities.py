@@ -10,6 +10,7 @@ from typing import Any
 
 from duckfeat.compile import staging, staging_keys
 from duckfeat.errors import IntegrityError, InvalidArgument, ValidationError
+from duckfeat.model.arguments import first_of
 from duckfeat.model.fields import Field
 from duckfeat.model.kinds import KINDS
 from duckfeat.model.sql_types import Column
@@ -98,12 +99,9 @@ class _Finder:
 
     def _columns(self) -> tuple[dict[str, str], dict[str, Any]]:
         """Return the expressions of the columns of new records, and their parameters."""
-        session, options = self._session, self._options
         placed = {
-            "run_id": None if options.run is None else options.run.id,
-            "created_by_id": session.user_id,
-            "branch_id": session.branch_id,
-            "space_id": session.space_id,
+            **self._session.provenance,
+            "run_id": self._options.run_id,
             "created_at": self._now,
             "updated_at": self._now,
         }
@@ -145,7 +143,7 @@ class _Finder:
         rows = [row for (row,) in self._rows(sql, self._source.params)]
         if self._options.skip:
             return tuple((row, reason) for row in rows)
-        shown = ", ".join(map(str, rows[:_SHOWN])) + (f", ... {len(rows) - _SHOWN} more" if len(rows) > _SHOWN else "")
+        shown = first_of(map(str, rows[:_SHOWN]), len(rows))
         given = self._given(rows[0])
         table, column = self._options.table, self._column.name
         told = (
@@ -179,10 +177,9 @@ class _Finder:
     def _unknown(self, count: int) -> ValidationError:
         name, field = self._table.name, self._field.name
         rows = self._rows(f"{staging_keys.unknown()} LIMIT {_SHOWN}")
-        shown = ", ".join(f"{key!r} (row {row})" for row, key in rows)
-        more = f", ... {count - len(rows)} more" if count > len(rows) else ""
+        shown = first_of((f"{key!r} (row {row})" for row, key in rows), count)
         return ValidationError(
-            f"there is no {name} with {field} {shown}{more}{self._nearest(rows[0][1])}{self._making()}",
+            f"there is no {name} with {field} {shown}{self._nearest(rows[0][1])}{self._making()}",
             registry=name,
             key=field,
             value=rows[0][1],

@@ -11,8 +11,8 @@ from typing import Any
 from duckfeat.compile import staging_keys
 from duckfeat.engine.source_tables import Source
 from duckfeat.errors import FieldError, InvalidArgument, ValidationError, hint
-from duckfeat.model.arguments import flag, named, shown
-from duckfeat.model.feature_info import FeatureInfo
+from duckfeat.model.arguments import flag, named, registry_of, shown
+from duckfeat.model.feature_info import FeatureInfo, is_feature_key
 from duckfeat.model.sql_types import Column, SqlType
 from duckfeat.model.statement import Statement
 from duckfeat.model.tables import ENTITIES, Table
@@ -41,6 +41,11 @@ class Options:
     skip: bool
     run: Any
     progress: bool | None
+
+    @property
+    def run_id(self) -> int | None:
+        """The id of the run that what is written belongs to."""
+        return None if self.run is None else self.run.id
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +87,7 @@ def checked_options(session: Session, **given: Any) -> Options:
     if given["on"] is not None and not isinstance(given["on"], str):
         raise InvalidArgument(f"on is the name of a column, not {shown(given['on'])}", on=given["on"])
     run = given["run"]
-    if run is not None and (getattr(type(run), "__registry__", "") != "Run" or run.id is None):
+    if run is not None and (registry_of(run) != "Run" or run.id is None):
         raise InvalidArgument(f"run is a saved Run, not {shown(run)}", run=run)
     if run is not None:
         session.check_mine(run)
@@ -126,10 +131,8 @@ def _checked_key(table: Table, key: Any) -> str:
 def _listed(features: Any) -> tuple[Any, ...] | None:
     if features is None:
         return None
-    listed = (features,) if isinstance(features, str) or hasattr(type(features), "__registry__") else features
-    known = isinstance(listed, Iterable) and all(
-        isinstance(feature, str) or getattr(type(feature), "__registry__", "") == "Feature" for feature in listed
-    )
+    listed = (features,) if isinstance(features, str) or registry_of(features) is not None else features
+    known = isinstance(listed, Iterable) and all(is_feature_key(feature) for feature in listed)
     if not known or isinstance(listed, Iterator):
         raise InvalidArgument(
             f"features is a list of names or Feature objects, not {shown(features)}", features=features
@@ -187,7 +190,7 @@ def _unnamed(source: Source, options: Options) -> InvalidArgument:
     """Return the error for a column without a name, such as programs give to the numbers or names of rows."""
     number = 1 + [column.name for column in source.columns].index("")
     return InvalidArgument(
-        f"column {number} of the input has no name, so that it is no feature: leave it out by listing others as "
+        f"column {number} of the input has no name and so cannot be a feature: leave it out by listing others as "
         f"features=[...], or give it as on='' if it holds the {options.table.name}'s {options.key}",
         column="",
         number=number,

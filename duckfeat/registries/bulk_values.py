@@ -94,8 +94,8 @@ class Annotator:
     def _note_change(self) -> None:
         id_, options = self._engine.next_ids("changes", 1), self._options
         columns = {"id": "BIGINT", "operation": "VARCHAR", **dict(list(_PROVENANCE.items())[:3])}
-        run_id = None if options.run is None else options.run.id
-        self._engine.insert("changes", columns, [(id_, options.mode, self._now, self._session.user_id, run_id)])
+        row = (id_, options.mode, self._now, self._session.user_id, options.run_id)
+        self._engine.insert("changes", columns, [row])
 
     # --- one group -------------------------------------------------------------------------------
 
@@ -160,21 +160,14 @@ class Annotator:
         return [staging.annotated(part) for part in parts]
 
     def _add_values(self, group: Group, part: Part) -> None:
-        session, options = self._session, self._options
-        given = {
-            "created_at": self._now,
-            "created_by_id": session.user_id,
-            "run_id": None if options.run is None else options.run.id,
-            "branch_id": session.branch_id,
-            "space_id": session.space_id,
-        }
+        given = {"created_at": self._now, **self._session.provenance, "run_id": self._options.run_id}
         columns = {name: f"${name}::{_PROVENANCE[name]}" for name in given}
         first = self._engine.next_ids("typed_values", 0)
         sql = staging.add_values(part, columns, self._missing(group, part))
         added = self._store(sql, {**given, **self._given(group), "first": first})
         self._engine.next_ids("typed_values", added)
         self.new_values += added
-        refresh_search(session, "FeatureValue", first, added)
+        refresh_search(self._session, "FeatureValue", first, added)
 
     def _missing(self, group: Group, part: Part) -> str:
         """Return the query of the values that do not exist, with numbers from 0."""

@@ -6,11 +6,12 @@ from collections.abc import Sequence
 from typing import Any
 
 from duckfeat.errors import ValidationError
-from duckfeat.model.arguments import shown, spelled
+from duckfeat.model.arguments import registry_of, shown, spelled
 from duckfeat.model.feature_info import FeatureInfo
 from duckfeat.model.tables import Table
 from duckfeat.query.session import Session
-from duckfeat.registries.naming import called, outside_trash
+from duckfeat.registries.describing import called
+from duckfeat.registries.naming import outside_trash
 
 
 def resolve(session: Session, info: FeatureInfo, values: Sequence[Any]) -> list[int]:
@@ -54,7 +55,7 @@ def _ids_by_name(session: Session, info: FeatureInfo, names: Sequence[str]) -> d
 
 
 def _one(session: Session, info: FeatureInfo, table: Table, value: Any, by_name: dict[str, int]) -> int:
-    registry = getattr(type(value), "__registry__", None)
+    registry = registry_of(value)
     if registry == table.name:
         session.check_mine(value)
         _check_type(info, value)

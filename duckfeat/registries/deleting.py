@@ -9,8 +9,8 @@ from duckfeat.compile import writes
 from duckfeat.errors import IntegrityError
 from duckfeat.model.fields import ForeignKey
 from duckfeat.model.statement import Statement
-from duckfeat.model.tables import ENTITIES, Table
-from duckfeat.query.session import ARCHIVE, MAIN, TRASH, Session
+from duckfeat.model.tables import ARCHIVE, ENTITIES, MAIN, TRASH, Table
+from duckfeat.query.session import Session
 
 _BRANCHES: Mapping[int | None, str] = dict.fromkeys((MAIN, ARCHIVE, TRASH), "part of every store")
 

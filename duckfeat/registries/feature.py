@@ -24,14 +24,14 @@ _log = logging.getLogger("duckfeat")
 
 
 class Feature(Comparable, Synonymous, TracksUpdates, rows="features", uid_length=12):
-    """A named dimension with a dtype: `temperature` is a float in degC.
+    """A named quantity or property with a dtype: `temperature` is a float in degC.
 
     `dtype` is a Python type, a text such as `"list[int]"` or `"cat[ULabel]"`, a registry, or a type in one. With
-    `multiple=True` an entity may have several values; with `coerce=True` values are converted even where that
-    loses something. Comparing a feature with a value builds a predicate for `filter()`.
+    `multiple=True` an entity may have several values of the feature; with `coerce=True` values are converted even where
+    that loses something. Comparing a feature with a value builds a predicate for `filter()`.
 
-    Saving a feature whose name exists (within its type) gives the existing one; a different dtype raises
-    `ValidationError`.
+    Saving a feature with a name that exists (within its type) gives the existing feature, or raises `ValidationError`
+    if that has another dtype.
 
     >>> import duckfeat as dft
     >>> store = dft.connect()
@@ -97,7 +97,7 @@ class Feature(Comparable, Synonymous, TracksUpdates, rows="features", uid_length
     # --- what it holds ---------------------------------------------------------------------------
 
     def stats(self, registry: Any = "Record") -> pl.DataFrame:
-        """Return what the feature holds in a registry, as the one row of a frame; see `Store.profile`.
+        """Return statistics of the feature's values in a registry, as a frame of one row; see `Store.profile`.
 
         Raises `InvalidArgument` for a registry whose records carry no features, `FieldError` for a feature not saved.
 

@@ -11,7 +11,8 @@ from duckfeat.model.arguments import shown
 from duckfeat.model.dtypes import Dtype, Typed, decode_as, encode_for, is_missing, parse_dtype
 from duckfeat.model.fields import Field, ForeignKey, Many
 from duckfeat.model.kinds import value_hash
-from duckfeat.query.session import TRASH, Session
+from duckfeat.model.tables import TRASH
+from duckfeat.query.session import Session
 from duckfeat.registries.base import TracksRun
 from duckfeat.registries.feature import Feature
 
@@ -45,11 +46,11 @@ class FeatureValue(TracksRun, rows="typed_values", source="feature_values", labe
 
     @classmethod
     def get_or_create(cls, feature: Feature | str, value: Any) -> tuple[Self, bool]:
-        """Return the value and whether it is new, as `(object, created)`.
+        """Return the FeatureValue of a value, and whether it was created by this call, as `(object, created)`.
 
-        Safe under threads: one of them creates, the others get. A value in the trash is brought back. Raises
-        `ValidationError` for a value that is not of the feature's dtype, and for a categorical feature, whose values
-        live in its registry.
+        If several threads ask for a new value at once, one of them creates it. A value in the trash is brought back.
+        Raises `ValidationError` for a value that does not fit the feature's dtype, and for a categorical feature, whose
+        values are records of its registry.
         """
         session = cls._current()
         info = session.features.find(feature)
@@ -158,4 +159,4 @@ def _check_storable(name: str, dtype: str, value: Any) -> None:
             value=value,
         )
     if is_missing(value):
-        raise ValidationError(f"None is no value: feature {name!r} has dtype {dtype}", feature=name, dtype=dtype)
+        raise ValidationError(f"None is not a value: feature {name!r} has dtype {dtype}", feature=name, dtype=dtype)

@@ -7,24 +7,24 @@ from os import PathLike
 from typing import TYPE_CHECKING, Any
 
 from duckfeat.errors import InvalidArgument, ValidationError, suggestions
-from duckfeat.model.arguments import named, nests_beyond, shown
+from duckfeat.model.arguments import named, nests_beyond, registry_of, shown
 from duckfeat.model.attributes import Telling
 from duckfeat.model.dtypes import Refused, Typed, decode_as, encode_for, is_frame, is_missing, plain
-from duckfeat.model.feature_info import FeatureInfo
+from duckfeat.model.feature_info import FeatureInfo, is_feature_key
 from duckfeat.model.kinds import KINDS, VALUE_COLUMNS
 from duckfeat.query.session import Session
 from duckfeat.registries.annotations import by_name
 from duckfeat.registries.categories import resolve
-from duckfeat.registries.naming import called
+from duckfeat.registries.describing import called
 
 if TYPE_CHECKING:
     import polars as pl
 
 
 class FeatureManager(Telling):
-    """The feature values of one record; `features["name"]` gives one of them.
+    """The feature values of one artifact, run or record; `features["name"]` is the value of one feature.
 
-    Keys are feature names or Feature objects. Every writing method is all or nothing.
+    Keys are names of features or Feature objects. Every method that writes is all or nothing.
     """
 
     def __init__(self, record: Any) -> None:
@@ -41,32 +41,41 @@ class FeatureManager(Telling):
     # --- writing ---------------------------------------------------------------------------------
 
     def add_values(self, values: Mapping[Any, Any]) -> None:
-        """Add values. The same value again changes nothing.
+        """Add values, given as `{feature: value}`. A value that is there already changes nothing.
 
-        Raises `ValidationError` for an unknown feature, a value that is not of the dtype, or a second, different
+        Raises `ValidationError` for an unknown feature, a value that does not fit the dtype, or a second, different
         value of a feature that takes one.
         """
         self._write(values, "add")
 
     def update_values(self, values: Mapping[Any, Any]) -> None:
-        """Replace the values of the features that are named; None removes them. Other features keep theirs."""
+        """Replace the values of these features, given as `{feature: value}`; None removes them.
+
+        Other features keep their values. Raises `ValidationError` as `add_values` does.
+        """
         self._write(values, "update")
 
     def set_values(self, values: Mapping[Any, Any]) -> None:
-        """Make these the record's values and remove all others."""
+        """Make these the only values, given as `{feature: value}`; all others are removed.
+
+        Raises `ValidationError` as `add_values` does.
+        """
         self._write(values, "set")
 
     def _write(self, values: Mapping[Any, Any], mode: str) -> None:
         write_values(self._session, self._table, {self._record.id: values}, mode)
 
     def remove_values(self, features: Any, *, value: Any = None) -> None:
-        """Remove the values of features: a name, a Feature, several of them, or `{feature: value}`.
+        """Remove values of features. Values that are not there are ignored.
 
-        In a mapping None means any value; `value` restricts what is removed to one value, for features that are listed.
-        Values that are not there are passed over.
+        Args:
+            features: One feature or several, by name or object, whose values are removed; or a mapping
+                `{feature: value}` of single values to remove, where None means all values of the feature.
+            value: Remove only this value of the features that are listed.
 
-        Raises `ValidationError` for an unknown feature and a value that is none of it, `InvalidArgument` for a `value`
-        beside a mapping.
+        Raises:
+            ValidationError: For an unknown feature, or a value that the feature cannot have.
+            InvalidArgument: For a `value` in addition to a mapping.
         """
         session = self._session
         if isinstance(features, Mapping) and not is_missing(value):
@@ -88,9 +97,9 @@ class FeatureManager(Telling):
     # --- reading ---------------------------------------------------------------------------------
 
     def get_values(self) -> dict[str, Any]:
-        """Return the values by feature name, in the order the features were registered.
+        """Return the values as a dict by feature name, in the order in which the features were registered.
 
-        Features that take several values give a sorted list; categorical ones give names.
+        The values of a feature with `multiple=True` are a sorted list; those of a categorical feature are names.
         """
         return by_name(self._values())
 
@@ -99,7 +108,7 @@ class FeatureManager(Telling):
         return found
 
     def __getitem__(self, feature: Any) -> Any:
-        """Return the value of a feature; a categorical one as its record. None if there is none."""
+        """Return the value of a feature, None if there is none; for a categorical feature it is the record."""
         session = self._session
         info = _known(session, [(feature, None)])[0][0]
         if not info.dtype.is_cat:
@@ -111,10 +120,10 @@ class FeatureManager(Telling):
         return records[0] if records else None
 
     def history(self, feature: Any = None) -> pl.DataFrame:
-        """Return what happened to the values, oldest first, as a Polars DataFrame.
+        """Return every change of the values, oldest first, as a Polars DataFrame; of one `feature` or of all.
 
-        Columns: `feature`, `value` (as text), `action` (added, removed), `operation`, `created_at`,
-        `created_by` (handle), `run` (uid), `run_name`.
+        Columns: `feature`, `value` (as text), `action` ("added" or "removed"), `operation` (what was called),
+        `created_at` (UTC), `created_by` (the user's handle), `run` (its uid), `run_name`.
         """
         import polars
 
@@ -191,7 +200,7 @@ def write_values(session: Any, table: Any, given: Mapping[int, Mapping[Any, Any]
 
 
 def _listed(features: Any) -> Iterable[Any]:
-    if isinstance(features, str) or getattr(type(features), "__registry__", "") == "Feature":
+    if is_feature_key(features):
         return [features]
     if isinstance(features, bytes) or not isinstance(features, Iterable):
         raise InvalidArgument(f"features are given by name or as objects, one or several, not {shown(features)}")
@@ -202,7 +211,7 @@ def _known(session: Session, values: Iterable[tuple[Any, Any]]) -> list[tuple[Fe
     """Return the features of the keys with the values, or say which are unknown and how to register them."""
     found, unknown = [], []
     for key, value in values:
-        if not isinstance(key, str) and getattr(type(key), "__registry__", "") != "Feature":
+        if not is_feature_key(key):
             raise InvalidArgument(f"a feature is given by name or as an object, not {shown(key)}", value=key)
         info = session.features.find(key)
         if info is None:
@@ -250,7 +259,7 @@ def guessed_dtype(value: Any) -> str:
         items = {guessed_dtype(item) for item in value if not is_missing(item)}
         item = "num" if items == {"int", "float"} else items.pop() if len(items) == 1 else "list"
         return "list" if item.startswith(("list", "cat")) else f"list[{item}]"
-    registry = getattr(type(value), "__registry__", None)
+    registry = registry_of(value)
     if registry:
         return f"cat[{registry}]"
     if isinstance(value, PathLike):
@@ -296,12 +305,8 @@ def _holds_several(value: Any) -> bool:
     return isinstance(value, Iterable) and not (isinstance(value, str | bytes | Mapping | type) or is_frame(value))
 
 
-def typed_values(session: Session, info: FeatureInfo, value: Any) -> list[Typed | int]:
-    """Return what is stored for a value given for a feature: typed values, or ids of a category's records."""
-    return _stored(session, info, _several(info, value))
-
-
 def _stored(session: Session, info: FeatureInfo, values: list[Any]) -> list[Typed | int]:
+    """Return what is stored for values given for a feature: typed values, or ids of a category's records."""
     if info.dtype.is_cat:
         return list(resolve(session, info, values)) if values else []
     return [_encoded(info, item) for item in values]

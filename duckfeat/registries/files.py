@@ -56,7 +56,6 @@ class FileFacts:
     hash: str | None
     n_files: int | None
     suffix: str
-    is_folder: bool
 
 
 # --- paths ---------------------------------------------------------------------------------------
@@ -108,12 +107,12 @@ def describe_path(path: AnyPath) -> FileFacts:
             with a password in it.
 
     >>> describe_path("s3://bucket/table.csv.gz")
-    FileFacts(size=None, hash=None, n_files=None, suffix='.csv.gz', is_folder=False)
+    FileFacts(size=None, hash=None, n_files=None, suffix='.csv.gz')
     """
     place, suffix = local_path(path), suffix_of(path)
     if place is None:
         _check_no_password(os.fspath(path))
-        return FileFacts(None, None, None, suffix, is_folder=os.fspath(path).endswith("/"))
+        return FileFacts(None, None, None, suffix)
     mode = _mode(place)
     with _reading(place):
         if stat.S_ISDIR(mode):
@@ -121,7 +120,7 @@ def describe_path(path: AnyPath) -> FileFacts:
         if not stat.S_ISREG(mode):
             raise _neither(place)
         size, digest = _digest(place)
-    return FileFacts(size, _text_of(digest), None, suffix, is_folder=False)
+    return FileFacts(size, _text_of(digest), None, suffix)
 
 
 def _check_no_password(address: str) -> None:
@@ -204,7 +203,7 @@ def _describe_folder(folder: Path, suffix: str) -> FileFacts:
         total, count = total + size, count + 1
     if not count:
         raise InvalidArgument(f"the folder {folder} holds no files", path=str(folder))
-    return FileFacts(total, _text_of(whole.digest()), count, suffix, is_folder=True)
+    return FileFacts(total, _text_of(whole.digest()), count, suffix)
 
 
 def _files_in(folder: Path, prefix: str = "", above: tuple[Path, ...] = ()) -> Iterator[tuple[str, Path]]:

@@ -49,12 +49,13 @@ class Hierarchical(TracksUpdates):
     def view_parents(
         self, field: str | FieldRef | None = None, with_children: bool = False, distance: int | None = None
     ) -> HierarchyView:
-        """Return a drawing of the records above this one, and with `with_children` of those below.
+        """Return a drawing of the records above this one, and with `with_children=True` also of those below.
 
-        `field` is what they are labelled by, `distance` how many steps to go at most. It prints as a tree of text; a
-        notebook draws it where Graphviz is installed. `.dot` and `.svg()` give it for other uses.
+        It prints as a tree of text; a notebook shows a picture if Graphviz is installed. `.dot` and `.svg()` return it
+        for other uses. `field` is the text field that labels the records, by default the name; `distance` is how many
+        steps to go at most.
 
-        Raises `FieldError` for what is no text field.
+        Raises `FieldError` if `field` is not a text field.
         """
         self._require_saved("draw")
         from duckfeat.registries.drawing import HierarchyView
@@ -78,7 +79,7 @@ def _text_field(table: Table, name: str) -> str:
     texts = [field.name for field in table.fields.values() if field.type == "str"]
     if name in texts:
         return name
-    kind = "a relation" if name in table.relations else "no text field" if table.has(name) else "no field"
+    kind = "a relation" if name in table.relations else "not a text field" if table.has(name) else "not a field"
     raise FieldError(
         f"{table.name}.{name} is {kind}: records are labelled by a text field{hint(name, texts)}",
         registry=table.name,

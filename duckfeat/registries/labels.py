@@ -22,9 +22,9 @@ class Grouped(Synonymous, Hierarchical):
 
 
 class ULabel(Grouped, rows="ulabels", uid_length=8):
-    """A universal label: a simple name to annotate with, in a hierarchy if wanted.
+    """A universal label: a plain name to tag things with. Labels can form a hierarchy.
 
-    Saving a label whose name exists (within its type) gives the existing one.
+    Saving a label with a name that exists (within its type) gives the existing label.
 
     >>> import duckfeat as dft
     >>> store = dft.connect()
@@ -54,10 +54,10 @@ class ULabel(Grouped, rows="ulabels", uid_length=8):
 
 
 class Record(Grouped, rows="records", uid_length=16):
-    """A sample, or any other thing that is measured. It carries features.
+    """A sample, or anything else that is measured. It can have feature values.
 
-    Saving a record whose name exists (within its type) gives the existing one. `features` are values to save
-    with it.
+    Saving a record with a name that exists (within its type) gives the existing record. `features` are values to save
+    with it, as `{feature: value}`.
 
     >>> import duckfeat as dft
     >>> store = dft.connect()

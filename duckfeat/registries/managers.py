@@ -1,4 +1,4 @@
-"""Managers: the records a record is related to, as a QuerySet that can be added to."""
+"""Managers: the related records of a record, as a QuerySet that can be changed."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Any, TypeVar
 
 from duckfeat.compile.select import Query
 from duckfeat.errors import InvalidArgument
-from duckfeat.model.arguments import several, shown
+from duckfeat.model.arguments import registry_of, several, shown
 from duckfeat.model.fields import Relation
 from duckfeat.query.queryset import QuerySet
 from duckfeat.query.session import Session
@@ -16,7 +16,7 @@ R = TypeVar("R")
 
 
 class Manager(QuerySet[R]):
-    """The related records of one record: ask it like any QuerySet, or `add`, `remove`, `set` and `clear`."""
+    """The related records of one record: a QuerySet with `add`, `remove`, `set` and `clear`."""
 
     def __init__(self, session: Session, query: Query, relation: Relation, record: Any) -> None:
         super().__init__(session, query)
@@ -30,7 +30,7 @@ class Manager(QuerySet[R]):
         """Return records that may be given in several ways as one list, all of the right registry and store."""
         flat = _flat(records)
         for record in flat:
-            registry = getattr(type(record), "__registry__", None)
+            registry = registry_of(record)
             if registry != self._relation.target:
                 what = f"{self._relation.source}.{self._relation.name}"
                 raise InvalidArgument(
@@ -55,17 +55,17 @@ class Manager(QuerySet[R]):
         return flat
 
     def add(self, *records: Any) -> None:
-        """Relate records; those related already stay so. Unsaved ones are saved. All or nothing."""
+        """Relate more records, all or nothing. Unsaved records are saved first."""
         with self._session.engine.transaction():
             self._session.writer.relate(self._relation, self._record, self._saved(self._others(records)), [])
 
     def remove(self, *records: Any) -> None:
-        """End the relation to records; what is not related is passed over."""
+        """End the relation to these records; records that are not related are ignored."""
         related = [record for record in self._checked(records) if record.id is not None]
         self._session.writer.relate(self._relation, self._record, [], related)
 
     def set(self, records: Iterable[Any]) -> None:
-        """Make these the related records, and no others."""
+        """Make these the only related records."""
         with self._session.engine.transaction():
             wanted = self._saved(self._others(several(records, "related records")))
             ids = {record.id for record in wanted}

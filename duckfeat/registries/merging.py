@@ -7,7 +7,8 @@ from typing import Any
 from duckfeat.compile.writes import move_trashed, on_branch
 from duckfeat.errors import IntegrityError
 from duckfeat.model.statement import Statement
-from duckfeat.query.session import ARCHIVE, MAIN, TRASH, Session
+from duckfeat.model.tables import ARCHIVE, MAIN, TRASH
+from duckfeat.query.session import Session
 
 _FIXED = {MAIN: "main", ARCHIVE: "archive", TRASH: "trash"}
 

@@ -1,18 +1,17 @@
-"""Records by their names: found rather than doubled, given for values, shown."""
+"""Records by their names: found rather than doubled, given for values."""
 
 from __future__ import annotations
 
-import html as html_
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from duckfeat.compile.select import Query
-from duckfeat.model.arguments import spelled
 from duckfeat.model.dtypes import is_missing
-from duckfeat.model.fields import Field, ForeignKey
+from duckfeat.model.fields import Field
+from duckfeat.model.tables import TRASH
 from duckfeat.query.checking import listed_values, same
 from duckfeat.query.queryset import QuerySet
-from duckfeat.query.session import TRASH, Session
+from duckfeat.query.session import Session
 from duckfeat.registries.values import Records
 
 if TYPE_CHECKING:
@@ -79,65 +78,3 @@ def from_values(
     if create and new:
         session.writer.save(new)
     return records
-
-
-# --- showing a record ----------------------------------------------------------------------------
-
-
-def _shown(record: SQLRecord) -> list[tuple[str, Any]]:
-    """Return the names and values of a record's fields that say something."""
-    shown = []
-    for name, column in record.__table__.fields.items():
-        key = column.column if isinstance(column, ForeignKey) else name
-        value = record.__dict__.get(key)
-        if column.shown and value is not None and name not in {"branch", "space"}:
-            shown.append((key, value))
-    return shown
-
-
-def short(value: Any) -> str:
-    """Return a value as one line of a description, cut where it is long."""
-    text = value.isoformat(" ", "seconds") if hasattr(value, "isoformat") and hasattr(value, "hour") else spelled(value)
-    return text if len(text) <= 60 else text[:57] + "..."
-
-
-def one_line(record: SQLRecord) -> str:
-    """Return a record as one line: `ULabel(uid='...', name='...')`."""
-    inner = ", ".join(f"{name}={short(value)}" for name, value in _shown(record))
-    return f"{record.__registry__}({inner})"
-
-
-def html(record: SQLRecord) -> str:
-    """Return a record as an HTML table for a notebook."""
-    rows = "".join(
-        f"<tr><th style='text-align:left'>{html_.escape(name)}</th><td>{html_.escape(short(value))}</td></tr>"
-        for name, value in _shown(record)
-    )
-    return f"<table><caption>{html_.escape(record.__registry__)}</caption>{rows}</table>"
-
-
-def description(record: SQLRecord) -> str:
-    """Return a record's fields, labels and features as lines; what it points at is told by name."""
-    lines = [record.__registry__]
-    for key, value in _shown(record):
-        name = key if key in record.__table__.fields else key.removesuffix("_id")
-        lines.append(f"  {name}: {short(value) if name == key else _called(getattr(record, name), value)}")
-    if record.id is not None and "ulabels" in record.__table__.relations:
-        labels = [repr(name) for name in record.ulabels.order_by("name").values_list("name", flat=True)]
-        lines += [f"  ulabels: {', '.join(labels)}"] if labels else []
-    if record.id is not None and record.__table__.entity is not None:
-        values = record.features.get_values()
-        lines += ["  features:"] if values else []
-        lines += [f"    {name} = {short(value)}" for name, value in values.items()]
-    return "\n".join(lines)
-
-
-def _called(record: SQLRecord | None, id_: int) -> str:
-    """Return what people call a record that another one points at."""
-    return f"#{id_}" if record is None else record._called()
-
-
-def called(record: SQLRecord) -> str:
-    """Return what people call a record: its name, or where it has none an id of it, or its uid."""
-    names = (record.__dict__.get(name) for name in (*record.__table__.called, "uid"))
-    return next(str(name) for name in names if name is not None)

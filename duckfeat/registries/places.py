@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from duckfeat.errors import DoesNotExist, hint
-from duckfeat.model.arguments import named, shown
+from duckfeat.model.arguments import named, registry_of, shown
 from duckfeat.model.fields import Field
 from duckfeat.query.session import Session
 from duckfeat.registries.base import TracksUpdates
@@ -67,7 +67,7 @@ class Space(TracksUpdates, rows="spaces", uid_length=12):
 
 def place_of(session: Session, registry: str, place: Any) -> Any:
     """Return the branch or space of a name, or the given one."""
-    if getattr(type(place), "__registry__", None) == registry:
+    if registry_of(place) == registry:
         session.check_mine(place)
         return place
     found = session.registries[registry].get_or_none(name=place)

@@ -7,7 +7,7 @@ from typing import Any
 
 from duckfeat.compile.select import Query
 from duckfeat.errors import IntegrityError, InvalidArgument, ValidationError
-from duckfeat.model.arguments import shown
+from duckfeat.model.arguments import registry_of, shown
 from duckfeat.model.fields import Field, ForeignKey
 from duckfeat.model.tables import Table
 from duckfeat.query.queryset import QuerySet
@@ -82,7 +82,7 @@ def id_of(session: Session, table: Table, field: Field[Any], value: Any) -> Any:
     """
     if not isinstance(field, ForeignKey) or value is None:
         return value
-    registry = getattr(type(value), "__registry__", None)
+    registry = registry_of(value)
     if registry is None:
         if type(value) is int:
             _check_ids(session, table, field, [value])

@@ -6,10 +6,10 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from duckfeat.compile.profiles import profile_sql
-from duckfeat.errors import FieldError, InvalidArgument, hint
+from duckfeat.errors import InvalidArgument, hint
 from duckfeat.frame import frames
 from duckfeat.model.arguments import named, several, shown
-from duckfeat.model.feature_info import FeatureInfo
+from duckfeat.model.feature_info import FeatureInfo, is_feature_key
 from duckfeat.model.tables import ENTITIES
 from duckfeat.query.session import Session
 
@@ -33,13 +33,6 @@ def profile(session: Session, registry: Any, features: Any = None) -> pl.DataFra
 
 
 def _known(session: Session, features: Any) -> list[FeatureInfo]:
-    one = isinstance(features, str) or getattr(type(features), "__registry__", "") == "Feature"
-    listed: Sequence[Any] = [features] if one else several(features, "features")
-    infos = {}
-    for feature in listed:
-        info = session.features.find(feature)
-        if info is None:
-            name = named(feature)
-            raise FieldError(f"no feature {name!r}{hint(name, session.features.names())}", name=name)
-        infos[info.id] = info
-    return list(infos.values())
+    """Return the features that are asked for, one or several, each once."""
+    listed: Sequence[Any] = [features] if is_feature_key(features) else several(features, "features")
+    return list(dict.fromkeys(session.features.get(feature) for feature in listed))

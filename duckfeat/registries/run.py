@@ -7,8 +7,8 @@ from typing import Any
 
 from duckfeat.model.fields import Field, ForeignKey, Many, Reverse
 from duckfeat.registries.base import TracksUpdates, utc_now
+from duckfeat.registries.describing import short
 from duckfeat.registries.features import FeatureManager
-from duckfeat.registries.naming import short
 
 
 class Transform(TracksUpdates, rows="transforms", label="key", uid_length=16):
@@ -35,7 +35,7 @@ class Transform(TracksUpdates, rows="transforms", label="key", uid_length=16):
 
 
 class Run(TracksUpdates, rows="runs", label="name", uid_length=16):
-    """One run of a transform; what is saved while it is tracked belongs to it. It carries features.
+    """One run of a transform. What is saved while it is tracked belongs to it. It can have feature values.
 
     `status` is `started`, `finished` or `failed`.
 

@@ -11,7 +11,7 @@ from typing import Any
 from duckfeat.compile import writes
 from duckfeat.compile.operands import convert
 from duckfeat.errors import FieldError, IntegrityError, InvalidArgument, ValidationError, hint
-from duckfeat.model.arguments import several, shown, whole
+from duckfeat.model.arguments import is_text, registry_of, several, shown, whole
 from duckfeat.model.fields import Field, ForeignKey, Relation
 from duckfeat.model.kinds import KINDS, STORED_COLUMNS, stored
 from duckfeat.model.statement import Statement
@@ -45,7 +45,7 @@ class Writer:
         """Save records of any registries in one transaction, one statement per table and batch."""
         listed = several(records, "records")
         for record in listed:
-            if not hasattr(type(record), "__registry__"):
+            if registry_of(record) is None:
                 raise InvalidArgument(f"only records can be saved, not {shown(record)}", value=record)
         size = whole(batch_size, "batch_size", 1) if batch_size is not None else None
         with self._engine.transaction():
@@ -380,10 +380,8 @@ def checked(table: Table, field: Field[Any], value: Any) -> Any:
 def _checked_text(table: Table, field: Field[Any], text: str) -> str:
     if field.unique and not text:
         raise ValidationError(f"{table.name}.{field.name} is empty", field=field.name, value=text)
-    try:
-        text.encode()
-    except UnicodeEncodeError:
-        raise ValidationError(f"{table.name}.{field.name} is no valid Unicode", field=field.name) from None
+    if not is_text(text):
+        raise ValidationError(f"{table.name}.{field.name} is not valid Unicode", field=field.name)
     return text
 
 

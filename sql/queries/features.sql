@@ -6,7 +6,6 @@ SELECT
     f.dtype,
     f.multiple,
     f.coerce,
-    f.type_id,
     t.name AS type
 FROM features AS f
 LEFT JOIN features AS t ON f.type_id = t.id

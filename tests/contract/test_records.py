@@ -270,7 +270,7 @@ def test_get_or_create_tells_what_is_wrong(store: Store) -> None:
     before = row_counts(store)
     with pytest.raises(ValidationError, match="not registered"):
         store.FeatureValue.get_or_create("doze", 1.0)
-    with pytest.raises(ValidationError, match="None is no value"):
+    with pytest.raises(ValidationError, match="None is not a value"):
         store.FeatureValue.get_or_create("dose", None)
     with pytest.raises(ValidationError, match=r"dose.*float"):
         store.FeatureValue.get_or_create("dose", "1.0")

@@ -76,7 +76,7 @@ def test_a_new_lake_takes_no_folder_of_another(new: Lake, where: str, tmp_path: 
     options = {name: given for name, given in new.options.items() if name == "s3"}
     with new.connect() as store:
         before = _there(store, folder)
-        with pytest.raises(InvalidArgument, match="no place for the files of a new lake") as caught:
+        with pytest.raises(InvalidArgument, match="cannot take the files of a new lake") as caught:
             dft.connect(url, default=False, data_path=f"{folder}{where}", **options)
         assert "data_path=" in str(caught.value)
         assert _there(store, folder) == before

@@ -155,8 +155,8 @@ def test_a_moment_may_be_told_as_text_or_day(lakes: Lakes) -> None:
     [
         (None, MissingFile, "there is no folder"),
         ("folder", InvalidArgument, "is a folder"),
-        ("text", NotAStore, "no SQLite database"),
-        ("duckdb", NotAStore, "no SQLite database"),
+        ("text", NotAStore, "not a SQLite database"),
+        ("duckdb", NotAStore, "not a SQLite database"),
         ("another program's", NotAStore, "of another program, and was left as it is: it holds people"),
         ("cut short", DamagedStore, "damaged"),
     ],

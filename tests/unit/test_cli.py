@@ -118,7 +118,7 @@ def test_the_package_is_a_program(path: str) -> None:
 
 def test_a_number_of_days_is_not_negative(path: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["compact", path, "--expire-history-days", "-1"]) == 2
-    assert capsys.readouterr().err == "duckfeat: -1 is no number of days: it is 0 or more\n"
+    assert capsys.readouterr().err == "duckfeat: -1 is not a number of days: it is 0 or more\n"
 
 
 def test_ctrl_c_is_one_line(path: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:

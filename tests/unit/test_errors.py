@@ -83,7 +83,7 @@ def page() -> str:
 
 def test_the_table_of_errors_is_made_from_the_classes() -> None:
     text = PAGE.read_text(encoding="utf-8")
-    assert text.startswith("# Errors\n\nAll are a `duckfeat.DuckfeatError`, and the builtin error that fits")
+    assert text.startswith("# Errors\n\nEvery error is a `duckfeat.DuckfeatError`, and also the builtin error")
     assert page() in text
 
 

@@ -25,7 +25,7 @@ TABLES: dict[str, tuple[str, str]] = {
     "a view for a table": ("ALTER TABLE ulabels RENAME TO x; CREATE VIEW ulabels AS FROM x", "no table ulabels"),
     "a view for the migrations": (
         "ALTER TABLE schema_migrations RENAME TO kept; CREATE VIEW schema_migrations AS " + RECORDED,
-        "no duckfeat store",
+        "not a duckfeat store",
     ),
     "another type": ("ALTER TABLE spaces ALTER name TYPE BLOB", "another definition has spaces"),
     "a default": ("ALTER TABLE ulabels ALTER name SET DEFAULT getvariable('a')", "another definition has ulabels"),
@@ -185,7 +185,7 @@ def test_a_database_that_holds_no_table_but_something_else_is_left_as_it_is(tmp_
     changed(path, f"CREATE {sql}")
     before = path.read_bytes()
     for read_only in (False, True):
-        with pytest.raises(NotAStore, match="no duckfeat store: it holds"):
+        with pytest.raises(NotAStore, match="not a duckfeat store: it holds"):
             dft.connect(path, read_only=read_only)
     assert path.read_bytes() == before
 

@@ -63,7 +63,7 @@ def test_a_target_must_be_new(tmp_path: Path) -> None:
     filled(f"{tmp_path}/b.duckdb")
     with dft.connect(tmp_path / "b.duckdb") as store:
         before = content(store)
-    with pytest.raises(InvalidArgument, match="is no new store"):
+    with pytest.raises(InvalidArgument, match="is not a new store"):
         dft.move(tmp_path / "a.duckdb", tmp_path / "b.duckdb")
     with pytest.raises(InvalidArgument, match="to itself"):
         dft.move(tmp_path / "a.duckdb", f"{tmp_path}/./a.duckdb")

@@ -32,7 +32,7 @@ def test_the_address_of_something_else_is_no_path(
     url: str, nearest: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    with pytest.raises(InvalidArgument, match="is no path") as raised:
+    with pytest.raises(InvalidArgument, match="is not a path") as raised:
         dft.connect(url)
     assert nearest in str(raised.value)
     assert list(tmp_path.iterdir()) == []

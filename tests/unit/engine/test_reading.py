@@ -160,7 +160,7 @@ def test_a_macro_in_the_file_is_no_function_of_its_own(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("query", ["SELECT 1 AS a, 2 AS a", "SELECT INTERVAL 1 DAY AS a"])
 def test_what_polars_has_no_frame_for_is_told(store: Store, query: str) -> None:
-    with pytest.raises(InvalidArgument, match="no Polars frame"):
+    with pytest.raises(InvalidArgument, match="Polars cannot hold this"):
         store.sql(query)
 
 

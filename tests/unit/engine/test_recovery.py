@@ -155,11 +155,11 @@ def _duckdb(path: Path) -> None:
 
 
 FOREIGN: dict[str, tuple[Callable[[Path], object], str]] = {
-    "text": (lambda path: path.write_text("hello\n" * 5000), "no DuckDB database"),
-    "short": (lambda path: path.write_text("hi"), "no DuckDB database"),
-    "empty": (lambda path: path.touch(), "no DuckDB database"),
-    "sqlite": (_sqlite, "no DuckDB database"),
-    "duckdb": (_duckdb, "no duckfeat store"),
+    "text": (lambda path: path.write_text("hello\n" * 5000), "not a DuckDB database"),
+    "short": (lambda path: path.write_text("hi"), "not a DuckDB database"),
+    "empty": (lambda path: path.touch(), "not a DuckDB database"),
+    "sqlite": (_sqlite, "not a DuckDB database"),
+    "duckdb": (_duckdb, "not a duckfeat store"),
 }
 
 

@@ -437,9 +437,9 @@ def test_the_hierarchy_is_drawn_as_text(cells: Store) -> None:
         ("source", r"CellType\.source is a relation: records are labelled by a text field"),
         ("parents", r"CellType\.parents is a relation: [^(]* Available: abbr, description, name, ontology_id, "),
         ("records", r"CellType\.records is a relation"),
-        ("source_id", r"CellType\.source_id is no text field"),
-        ("created_at", r"CellType\.created_at is no text field"),
-        ("nmae", r"CellType\.nmae is no field: .* \(did you mean 'name'\?\)"),
+        ("source_id", r"CellType\.source_id is not a text field"),
+        ("created_at", r"CellType\.created_at is not a text field"),
+        ("nmae", r"CellType\.nmae is not a field: .* \(did you mean 'name'\?\)"),
     ],
 )
 def test_terms_are_labelled_by_a_text_field(cells: Store, field: str, told: str) -> None:

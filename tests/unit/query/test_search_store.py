@@ -143,7 +143,7 @@ def test_values_of_every_type_are_found(store: Store) -> None:
 def test_wrong_questions_say_what_is_wrong(cells: Store) -> None:
     with pytest.raises(InvalidArgument, match="takes a text, not 7"):
         cells.ULabel.search(7)  # type: ignore[arg-type]
-    with pytest.raises(FieldError, match="is_type is no text field"):
+    with pytest.raises(FieldError, match="is_type is not a text field"):
         cells.ULabel.search("x", field="is_type")
     with pytest.raises(FieldError, match="did you mean 'name'"):
         cells.ULabel.search("x", field="nam")

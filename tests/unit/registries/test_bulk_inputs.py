@@ -145,7 +145,7 @@ def test_the_cells_of_a_csv_file_are_read_as_the_dtypes_say(store: Store, tmp_pa
         (1, "i"): "is not a whole number",
         (1, "f"): "is not a float",
         (1, "m"): "is not a number",
-        (1, "o"): "is no JSON",
+        (1, "o"): "is not JSON",
         (1, "l"): "holds 1.5 at [0], which is not a whole number",
         (1, "u"): "has no time zone",
         (2, "o"): "is not a dict",

@@ -43,7 +43,7 @@ ASKED: dict[str, Callable[[Store], Any]] = {
 @pytest.mark.parametrize("name", ASKED)
 def test_what_belongs_to_a_store_is_copied_and_not_pickled(name: str, filled: Store) -> None:
     asked = ASKED[name](filled)
-    with pytest.raises(InvalidArgument, match="belongs to an open store and is not pickled"):
+    with pytest.raises(InvalidArgument, match="belongs to an open store and cannot be pickled"):
         pickle.dumps(asked)
     for made in (copy.copy(asked), copy.deepcopy(asked)):
         assert repr(made) == repr(asked)
@@ -118,7 +118,7 @@ def test_a_fact_that_has_no_text_is_told_by_its_kind() -> None:
 
 def test_a_record_is_a_key_once_it_is_saved(filled: Store) -> None:
     label = filled.ULabel(name="new")
-    with pytest.raises(TypeError, match="this ULabel is not saved, and no key or member of a set until it is"):
+    with pytest.raises(TypeError, match="this ULabel is not saved yet, so it cannot be a key of a dict"):
         hash(label)
     kept = {label.save()}
     label.description = "changed"

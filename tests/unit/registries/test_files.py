@@ -111,7 +111,7 @@ def test_local_path(path: str | Path, local: Path | None) -> None:
 def test_a_file(tmp_path: Path, content: bytes) -> None:
     path = tmp_path / "data.bin"
     path.write_bytes(content)
-    facts = FileFacts(len(content), md5(content), None, ".bin", is_folder=False)
+    facts = FileFacts(len(content), md5(content), None, ".bin")
     assert describe_path(path) == describe_path(str(path)) == describe_path(path.as_uri()) == facts
     assert facts.hash is not None
     assert len(facts.hash) == 22
@@ -124,8 +124,7 @@ def test_the_hash_of_an_empty_file_is_the_known_one(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("address", ["s3://bucket/a.csv", "gs://bucket/a.csv", "https://host/a.csv", "S3://b/a.csv"])
 def test_an_address_elsewhere_has_no_size_and_no_hash(address: str) -> None:
-    assert describe_path(address) == FileFacts(None, None, None, ".csv", is_folder=False)
-    assert describe_path(f"{address}/").is_folder
+    assert describe_path(address) == FileFacts(None, None, None, ".csv")
 
 
 def folder_of(path: Path, contents: dict[str, bytes]) -> Path:
@@ -139,7 +138,7 @@ def test_a_folder(tmp_path: Path) -> None:
     folder = folder_of(tmp_path / "set.zarr", {"b": b"2", "a/c": b"33", "a.txt": b""})
     parts = [(b"a.txt", b""), (b"a/c", b"33"), (b"b", b"2")]
     whole = b"".join(name + b"\0" + hashlib.md5(text, usedforsecurity=False).digest() for name, text in parts)
-    assert describe_path(folder) == FileFacts(3, md5(whole), 3, ".zarr", is_folder=True)
+    assert describe_path(folder) == FileFacts(3, md5(whole), 3, ".zarr")
     (folder / "empty").mkdir()
     assert describe_path(folder).hash == md5(whole)
 

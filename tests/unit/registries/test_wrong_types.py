@@ -303,5 +303,5 @@ def test_a_frame_nested_deeper_than_arrow_goes_is_told_of(store: Store) -> None:
     nested: Any = 1
     for _ in range(100):
         nested = {"a": nested}
-    with pytest.raises(InvalidArgument, match="the frame has no form in Arrow"):
+    with pytest.raises(InvalidArgument, match="Arrow cannot hold this frame"):
         store.annotate(pl.DataFrame({"name": ["r"], "meta": [nested]}), key="name", create=True)
