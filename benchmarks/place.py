@@ -7,7 +7,6 @@ from pathlib import Path
 from floor import Floor, measurements
 
 import duckfeat as dft
-from duckfeat.query.queryset import QuerySet
 
 TABLES = ("records", "features", "typed_values", "record_annotations", "record_removals")
 
@@ -58,11 +57,6 @@ class Place:
             self._store.close()
         self._store = dft.connect(self._new(self.file.name), default=False)
 
-    def reopen(self) -> None:
-        """Close the store and connect to its file again."""
-        self.store.close()
-        self._store = dft.connect(self.file, default=False)
-
     def annotate(self) -> None:
         """Annotate records with the measurements, features registered and records made."""
         self.store.annotate(self._source, key="uid", create="all", progress=False)
@@ -75,10 +69,6 @@ class Place:
         """Return the bytes of the store's file after a checkpoint."""
         self.store._session.engine.checkpoint()
         return self.file.stat().st_size
-
-    def warm(self) -> QuerySet:
-        """Return about a hundredth of the records."""
-        return self.store.Record.filter(self.store.Feature.get(name="temperature") > 31.64)
 
     def close(self) -> None:
         """Let go of both files."""
