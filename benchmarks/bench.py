@@ -69,7 +69,7 @@ def bulk(found: Measured, entities: int) -> list[Row]:
             for what, target in FRAMES.items()
             if (taken := found.seconds("test_frame", what, entities))
         ),
-        Row(f"3 of 10 features for {records:,.0f} filtered records", opened, "ms", 30),
+        Row(f"3 of 10 features for {records:,.0f} filtered records, in a new process", opened, "ms", 30),
         Row("the same in the process that has just loaded them", loaded, "ms", 30),
     ]
 

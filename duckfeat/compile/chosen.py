@@ -88,12 +88,12 @@ class _Chosen(Scope):
     def base(self) -> str:
         return "chosen"
 
-    def notes(self, numbers: Sequence[str], joins: Sequence[str]) -> str:  # noqa: ARG002  # these hold now
+    def notes(self, numbers: Sequence[str], joins: Sequence[str]) -> str:  # noqa: ARG002  # read for these alone
         return " ".join(["chosen_annotations AS n", *joins])
 
     @property
     def ids(self) -> str:
-        # Every row has an id. But DuckDB 1.5 hands what it joins with down to a scan only if that was filtered itself.
+        # Every row has an id, but DuckDB 1.5 gives a scan the filter of a join only if the other side was filtered too.
         return "(SELECT id FROM chosen WHERE id IS NOT NULL)"
 
     def annotations_sql(self) -> str:

@@ -20,7 +20,6 @@ from duckfeat.compile.lookups import (
     holds_item,
     is_step,
     items_of,
-    missing_or_not,
     nothing_to_compare,
     unknown_step,
     without_parts,
@@ -50,12 +49,14 @@ def feature_condition(
 
     With `every` all of them must, and there must be one.
     """
+    what = f"feature {feature.name!r}"
+    _check_isnull(steps, operand, what)
     missing = asks_missing(steps, operand)
     if missing is not None:
         return _missing(scope, feature, missing=missing)
     if feature.dtype.is_cat:
         origin, target = _category_origin(scope, feature)
-        found = _has(scope, origin, category(target, steps, operand, f"feature {feature.name!r}"), every=every)
+        found = _has(scope, origin, category(target, steps, operand, what), every=every)
         # Of a record that is not there every field is missing.
         nothing = not every and asks_missing(last_lookup(steps), operand)
         return junction("OR", [found, _missing(scope, feature, missing=True)]) if nothing else found
@@ -69,10 +70,16 @@ def feature_condition(
     return _has(scope, _value_origin(scope, feature), condition, every=every)
 
 
+def _check_isnull(steps: tuple[str, ...], operand: Any, what: str) -> None:
+    """Refuse what `isnull` cannot be given, before any of the columns that a feature has is asked."""
+    if steps[-1:] == ("isnull",):
+        apply_one(Parameters(), "x", "bool", "isnull", operand, "__".join([what, *steps[:-1]]))
+
+
 def asks_missing(steps: tuple[str, ...], operand: Any) -> bool | None:
     """Tell whether a lookup asks for what is missing, for what is there (False), or neither (None)."""
     if steps == ("isnull",):
-        return missing_or_not(operand)
+        return operand if isinstance(operand, bool) else None  # the lookup itself refuses anything else
     if len(steps) > 1 or not is_missing(operand):
         return None
     return ASKS_OF_NONE.get(steps[0] if steps else "exact")

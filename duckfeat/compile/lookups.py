@@ -129,14 +129,9 @@ def _range(params: Parameters, lhs: str, type_: str, operand: Any) -> str:
 
 
 def _isnull(_params: Parameters, lhs: str, _type: str, operand: Any) -> str:
-    return f"{lhs} IS NULL" if missing_or_not(operand) else f"{lhs} IS NOT NULL"
-
-
-def missing_or_not(operand: Any) -> bool:
-    """Return the operand of `isnull`; raises `InvalidArgument` for what is neither True nor False, as 1 is not."""
     if not isinstance(operand, bool):
-        raise InvalidArgument(f"isnull takes True or False, not {shown(operand)}", value=operand)
-    return operand
+        raise Mismatch(f"isnull takes True or False, not {shown(operand)}", value=operand)
+    return f"{lhs} IS NULL" if operand else f"{lhs} IS NOT NULL"
 
 
 def fold(lhs: str) -> str:

@@ -61,6 +61,16 @@ def test_moments_meet_their_own_sort(things: Store) -> None:
         dft.Record.filter(seen__isnull=1)
 
 
+@pytest.mark.parametrize("asked", ["seen", "size", "seen__year", "name", "created_at__year", "created_by", "ulabels"])
+@pytest.mark.parametrize("given", [1, 0, "True"])
+def test_isnull_says_where_it_was_given_neither_true_nor_false(asked: str, given: Any, things: Store) -> None:
+    told = {"seen": "feature 'seen'__isnull", "size": "feature 'size'__isnull"}.get(
+        asked, f"{asked.rsplit('__', maxsplit=1)[-1]}__isnull"
+    )
+    with pytest.raises(InvalidArgument, match=f"{told}: isnull takes True or False, not {given!r}"):
+        things.Record.filter(**{f"{asked}__isnull": given})
+
+
 def test_a_part_of_what_is_missing_is_missing(things: Store) -> None:
     assert found(seen__year__isnull=True) == found(seen__date__month=None) == ["c"]
     assert found(seen__year__isnull=False) == ["a", "b"]
