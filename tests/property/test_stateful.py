@@ -204,6 +204,25 @@ class StoreMachine(RuleBasedStateMachine):
             thing = self.records.setdefault(record.id, Thing(name, record.branch.name))
             self.note(thing, {"count": count, "text": text})
 
+    @precondition(lambda self: named_any(self.records))
+    @rule(data=st.data(), name=NAMES, how=st.sampled_from(["save", "update"]))
+    def rename(self, data: st.DataObject, name: str, how: str) -> None:
+        id_ = self.some(data, self.records)
+        record = self.store.Record.get(id_)
+
+        def work() -> None:
+            if how == "save":
+                record.name = name
+                record.save()
+            else:
+                self.store.Record.filter(id=id_).update(name=name)
+
+        if named(self.records, name) not in (None, id_):
+            return self.refused(IntegrityError, work)
+        work()
+        self.records[id_].name = name
+        return None
+
     # --- links -----------------------------------------------------------------------------------
 
     @precondition(lambda self: named_any(self.records) and named_any(self.labels))
@@ -287,6 +306,25 @@ class StoreMachine(RuleBasedStateMachine):
         self.store = dft.connect(self.path, default=False)
         self.store._session.branch_id = branch
 
+    @rule()
+    def compact(self) -> None:
+        self.store.compact()
+
+    @rule(how=st.sampled_from(["backup", "export"]))
+    def go_on_with_a_copy(self, how: str) -> None:
+        branch, copy = self.store._session.branch_id, self.folder / f"{len(list(self.folder.iterdir()))}"
+        self.path = copy.with_suffix(".duckdb")
+        if how == "backup":
+            self.store.backup(copy.with_suffix(".backup"))
+            self.store.close()
+            dft.restore(copy.with_suffix(".backup"), self.path, default=False).close()
+        else:
+            self.store.export(copy)
+            self.store.close()
+            dft.import_(copy, self.path, default=False).close()
+        self.store = dft.connect(self.path, default=False)
+        self.store._session.branch_id = branch
+
     # --- what must hold --------------------------------------------------------------------------
 
     @invariant()
@@ -325,5 +363,5 @@ def _comparable(values: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-StoreMachine.TestCase.settings = settings(max_examples=12, stateful_step_count=20)
+StoreMachine.TestCase.settings = settings(max_examples=15, stateful_step_count=24)
 TestStore = StoreMachine.TestCase
