@@ -60,7 +60,7 @@ class Lease:
         self._watched = False
         self._watcher: threading.Thread | None = None
         self.taken = False
-        self.damaged = self.full = False
+        self.damaged = self.full = self._due = False
         _LEASES.add(self)
 
     def __enter__(self) -> None:
@@ -86,7 +86,7 @@ class Lease:
                 self.damaged = self.full = True
             if self._users:
                 return
-            if self.damaged:
+            if self.damaged or self._due:
                 self.give_back()
                 self._take_again()
             if self.taken and self._idle is not None:
@@ -134,9 +134,13 @@ class Lease:
         """Release the file unless it is in use; return whether it is released. A forked child leaves it alone."""
         with self._lock:
             if self._users == 0 and self.taken and self._process == os.getpid():
-                self.taken = self.damaged = False
+                self.taken = self.damaged = self._due = False
                 self._release()
             return not self.taken
+
+    def give_back_next(self) -> None:
+        """Release the file once the uses that go on have ended, if it is one that is given back when idle."""
+        self._due = self._idle is not None
 
     @property
     def live(self) -> bool:
