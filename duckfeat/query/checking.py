@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from duckfeat.errors import FieldError, InvalidArgument
-from duckfeat.model.arguments import flag, is_hashable, several, shown, spelled
+from duckfeat.model.arguments import flag, is_hashable, is_text, several, shown, spelled
 from duckfeat.model.dtypes import LISTING
 from duckfeat.model.fields import FieldRef, ForeignKey, field_name
 from duckfeat.query.finding import ids_within, searchable
@@ -42,6 +42,7 @@ _ASKED = {"str": str, "int": int}
 def _known(records: QuerySet[Any], listed: Sequence[Any], name: str) -> set[Any]:
     """Return the keys (`same`) of those of some values that a field of the records has."""
     column = records._query.table.field(name)
+    listed = [value for value in listed if not isinstance(value, str) or is_text(value)]
     if column.type == "value":
         return {same(value) for value in records.filter(value__in=listed).values_list("value", flat=True)}
     kind = None if isinstance(column, ForeignKey) else _ASKED.get(column.type)

@@ -88,3 +88,14 @@ def test_synonyms_stand_for_names_and_for_no_other_field(store: Store) -> None:
     values = ["T-cell", "T cell", "cl:0000084", "a cell."]
     assert store.CellType.standardize(values, field="ontology_id") == ["T-cell", "T cell", "CL:0000084", "a cell."]
     assert store.CellType.all().standardize(values, "description") == ["T-cell", "T cell", "cl:0000084", "A cell."]
+
+
+def test_what_is_no_text_at_all_is_nobodys_name(cells: Store) -> None:
+    half = "\ud800"
+    assert cells.ULabel.validate(half) is False
+    assert cells.ULabel.validate([half, "glia"]).tolist() == [False, True]
+    assert cells.ULabel.standardize([half, "nerve cell"]) == [half, "neuron"]
+    found = cells.ULabel.inspect([half, "glia"])
+    assert (found.validated, found.non_validated, dict(found.suggestions)) == (["glia"], [half], {})
+    cells.FeatureValue.get_or_create(cells.Feature(name="stage", dtype=str).save(), "late")
+    assert cells.FeatureValue.validate(["late", half]).tolist() == [True, False]
