@@ -591,6 +591,19 @@ def _checked_item(item: Dtype) -> Dtype:
     return item
 
 
+def if_coerced(dtype: Dtype, value: Any) -> str:
+    """Return what is said of a refused value that a feature takes if it coerces; nothing of any other value.
+
+    >>> if_coerced(parse_dtype(float), "1.5"), if_coerced(parse_dtype(float), "high")
+    ('; a feature with coerce=True takes it', '')
+    """
+    try:
+        dtype.encode(value, coerce=True)
+    except Refused:
+        return ""
+    return "; a feature with coerce=True takes it"
+
+
 def encode_for(feature: str, dtype: Dtype, value: Any, *, coerce: bool = False, row: int | None = None) -> Typed:
     """Return `value` typed for a feature, or raise `ValidationError` that names feature, dtype, value and row."""
     try:
@@ -599,7 +612,8 @@ def encode_for(feature: str, dtype: Dtype, value: Any, *, coerce: bool = False, 
         where = "" if row is None else f" (row {row})"
         kind = type(value).__name__
         raise ValidationError(
-            f"feature {feature!r} has dtype {dtype.name}: {shown(value)} ({kind}) {error}{where}",
+            f"feature {feature!r} has dtype {dtype.name}: {shown(value)} ({kind}) {error}{where}"
+            + ("" if coerce else if_coerced(dtype, value)),
             feature=feature,
             dtype=dtype.name,
             value=value,

@@ -9,6 +9,7 @@ from duckfeat.compile import staging, staging_keys
 from duckfeat.compile.staging import Part
 from duckfeat.errors import ValidationError
 from duckfeat.model.arguments import shown
+from duckfeat.model.dtypes import if_coerced
 from duckfeat.model.feature_info import FeatureInfo
 from duckfeat.model.sql_types import SqlType
 from duckfeat.model.statement import Statement
@@ -171,7 +172,9 @@ class Refusals:
 
     def _note(self, info: FeatureInfo, told: tuple[Any, str], where: tuple[int, str], reason: str) -> None:
         (value, how), (row, entity) = told, where
-        self._lines.append(f"feature {info.name!r} has dtype {info.dtype.name}: {how} {reason} (row {row}, {entity})")
+        remedy = "" if info.coerce or value is how else if_coerced(info.dtype, value)
+        line = f"feature {info.name!r} has dtype {info.dtype.name}: {how} {reason} (row {row}, {entity}){remedy}"
+        self._lines.append(line)
         if not self._facts:
             self._facts = {
                 "feature": info.name,
