@@ -42,7 +42,7 @@ LOCK_TIMEOUT = 10.0
 """How many seconds a store that another process has is waited for, unless told."""
 IDLE_RELEASE = 2.0
 """After how many seconds without use a file is given back, unless told."""
-_MANY = 100_000
+_MANY = 1_000_000
 """A transaction that changed so many rows gives its file back at once: DuckDB reads them quicker from the file."""
 _HEADERS = 3 * 4096
 """How many bytes of a file come before its first block."""
