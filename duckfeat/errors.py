@@ -235,7 +235,7 @@ def hint(name: str, available: Iterable[str], meant: str | None = None) -> str:
     near = [meant] if meant else suggestions(name, options, limit=1)
     told = f" (did you mean {near[0]!r}?)" if near else "."
     shown = ", ".join(option or "''" for option in options[:20]) + (
-        f", ... {len(options) - 20} more" if len(options) > 20 else ""
+        f", ... {len(options) - 20:,} more" if len(options) > 20 else ""
     )
     return f"{told} Available: {shown}."
 

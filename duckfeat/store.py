@@ -56,7 +56,7 @@ class CheckReport:
     def __repr__(self) -> str:
         if self.ok:
             return f"<check: ok, {len(checks())} rules hold>"
-        return "<check: " + "; ".join(f"{name}: {len(rows)} rows" for name, rows in self.failures.items()) + ">"
+        return "<check: " + "; ".join(f"{name}: {len(rows):,} rows" for name, rows in self.failures.items()) + ">"
 
 
 class Store(Keeping, Telling):

@@ -133,7 +133,7 @@ def _check_new(target: Engine, tables: Iterable[str]) -> None:
         rows = target.rows(Statement(f"SELECT count(*) FROM {table}", {}))[0][0]
         if rows > _NEW.get(table, 0):
             raise InvalidArgument(
-                f"{target.url} is not a new store: it has {rows} rows in {table}", path=target.url, table=table
+                f"{target.url} is not a new store: it has {rows:,} rows in {table}", path=target.url, table=table
             )
 
 

@@ -123,12 +123,12 @@ class Inspection:
 
     def __repr__(self) -> str:
         total = len(self.validated) + len(self.non_validated)
-        lines = [f"{len(self.validated)} of {total} values are validated"]
+        lines = [f"{len(self.validated):,} of {total:,} values are validated"]
         for value in self.non_validated[:_SHOWN]:
             meant = f" (did you mean {self.suggestions[value]!r}?)" if value in self.suggestions else ""
             lines.append(f"  not validated: {spelled(value)}{meant}")
         if len(self.non_validated) > _SHOWN:
-            lines.append(f"  ... {len(self.non_validated) - _SHOWN} more")
+            lines.append(f"  ... {len(self.non_validated) - _SHOWN:,} more")
         return "\n".join(lines)
 
 

@@ -61,9 +61,9 @@ class Refusals:
             return
         if self._count == 1:
             raise ValidationError(self._lines[0], count=1, **self._facts)
-        more = f"\n  ... {self._count - len(self._lines)} more" if self._count > len(self._lines) else ""
+        more = f"\n  ... {self._count - len(self._lines):,} more" if self._count > len(self._lines) else ""
         listed = "".join(f"\n  {line}" for line in self._lines)
-        raise ValidationError(f"{self._count} values are refused:{listed}{more}", count=self._count, **self._facts)
+        raise ValidationError(f"{self._count:,} values are refused:{listed}{more}", count=self._count, **self._facts)
 
     def skipped(self) -> pl.DataFrame:
         """Return what was skipped: `row`, `feature`, `value` as text, `reason`."""
