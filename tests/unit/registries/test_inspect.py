@@ -54,7 +54,7 @@ def test_many_unknown_values_cost_no_search_before_they_are_looked_at(
     monkeypatch.setattr(SearchIndex, "search", noted)
     found = cells.ULabel.inspect([f"neutrophil {number}" for number in range(10_000)])
     assert sought == []
-    assert "... 9980 more" in repr(found)
+    assert "... 9,980 more" in repr(found)
     assert len(sought) == 20
     assert "for some of 10,000 values" in repr(found.suggestions)
     assert found.suggestions["neutrophil 7"] == "neutrophil"
