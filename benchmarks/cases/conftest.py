@@ -28,19 +28,36 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     """Give cases with a `turn` each size, ten times as many records as the last, and its turns; the large has one.
 
-    A later parameter varies faster, so the cases that are compared follow each other in every turn.
+    A later parameter varies faster, so the cases that are compared follow each other in every turn. Those marked
+    `both_ways` do so forwards and backwards, so that none always comes behind the same other.
     """
     given = metafunc.config.option
     large = (LARGE,) if given.large else ()
     if "turn" in metafunc.fixturenames:
         sizes = [SMALLEST * 10**power for power in range(8) if SMALLEST * 10**power < given.entities]
         turns = [(size, turn) for size in (*sizes, given.entities) for turn in range(given.turns)]
-        metafunc.parametrize(("entities", "turn"), turns + [(size, 0) for size in large])
+        turns += [(size, 0) for size in large]
+        both_ways = metafunc.definition.get_closest_marker("both_ways")
+        if both_ways:
+            compared = [(size, turn, what) for size, turn in turns for what in both_ways.args[:: -1 if turn % 2 else 1]]
+            metafunc.parametrize(("entities", "turn", "what"), compared)
+        else:
+            metafunc.parametrize(("entities", "turn"), turns)
     elif "memory_limit" in metafunc.fixturenames:
         limits = [(size, limit) for size in large for size, limit in ((size // 10, None), (size, "2GB"))]
         metafunc.parametrize(("entities", "memory_limit"), limits)
     elif "entities" in metafunc.fixturenames:
         metafunc.parametrize("entities", [given.entities])
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Put the large cases last: their files are still being written to disk for a while, which slows what follows."""
+    items.sort(key=_is_large)
+
+
+def _is_large(item: pytest.Item) -> bool:
+    given = getattr(item, "callspec", None)
+    return given is not None and given.params.get("entities") == LARGE
 
 
 @pytest.fixture(scope="session")

@@ -79,7 +79,7 @@ def test_load(benchmark: BenchmarkFixture, place: Place, what: str) -> None:
         benchmark.extra_info["grown"] = place.size() - size
 
 
-@pytest.mark.parametrize("what", FRAMES)
+@pytest.mark.both_ways(*FRAMES)
 def test_frame(benchmark: BenchmarkFixture, place: Place, turn: int, what: str) -> None:
     """Take the wide frame of all; a first round is not counted."""
     benchmark.pedantic(FRAMES[what], args=(place,), warmup_rounds=int(turn == 0))
