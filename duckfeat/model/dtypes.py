@@ -592,16 +592,22 @@ def _checked_item(item: Dtype) -> Dtype:
 
 
 def if_coerced(dtype: Dtype, value: Any) -> str:
-    """Return what is said of a refused value that a feature takes if it coerces; nothing of any other value.
+    """Return what is said of a refused value that a feature takes only if it coerces; nothing of any other value.
 
-    >>> if_coerced(parse_dtype(float), "1.5"), if_coerced(parse_dtype(float), "high")
-    ('; a feature with coerce=True takes it', '')
+    >>> [if_coerced(parse_dtype(float), value) for value in ("1.5", 1.5, "high")]
+    ['; a feature with coerce=True takes it', '', '']
     """
-    try:
-        dtype.encode(value, coerce=True)
-    except Refused:
+    if _takes(dtype, value, coerce=False) or not _takes(dtype, value, coerce=True):
         return ""
     return "; a feature with coerce=True takes it"
+
+
+def _takes(dtype: Dtype, value: Any, *, coerce: bool) -> bool:
+    try:
+        dtype.encode(value, coerce=coerce)
+    except Refused:
+        return False
+    return True
 
 
 def encode_for(feature: str, dtype: Dtype, value: Any, *, coerce: bool = False, row: int | None = None) -> Typed:

@@ -652,6 +652,13 @@ def test_a_second_category_is_told_by_its_name(store: Store) -> None:
     assert report.skipped["value"].to_list() == ["two"]
 
 
+def test_a_second_text_is_not_told_to_be_coerced(store: Store) -> None:
+    store.Feature(name="t", dtype=str).save()
+    frame = pl.DataFrame({"name": ["a", "a"], "t": ["1", "2"]})
+    with pytest.raises(ValidationError, match=r"'2' \(str\) is a second value .*gives another \(row 1, name 'a'\)$"):
+        store.annotate(frame, key="name", create=True)
+
+
 # --- many columns ----------------------------------------------------------------------------------
 
 
