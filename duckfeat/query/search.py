@@ -23,7 +23,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
-from itertools import pairwise, takewhile
+from itertools import islice, pairwise, takewhile
 from math import log2
 from typing import NamedTuple
 
@@ -81,6 +81,7 @@ _QUALIFIER = re.compile(r"\s*(?:\([^()]*\)|\[[^\[\]]*\])\s*$")
 _LOOK_ALIKE = str.maketrans("01I58", "ollsb")
 _WORDS = re.compile(r"[^\W_]+|\s+")
 _JOINED_SHORTEST, _ERROR_LETTERS = 3, 3
+_NUMBER, _BETWEEN_NUMBERS = re.compile(r"\d+"), re.compile(r"(?<=\d) (?=\d)")
 
 
 def score(query: str, text: str, *, case_sensitive: bool = False) -> float:
@@ -126,6 +127,7 @@ class Query:
         self.words = self.normal.split()
         self.joined = "".join(self.words)
         self.compact = compact(self.words)
+        self._numbers = _NUMBER.findall(self.normal)
         self._as_word = f" {self.normal}"
         self._unspaced = is_unspaced(self.normal)
         # Capitals say something only where the query has both kinds of letters.
@@ -170,7 +172,7 @@ class Query:
         normal = normal[:MAX_CHARS]
         words = normal.split()
         joined, hasty = "".join(words), compact(words)
-        if joined == self.joined or hasty == self.compact:
+        if (joined == self.joined or hasty == self.compact) and _NUMBER.findall(normal) == self._numbers:
             return round(SAME_JOINED - self._unlike(text, key), _DECIMALS)
         # A little more, so that rounding loses no score that equals the floor.
         most = 1 - floor / CEILING + _ROUNDING
@@ -222,6 +224,7 @@ class Query:
         ):
             if meant.startswith(typed):
                 cost = COSTS.start + COSTS.start_rest * log2(1 + len(meant) - len(typed)) + more
+                cost += _numbers_joined(self.normal, _first_letters(text, len(typed))) if more else 0.0
                 yield _Part(cost, max(letters, BEGINS_LETTERS), BEGINS)
                 break
         at, more = text.find(self.normal if self._unspaced else self._as_word), 0.0
@@ -256,8 +259,11 @@ class Query:
             cost = min(most, edits(" ".join(typed), " ".join(meant), most))
         else:
             # Only neighbours are joined.
-            cost = min(most, edits(_spelled(query, " "), _spelled(text, " "), most))
-            cost = min(cost, COSTS.joined + edits(_spelled(query, ""), _spelled(text, ""), cost - COSTS.joined))
+            spelled_typed, spelled_meant = _spelled(query, " "), _spelled(text, " ")
+            cost = min(most, edits(spelled_typed, spelled_meant, most))
+            joined = COSTS.joined + _numbers_joined(spelled_typed, spelled_meant)
+            if joined < cost:
+                cost = min(cost, joined + edits(_spelled(query, ""), _spelled(text, ""), cost - joined))
         hasty_typed, hasty_meant = compact(typed), compact(meant)
         if (hasty_typed, hasty_meant) != ("".join(typed), "".join(meant)):
             factor = self._hasty_factor
@@ -313,6 +319,29 @@ def _begins_word(text: str, joined: str) -> int:
     """
     starts = [0, *(at + 1 for at, char in enumerate(text) if char == " ")]
     return next((at for at in starts if text[at:].replace(" ", "").startswith(joined)), -1)
+
+
+def _first_letters(text: str, count: int) -> str:
+    """Return the start of a text that has so many letters, spaces not counted.
+
+    >>> _first_letters("mir7 3 a", 5)
+    'mir7 3'
+    """
+    ends = (at for at, char in enumerate(text, 1) if char != " ")
+    return text[: next(islice(ends, count - 1, None), len(text))]
+
+
+def _numbers_joined(typed: str, meant: str) -> float:
+    """Return what it costs on top that a text without its spaces has numbers written as one, or one as several.
+
+    >>> [_numbers_joined(typed, "mir73 1") for typed in ("mir 73 1", "mir 731", "mir7 31", "mir7 3 1")]
+    [0.0, 0.4, inf, inf]
+    """
+    parted, meant_parted = (len(_BETWEEN_NUMBERS.findall(text)) for text in (typed, meant))
+    if parted != meant_parted:
+        return COSTS.joined_numbers if parted < meant_parted else NEVER
+    numbers, others = _NUMBER.findall(typed), _NUMBER.findall(meant)
+    return NEVER if numbers != others and "".join(numbers) == "".join(others) else 0.0
 
 
 def _least_paired(typed: int, meant: int) -> float:

@@ -11,7 +11,7 @@ EXACT = 100.0
 SAME_FORM = 99.5
 """The same but for case, punctuation, diacritics or Greek letters against their names."""
 SAME_JOINED = 99.0
-"""The same but for spaces, or for Greek names against their Latin letters."""
+"""The same, numbers and all, but for spaces, or for Greek names against their Latin letters."""
 SPOKEN = 98.5
 """At most, where a sign of the query is read as its word: CD8+ as CD8 positive, CD8- as CD8 negative."""
 CEILING = 98.0
@@ -70,7 +70,9 @@ class Costs:
     zeros: float = 0.3
     """A number is written with more or fewer zeros in front: run 3 for run 03."""
     joined: float = 0.4
-    """Neighbouring words are written as one, or one as several."""
+    """Neighbouring words are written as one, or one as several; a number is never written as several."""
+    joined_numbers: float = 0.4
+    """On top of `joined`, where two numbers are written as one: MIR73 for MIR7-3."""
     greek: float = 0.3
     """A Greek name is written by its Latin letter, next to another error."""
     order: float = 0.6

@@ -114,6 +114,11 @@ def test_what_reads_the_same_scores_just_below_100(query: str, text: str) -> Non
         ("e. active cell", "electrically active cell", "Be cell"),
         ("Western Kan", "Western Kanjobal", "Western Krahn"),
         ("Nrthern Trtry", "Northern Territory", "Northern Ireland"),
+        # what stands between two numbers tells names apart, and is forgotten more easily than a digit
+        ("MIR50-1", "MIR509-1", "MIR501"),
+        ("RNU-637P", "RNU6-637P", "RNU6-37P"),
+        ("MIR73", "MIR7-3", "MIR573"),
+        ("plate 12", "plate 12 row 3", "plate 11 row 2"),
         # numbers that another word parts are not one number
         ("1-year-old stage 2", "1-year-old stage", "12-year-old stage"),
         ("14-month-old stage 2", "14-month-old stage", "142-month-old stage"),
@@ -198,6 +203,11 @@ def test_words_of_scripts_without_spaces_are_found_anywhere() -> None:
     assert score("田中", "田中太郎") > score("太郎", "田中太郎")
     assert score("ロン", "ニューロン") >= CUTOFF
     assert score("rophil", "neutrophil progenitor cell") < CUTOFF
+
+
+def test_the_beginning_of_a_name_may_be_joined_but_for_its_numbers() -> None:
+    assert score("MIR-509", "MIR509-1") > score("MIR5-09", "MIR509-1")
+    assert score("MIR5091", "MIR509-1-a") > score("MIR50-91", "MIR509-1-a")
 
 
 def test_words_in_the_middle_of_a_name_may_be_joined() -> None:
