@@ -137,7 +137,7 @@ def asked(operand: Any, what: str) -> Any:
     """Return the operand of a lookup as Python has it; what is missing in any library is None.
 
     >>> import numpy
-    >>> asked(numpy.array(5), "n_cells"), asked(numpy.datetime64("NaT"), "taken_on")
+    >>> asked(numpy.array(5), "n_cells"), asked(numpy.datetime64("NaT", "D"), "taken_on")
     (5, None)
     """
     try:

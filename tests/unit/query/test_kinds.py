@@ -208,7 +208,7 @@ def test_what_is_missing_is_asked_for_alike(things: Store) -> None:
     things.Record.filter(name="a").update(description="first")
     for feature in ("size", "seen", "meta", "steps"):
         asked = things.Feature.get(name=feature)
-        for nothing in (None, pandas.NaT, pandas.NA, numpy.datetime64("NaT")):
+        for nothing in (None, pandas.NaT, pandas.NA, numpy.datetime64("NaT", "D")):
             assert found(asked == nothing) == found(**{feature: nothing}) == found(asked.is_null())
             assert found(asked != nothing) == found(**{f"{feature}__ne": nothing}) == found(~asked.is_null())
     meta = things.Feature.get(name="meta")
