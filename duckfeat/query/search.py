@@ -38,6 +38,8 @@ from duckfeat.query.search_costs import (
     CUTOFF,
     EXACT,
     MAX_CHARS,
+    NEARLY_CONTAINS,
+    NEARLY_LETTERS,
     SAME_FORM,
     SAME_JOINED,
     SPOKEN,
@@ -54,6 +56,8 @@ __all__ = [
     "COSTS",
     "CUTOFF",
     "MAX_CHARS",
+    "NEARLY_CONTAINS",
+    "NEARLY_LETTERS",
     "SAME_FORM",
     "SAME_JOINED",
     "SPOKEN",
@@ -81,6 +85,8 @@ _QUALIFIER = re.compile(r"\s*(?:\([^()]*\)|\[[^\[\]]*\])\s*$")
 _LOOK_ALIKE = str.maketrans("01I58", "ollsb")
 _WORDS = re.compile(r"[^\W_]+|\s+")
 _JOINED_SHORTEST, _ERROR_LETTERS = 3, 3
+# No single error, nor a plural, makes a word longer or shorter by more.
+_ABOUT = 2
 _NUMBER, _BETWEEN_NUMBERS = re.compile(r"\d+"), re.compile(r"(?<=\d) (?=\d)")
 
 
@@ -136,6 +142,8 @@ class Query:
         self._look = look.translate(_LOOK_ALIKE)
         self._marks = _marks(look)
         self._word_set = frozenset(self.words)
+        pairs = [pair for pair in pairwise(self.words) if not _BETWEEN_NUMBERS.search(" ".join(pair))]
+        self._parted = {"".join(pair): pair for pair in pairs}
         self._greek_end = frozenset(takewhile(GREEK_NAMES.__contains__, reversed(self.words)))
         # An error beside a Greek name weighs as much as where its Latin letter was typed.
         self._hasty_factor = (len(self.normal) + 1) / (len(self.compact) + len(self.normal) - len(self.joined) + 1)
@@ -177,7 +185,7 @@ class Query:
         # A little more, so that rounding loses no score that equals the floor.
         most = 1 - floor / CEILING + _ROUNDING
         letters = len(self.normal) + 1
-        cost, parts = self._explained(normal, words, most * letters)
+        cost, parts = self._explained(normal, words, joined, most * letters)
         parts += self._beginnings(normal, joined, hasty)
         if normal.startswith(self.normal) and self.whole == self._without_qualifier(text):
             parts.append(_Part(COSTS.qualifier, letters, BEGINS))
@@ -187,6 +195,31 @@ class Query:
         unlike = self._unlike(text, key)
         lost = min([(cost + unlike) / letters, *(part.lost(unlike) for part in parts)])
         return round(max(0.0, CEILING * (1 - lost)), _DECIMALS) if lost <= most else 0.0
+
+    def _respelled(self, words: list[str], joined: str) -> tuple[list[str], float]:
+        """Return the words of a text, those joined that the query joins and those parted that it parts, and the cost.
+
+        >>> Query("laguardia air port")._respelled(["la", "guardia", "airport"], "laguardiaairport")
+        (['laguardia', 'air', 'port'], 0.8)
+        """
+        missing = self._word_set.difference(words)
+        if self._parted.keys().isdisjoint(words) and not any(word in joined for word in missing):
+            return words, 0.0
+        spelled: list[str] = []
+        changes = 0
+        for word in words:
+            as_one = spelled[-1] + word if spelled else word
+            if word in self._word_set:
+                spelled.append(word)
+            elif as_one in self._word_set and not _BETWEEN_NUMBERS.search(f"{spelled[-1]} {word}"):
+                spelled[-1] = as_one
+                changes += 1
+            elif word in self._parted:
+                spelled += self._parted[word]
+                changes += 1
+            else:
+                spelled.append(word)
+        return spelled, COSTS.joined * changes
 
     def _without_qualifier(self, text: str) -> str | None:
         """Return the normal form of a text without what stands in brackets at its end, None where nothing does."""
@@ -202,17 +235,51 @@ class Query:
 
     # The costs below are exact below `most`; anything else may come back as any number that is no less.
 
-    def _explained(self, text: str, words: list[str], most: float) -> tuple[float, list[_Part]]:
+    def _explained(self, text: str, words: list[str], joined: str, most: float) -> tuple[float, list[_Part]]:
+        """Return what `_by_words` does, also with the words of the text joined and parted as the query has them."""
+        cost, parts = self._by_words(text, words, most)
+        respelled, joins = self._respelled(words, joined)
+        if joins:
+            other, others = self._by_words(" ".join(respelled), respelled, most)
+            cost = min(cost, other + joins)
+            parts += [part._replace(cost=part.cost + joins) for part in others]
+        return cost, parts
+
+    def _by_words(self, text: str, words: list[str], most: float) -> tuple[float, list[_Part]]:
         """Return the cost of the cheapest explanation of the query by the normal form of a text.
 
-        The list has what leaves words out and nothing else, if that is possible.
+        The list has what leaves words out and nothing else, or one typing error besides, if that is possible.
         """
         order, left, right = _without_shared(self.words, words, self._word_set.intersection(words))
-        parts = [] if any(left) else [_Part(order + _left_out(right), len(self.normal) + 1, CONTAINS)]
+        letters = len(self.normal) + 1
+        # With less lost, the share is no other than the cost's.
+        nearly = most > NEARLY_CONTAINS.low * letters
+        parts = [_Part(order + cost, letters, share) for cost, share in self._left_out_only(left, right, nearly=nearly)]
         cost = order + self._rest_cost(left, right, most - order)
         if len(text) > len(self.normal):
             cost = min(cost, self._piece_cost(text, min(cost, most)))
         return cost, parts
+
+    def _left_out_only(self, query: Words, text: Words, *, nearly: bool) -> Iterator[tuple[float, Share]]:
+        """Give the cost of leaving out words of the text, if nothing else or `nearly` nothing else is wrong."""
+        typed = _kept(query)
+        if not typed:
+            yield _left_out(text), CONTAINS
+        elif nearly and len(typed) == 1 and len(typed[0]) >= NEARLY_LETTERS and typed[0].isalpha():
+            cost, at = self._likest(typed[0], text)
+            if cost <= COSTS.wrong:
+                yield cost + _left_out([*text[:at], None, *text[at + 1 :]]), NEARLY_CONTAINS
+
+    def _likest(self, typed: str, text: Words) -> tuple[float, int]:
+        """Return the cost and the place of the word of a text that is most like a typed one, of those about as long."""
+        costs, letters = self._pair_costs[typed], len(typed)
+        likest = NEVER, -1
+        for at, meant in enumerate(text):
+            if meant is not None and -_ABOUT <= len(meant) - letters <= _ABOUT:
+                if (cost := costs.get(meant)) is None:
+                    cost = costs[meant] = pair_cost(typed, meant)
+                likest = min(likest, (cost, at))
+        return likest
 
     def _beginnings(self, text: str, joined: str, hasty: str) -> Iterator[_Part]:
         """Give the ways in which the query is a beginning: of the text, and of a later word of it."""

@@ -43,6 +43,10 @@ BEGINS = Share(0.2, 0.31)
 """The query is the beginning of the text."""
 CONTAINS = Share(0.31, 0.385)
 """The query is the beginning of a later word, or every word of it is a word of the text."""
+NEARLY_CONTAINS = Share(0.31, 0.3875)
+"""Every word of the query is a word of the text, but for one typing error in one of them ..."""
+NEARLY_LETTERS = 5
+"""... which has so many letters at least, and no digit: fewer, with an error, are like too many words."""
 BEGINS_LETTERS = 5
 """A beginning is measured against this at least: a few letters are likelier typed as one than typed wrong."""
 

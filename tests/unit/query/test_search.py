@@ -169,6 +169,36 @@ def test_a_beginning_is_found_however_short_it_is(before: str, name: str, typed:
     assert score(start, later) >= CUTOFF
 
 
+_LONG = st.text("abcdefghijklmnopqrstuvwxyz", min_size=6, max_size=12)
+
+
+@given(_LONG, st.lists(_LONG, max_size=8), st.integers(0, 5), st.sampled_from(["delete", "insert", "replace", "swap"]))
+def test_a_word_with_one_typing_error_is_found_however_long_the_name(
+    word: str, others: list[str], at: int, error: str
+) -> None:
+    typed = {
+        "delete": word[:at] + word[at + 1 :],
+        "insert": f"{word[:at]}q{word[at:]}",
+        "replace": f"{word[:at]}q{word[at + 1 :]}",
+        "swap": word[: at - 1] + word[at : at + 1] + word[at - 1 : at] + word[at + 1 :] if at else word,
+    }[error]
+    assert score(typed, " ".join([*others, word])) >= CUTOFF
+    assert score(f"cell {typed}", " ".join([word, *others, "cell"])) >= CUTOFF
+
+
+@pytest.mark.parametrize(
+    ("query", "text"),
+    [
+        ("laguardia airport", "La Guardia"),
+        ("killercell mouse", "natural killer cell, mouse"),
+        ("mc carthy memorial", "Mccarthy Regional"),
+        ("memory tcell human", "T cell, memory"),
+    ],
+)
+def test_words_may_be_joined_where_others_are_left_out_or_added(query: str, text: str) -> None:
+    assert score(query, text) > CUTOFF
+
+
 @given(st.permutations(["CD8", "positive", "alpha", "beta", "memory", "T", "cell"]), st.integers(1, 7))
 def test_some_words_of_a_name_are_found_in_any_order(words: list[str], count: int) -> None:
     assert score(" ".join(words[:count]), "CD8-positive, alpha-beta memory T cell") >= CUTOFF
@@ -176,9 +206,10 @@ def test_some_words_of_a_name_are_found_in_any_order(words: list[str], count: in
 
 def test_the_shares_are_published() -> None:
     text = DOCS.read_text()
-    for share in (search.BEGINS, search.CONTAINS):
+    for share in (search.BEGINS, search.CONTAINS, search.NEARLY_CONTAINS):
         assert f"from {share.low:.0%} on, and stays below {100 * share.high:g}%" in text
     assert f"at least {search.BEGINS_LETTERS}" in text
+    assert f"in a word of {search.NEARLY_LETTERS} letters or more" in text
 
 
 @pytest.mark.parametrize(
