@@ -16,14 +16,13 @@ from duckfeat.compile.scope import Scope
 from duckfeat.compile.select import Query, count, select
 from duckfeat.errors import DoesNotExist, DuckfeatError, InvalidArgument, MultipleResultsFound
 from duckfeat.model.aggregates import Aggregate
-from duckfeat.model.arguments import flag, registry_of, shown, whole
+from duckfeat.model.arguments import flag, is_text, registry_of, shown, whole
 from duckfeat.model.attributes import Telling
 from duckfeat.model.columns import Output
 from duckfeat.model.fields import FieldRef, field_name
 from duckfeat.model.order import Order
 from duckfeat.model.q import Condition, Q
 from duckfeat.model.statement import Statement
-from duckfeat.model.uids import is_uid_like
 from duckfeat.query import checking
 from duckfeat.query.checking import Inspection
 from duckfeat.query.combining import both, either, with_annotations, without
@@ -359,7 +358,7 @@ class QuerySet(Frames, Telling, Generic[R]):
         Raises `DoesNotExist` if there is none, `MultipleResultsFound` if there are several.
         """
         found = self._asked_for(idlike, lookups)
-        records = found._some(2)
+        records = found._few_called(idlike)
         if not records and isinstance(idlike, str) and "uid" in self._query.table.fields and not lookups:
             raise self._no_uid(idlike)
         return _one(records, self._query.table.name, _spelled(idlike, lookups), found)
@@ -367,6 +366,13 @@ class QuerySet(Frames, Telling, Generic[R]):
     def _asked_for(self, idlike: Any, lookups: Mapping[str, Any]) -> QuerySet[R]:
         found = self._identified(idlike) if idlike is not None else self
         return found.filter(**lookups) if lookups else found
+
+    def _few_called(self, idlike: Any) -> list[R]:
+        """Return up to two records; where several uids begin with a text, the one that it is the whole of."""
+        records = self._some(2)
+        if len(records) > 1 and isinstance(idlike, str) and "uid" in self._query.table.fields:
+            return self.filter(uid=idlike)._some(1) or records
+        return records
 
     def _some(self, count: int) -> list[R]:
         """Return up to `count` records: any of them, of a slice its first."""
@@ -382,7 +388,7 @@ class QuerySet(Frames, Telling, Generic[R]):
         table = self._query.table
         if "uid" not in table.fields:
             return self.filter(hash__startswith=idlike)
-        if not idlike or not is_uid_like(idlike):
+        if not idlike or not is_text(idlike):
             raise self._no_uid(idlike)
         return self.filter(uid__startswith=idlike)
 
@@ -400,7 +406,7 @@ class QuerySet(Frames, Telling, Generic[R]):
             found = self._asked_for(idlike, lookups)
         except DoesNotExist:  # a text that is no uid
             return None
-        records = found._some(2)
+        records = found._few_called(idlike)
         return _one(records, self._query.table.name, _spelled(idlike, lookups), found) if records else None
 
     def one(self) -> R:
