@@ -12,6 +12,7 @@ from typing import Any, Generic, SupportsIndex, TypeVar, overload
 
 from duckfeat.compile.columns import field_output, record_outputs
 from duckfeat.compile.computed import python_column
+from duckfeat.compile.groups import grouped
 from duckfeat.compile.scope import Scope
 from duckfeat.compile.select import Query, count, select
 from duckfeat.errors import DoesNotExist, DuckfeatError, InvalidArgument, MultipleResultsFound
@@ -30,7 +31,7 @@ from duckfeat.query.finding import find_lookup, search_query
 from duckfeat.query.forms import Frames
 from duckfeat.query.grouping import Grouped, aggregated
 from duckfeat.query.lookup import Keep, Lookup
-from duckfeat.query.reading import python_rows, streamed
+from duckfeat.query.reading import in_utc, python_rows, streamed
 from duckfeat.query.session import Session
 from duckfeat.query.wide import sliced
 
@@ -189,7 +190,7 @@ class QuerySet(Frames, Telling, Generic[R]):
         return annotated
 
     def aggregate(self, /, **aggregates: Aggregate) -> dict[str, Any]:
-        """Return aggregates over all records as a dict, by keyword.
+        """Return aggregates over all records as a dict, by keyword; instants are in UTC.
 
         >>> import duckfeat as dft
         >>> from duckfeat.aggregates import count, max
@@ -198,15 +199,18 @@ class QuerySet(Frames, Telling, Generic[R]):
         >>> dft.ULabel.all().aggregate(n=count(), last=max("name"))
         {'n': 2, 'last': 'b'}
         """
-        found: dict[str, Any] = aggregated(self._session, self._query, (), aggregates).to_pylist()[0]
-        return found
+        row = aggregated(self._session, self._query, (), aggregates).to_pylist()[0]
+        return {name: in_utc(value) for name, value in row.items()}
 
     def group_by(self, *keys: Any) -> Grouped:
         """Return the records in groups of equal keys; call `agg` on the result to get a frame.
 
         Keys are fields, paths to related fields, features, or parts of dates. A record with several values of a key is
         in the group of each.
+
+        Raises `FieldError` for an unknown key or one with nested values.
         """
+        grouped(self._session.context(), self._query, keys, {})
         return Grouped(self._session, self._query, keys)
 
     # --- records ---------------------------------------------------------------------------------
@@ -294,11 +298,10 @@ class QuerySet(Frames, Telling, Generic[R]):
     def __getitem__(self, key: int | slice) -> R | QuerySet[R]:
         if isinstance(key, slice):
             return self._with(sliced(self._query, key))
-        if type(key) is not int or key < 0:
-            raise InvalidArgument(f"a QuerySet takes positions from 0 and slices, not {shown(key)}", value=key)
-        found = self._with(sliced(self._query, slice(key, key + 1)))._fetch()
+        position = whole(key, "a position in a QuerySet")
+        found = self._with(sliced(self._query, slice(position, position + 1)))._fetch()
         if not found:
-            raise _no_position(self._query.table.name, key)
+            raise _no_position(self._query.table.name, position)
         record: R = found[0]
         return record
 

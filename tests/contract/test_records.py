@@ -114,7 +114,7 @@ def test_get_by_whatever_names_one(store: Store) -> None:
     assert store.FeatureValue.get(value=7) == value
 
 
-@pytest.mark.parametrize("uid", ["s1", "TCGA-02-0001", "sample 1", "50%_a", "Zürich", "a\0b"])
+@pytest.mark.parametrize("uid", ["s1", "TCGA-02-0001", "sample 1", "50%_a", "Zürich"])
 def test_get_finds_a_uid_that_was_given_also_where_others_begin_with_it(store: Store, uid: str) -> None:
     store.save([store.Record(name=str(number), uid=f"{uid}{number}") for number in range(3)])
     made = store.Record(name="made", uid=uid).save()
