@@ -119,6 +119,14 @@ class FeatureManager(Telling):
             return sorted(records, key=called)
         return records[0] if records else None
 
+    def __setitem__(self, feature: Any, value: Any) -> None:
+        told = "is read: update_values({feature: value}) replaces the value, add_values adds one"
+        raise InvalidArgument(f"record.features[{shown(feature)}] {told}", feature=feature, value=value)
+
+    def __delitem__(self, feature: Any) -> None:
+        told = f"is read: remove_values({shown(feature)}) removes the values"
+        raise InvalidArgument(f"record.features[{shown(feature)}] {told}", feature=feature)
+
     def history(self, feature: Any = None) -> pl.DataFrame:
         """Return every change of the values, oldest first, as a Polars DataFrame; of one `feature` or of all.
 
