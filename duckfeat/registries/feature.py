@@ -6,6 +6,7 @@ import logging
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from duckfeat.compile.lookups import is_step
 from duckfeat.errors import InvalidArgument, ValidationError, hint
 from duckfeat.model.arguments import shown
 from duckfeat.model.dtypes import Dtype, parse_dtype
@@ -116,15 +117,7 @@ class Feature(Comparable, Synonymous, TracksUpdates, rows="features", uid_length
         for record in records:
             if record.dtype is not None:
                 _check_registry(_session, record.parsed_dtype, record.name)
-            clashing = [
-                name for name in ENTITIES if isinstance(record.name, str) and _session.catalog[name].has(record.name)
-            ]
-            if clashing:
-                _log.warning(
-                    "feature %r is called like a field of %s: filter by the feature object, the keyword is the field",
-                    record.name,
-                    " and ".join(filter(None, [", ".join(clashing[:-1]), clashing[-1]])),
-                )
+        _tell_of_names_alike(_session, [record.name for record in records if isinstance(record.name, str)])
 
     def _agrees_with(self, existing: Feature) -> None:
         for name in _DECIDING:
@@ -178,6 +171,33 @@ class Feature(Comparable, Synonymous, TracksUpdates, rows="features", uid_length
         dtype = parse_dtype(values["dtype"])
         _check_registry(session, dtype)
         return {**values, "dtype": dtype.name}
+
+
+def _tell_of_names_alike(session: Session, names: Sequence[str]) -> None:
+    """Warn of names that, as keywords, mean a field or have meant a question about another feature until now."""
+    long = any("__" in name for name in names)
+    dtypes = {info.name: info.dtype for info in session.features.all()} if long else {}
+    for name in names:
+        clashing = [table for table in ENTITIES if session.catalog[table].has(name)]
+        if clashing:
+            tables = " and ".join(filter(None, [", ".join(clashing[:-1]), clashing[-1]]))
+            told = "feature %r is called like a field of %s: filter by the feature object, the keyword is the field"
+            _log.warning(told, name, tables)
+        asked = _asked_by(name, dtypes)
+        if asked is not None:
+            told = "feature %r is called like a question about feature %r: the keyword is the new feature from now on"
+            _log.warning(told, name, asked)
+
+
+def _asked_by(name: str, dtypes: Mapping[str, Dtype]) -> str | None:
+    """Return the feature that a keyword asks about, such as `dose` for `dose__gt`; of any other keyword, None."""
+    parts = name.split("__")
+    for end in range(len(parts) - 1, 0, -1):
+        asked = "__".join(parts[:end])
+        if asked in dtypes:
+            inside = dtypes[asked].is_cat or dtypes[asked].is_json
+            return asked if inside or is_step(parts[end]) else None
+    return None
 
 
 def _is_used(session: Session, feature_id: int) -> bool:
