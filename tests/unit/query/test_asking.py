@@ -96,6 +96,21 @@ def test_groups_and_aggregates(flights: Store) -> None:
         found.group_by("carrier").agg()
 
 
+def test_an_aggregate_is_of_something(flights: Store) -> None:
+    for function in (max, mean, n_unique):
+        with pytest.raises(InvalidArgument, match="takes a field, a path to one, or a feature, not None"):
+            flights.Record.all().aggregate(n=function(None))
+    with pytest.raises(InvalidArgument, match="quantile takes a field"):
+        quantile(None, 0.5)
+    assert flights.Record.all().aggregate(n=count(None)) == {"n": 4}
+
+
+@pytest.mark.parametrize("name", ["save", "features", "refresh_from_db"])
+def test_an_annotation_hides_nothing_of_a_record(name: str, flights: Store) -> None:
+    with pytest.raises(InvalidArgument, match=f"an attribute '{name}': name the annotation otherwise"):
+        flights.Record.all().annotate(**{name: count("ulabels")})
+
+
 def test_a_position_is_a_whole_number_of_any_library(flights: Store) -> None:
     found: Any = flights.Record.all().order_by("name")
     assert found[numpy.int64(2)].name == found[2:][numpy.uint8(0)].name == "3"
