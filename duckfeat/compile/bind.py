@@ -12,7 +12,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from duckfeat.compile.computed import annotation
+from duckfeat.compile.computed import column_of
 from duckfeat.compile.expressions import (
     SUBQUERY_LIMIT,
     Expression,
@@ -314,7 +314,7 @@ def _path(scope: Scope, segments: Sequence[str], operand: Any, path: str, *, ins
         return Leaf(_id_condition(scope, relation, tuple(segments), operand, path))
     name, rest = segments[0], tuple(segments[1:])
     if name in scope.annotations:
-        output = annotation(scope, name)
+        output = column_of(scope, name)
         return Leaf(apply(scope.context.params, output.sql, output.content, rest, operand, name))
     if scope.table.has(name):
         return Leaf(_field_condition(scope, scope.table.field(name), rest, operand))

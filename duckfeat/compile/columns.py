@@ -18,8 +18,12 @@ from duckfeat.model.fields import ForeignKey, Relation
 from duckfeat.model.kinds import KINDS, float_sql
 from duckfeat.model.tables import Table
 
-_LISTS = {"json": "json_list", "number": "numbers"}
+_LISTS = {"json": "json_list", "number": "numbers", "moment_items": "moment_lists"}
 """The content of lists of some content; of others it is `list`."""
+
+
+_EXACT_ITEMS = {"num": "json", "datetime": "moment_items"}
+"""The content of lists that Python reads as they are stored, by the dtype of their items: those of several types."""
 
 
 def python_output(output: Output) -> Output:
@@ -171,7 +175,8 @@ def _value_output(scope: Scope, feature: FeatureInfo) -> Output:
         return Output(name, called_sql("v", category_table(scope, feature)), "str")
     if dtype.item and not dtype.item.is_json:
         sql, instants = _list_sql(dtype)
-        exact = Output(name, "v.json_value", "json") if dtype.item.base.name == "num" else None
+        content = _EXACT_ITEMS.get(dtype.item.base.name)
+        exact = Output(name, "v.json_value", content) if content else None
         return Output(name, sql, "list", instants, items=dtype.item.base.kinds[0], exact=exact)
     if dtype.is_json:
         return Output(name, "v.json_value", "json")

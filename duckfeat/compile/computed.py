@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -20,42 +21,55 @@ NESTED = frozenset({"json", "json_list", "dict"})
 
 @dataclass(frozen=True, slots=True)
 class Values:
-    """The values that a record has at some key: one, or a list of them without missing ones."""
+    """The values that a record has at some key: one, or a list of them without missing ones.
+
+    `instants` is the SQL of those with a time zone, where they may be either sort of datetime.
+    """
 
     sql: str
     content: str
     many: bool
+    instants: str | None = None
 
     @property
-    def items(self) -> str:
-        """The SQL of the values as a list."""
-        return self.sql if self.many else f"CASE WHEN {self.sql} IS NULL THEN [] ELSE [{self.sql}] END"
+    def columns(self) -> list[str]:
+        """The SQL of the values, and behind it that of the instants where these are apart."""
+        return [self.sql, *([self.instants] if self.instants else [])]
+
+    @property
+    def items(self) -> list[str]:
+        """The columns as lists."""
+        return [sql if self.many else f"CASE WHEN {sql} IS NULL THEN [] ELSE [{sql}] END" for sql in self.columns]
 
 
 def column_of(scope: Scope, key: Any, *, name: str | None = None) -> Output:
     """Return the column that a key means: an annotation, a field or path, a feature, or a date part of one.
 
-    Raises `FieldError` with what there is and the nearest match.
+    Datetimes of either sort are in it together, instants in UTC. Raises `FieldError` with what there is and the nearest
+    match.
     """
+    return _one_sort(sorted_column(scope, key, name=name))
+
+
+def sorted_column(scope: Scope, key: Any, *, name: str | None = None) -> Output:
+    """Return the column that `column_of` does, with the two sorts of datetime apart."""
     text = field_name(key) if isinstance(key, str | FieldRef) else None
     if text is not None and text in scope.annotations:
         return replace(annotation(scope, text), name=name or text)
     if text is not None and scope.table.has(text.split("__")[0]):
         return field_output(scope, text, name)
     feature, steps = feature_of(scope, key if text is None else text)
-    output = _one_sort(feature_output(scope, feature, name or (text or feature.name)))
+    output = feature_output(scope, feature, name or (text or feature.name))
     if not steps:
         return output
+    output = _one_sort(output)
     sql, content = part_of(output.sql, output.content, steps, repr(text or feature.name))
     return Output(output.name, sql, content)
 
 
 def python_column(scope: Scope, path: str) -> Output:
     """Return the column that a path means, to be read as Python values."""
-    if path in scope.annotations or scope.table.has(path.split("__", maxsplit=1)[0]):
-        return python_output(column_of(scope, path))
-    feature, steps = feature_of(scope, path)
-    return python_output(column_of(scope, path) if steps else feature_output(scope, feature, path))
+    return python_output(sorted_column(scope, path))
 
 
 def feature_of(scope: Scope, key: Any) -> tuple[FeatureInfo, tuple[str, ...]]:
@@ -75,10 +89,25 @@ def _one_sort(output: Output) -> Output:
     if output.instants is None:
         return output
     exact = python_output(output)
-    if output.content == "list":
+    if output.content == "list":  # what has lists is asked for its two sorts, or refused
         return replace(output, instants=None, exact=exact)
     sql = f"coalesce({output.sql}, timezone('UTC', {output.instants}))"
     return replace(output, sql=sql, instants=None, exact=exact)
+
+
+def pairs_of(output: Output, *, many: bool) -> str:
+    """Return the SQL of datetimes of either sort as pairs of a naive one and an instant, one of which is missing.
+
+    Of `many` values it is a list of pairs. A value that is a list has a list of each sort in its pair.
+    """
+    naive, instants = output.sql, output.instants
+    if not many:
+        return f"CASE WHEN {naive} IS NOT NULL OR {instants} IS NOT NULL THEN row({naive}, {instants}) END"
+    naive, instants = f"coalesce({naive}, [])", f"coalesce({instants}, [])"
+    if output.nested:
+        return f"list_zip({naive}, {instants})"
+    of_one_sort = f"list_zip({naive}, []::TIMESTAMPTZ[]), list_zip([]::TIMESTAMP[], {instants})"
+    return f"list_concat({of_one_sort})"
 
 
 def annotation(scope: Scope, name: str) -> Output:
@@ -89,7 +118,8 @@ def annotation(scope: Scope, name: str) -> Output:
             scope.annotated[name] = Output(name, "1::BIGINT", "int")
         else:
             values = values_of(scope, aggregate)
-            scope.annotated[name] = _result(name, aggregate, values, template(aggregate, values.items, over="items"))
+            made = [template(aggregate, items, over="items") for items in values.items]
+            scope.annotated[name] = _result(name, aggregate, values, made)
     return scope.annotated[name]
 
 
@@ -101,20 +131,24 @@ def template(aggregate: Aggregate, sql: str, *, over: str) -> str:
     return made if function.empty == "NULL" else f"coalesce({made}, {function.empty})"
 
 
-def _result(name: str, aggregate: Aggregate, values: Values, sql: str) -> Output:
+def _result(name: str, aggregate: Aggregate, values: Values, made: Sequence[str]) -> Output:
+    sql, *instants = made
     content = aggregate.function.result or values.content
     if aggregate.function.name == "sum" and content == "int":
         sql = f"CAST({sql} AS BIGINT)"
-    return Output(name, sql, content, items=values.content if content == "list" else None)
+    items = values.content if content == "list" else None
+    return Output(name, sql, content, instants[0] if instants else None, items=items)
 
 
-def aggregate_output(name: str, aggregate: Aggregate, values: Values | None, sql: str) -> Output:
-    """Return the column of an aggregate over the rows of a group, whose values are called `sql` there."""
+def aggregate_output(name: str, aggregate: Aggregate, values: Values | None, columns: Sequence[str]) -> Output:
+    """Return the column of an aggregate over the rows of a group, where the values' columns are called `columns`."""
     if values is None:
         return Output(name, "count(*)", "int")
     if values.many:
-        return _result(name, aggregate, values, template(aggregate, f"flatten(list({sql}))", over="items"))
-    return _result(name, aggregate, values, template(aggregate, sql, over="rows"))
+        made = [template(aggregate, f"flatten(list({sql}))", over="items") for sql in columns]
+    else:
+        made = [template(aggregate, sql, over="rows") for sql in columns]
+    return _result(name, aggregate, values, made)
 
 
 def values_of(scope: Scope, aggregate: Aggregate) -> Values:
@@ -139,18 +173,23 @@ def _values(scope: Scope, key: Any, *, ids: bool) -> Values:
     if text is not None and scope.table.has(text.split("__")[0]):
         return _path_values(scope, text.split("__"), text, ids=ids)
     feature, steps = feature_of(scope, key if text is None else text)
-    output = _one_sort(feature_output(scope, feature))
-    if feature.multiple:
-        if steps:
-            raise FieldError(f"{text!r}: a feature with several values has no parts in aggregates", name=text)
-        return Values(output.sql, item_content(feature), many=True)
+    output, many = feature_output(scope, feature), feature.multiple
+    if many and steps:
+        raise FieldError(f"{text!r}: a feature with several values has no parts in aggregates", name=text)
+    content = item_content(feature) if many else output.content
+    if output.instants and not steps:
+        pairs = pairs_of(output, many=many)
+        return Values(pairs, content, many) if ids else Values(output.sql, content, many, output.instants)
+    if many:
+        return Values(output.sql, content, many=True)
+    output = _one_sort(output)
     sql, content = part_of(output.sql, output.content, steps, repr(feature.name))
     return Values(sql, content, many=False)
 
 
 def item_content(feature: FeatureInfo) -> str:
     """Return the content of one value of a feature."""
-    if feature.dtype.is_cat or feature.dtype.base.name == "datetime":
+    if feature.dtype.is_cat:
         return "str"
     return "json" if feature.dtype.is_json else feature.dtype.base.kinds[0]
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from duckfeat.compile.computed import NESTED, Values, aggregate_output, column_of, values_of
+from duckfeat.compile.computed import NESTED, Values, aggregate_output, pairs_of, sorted_column, values_of
 from duckfeat.compile.scope import Context, Scope
-from duckfeat.compile.select import Query, filtered
+from duckfeat.compile.select import Query, filtered, selected_sql
 from duckfeat.errors import FieldError, InvalidArgument
 from duckfeat.model.aggregates import Aggregate
 from duckfeat.model.arguments import is_text, shown
@@ -29,33 +29,48 @@ def grouped(
     columns = [_key(scope, key) for key in keys]
     _check_names([*(column.name for column in columns), *aggregates])
     given = [_given(scope, aggregate) for aggregate in aggregates.values()]
-    listed = [f"{column.sql} AS k{at}" for at, column in enumerate(columns)]
-    listed += [f"{values.sql} AS v{at}" for at, values in enumerate(given) if values is not None]
+    listed = [f"{_told_apart(column)} AS k{at}" for at, column in enumerate(columns)]
+    made = [values.columns if values else [] for values in given]
+    listed += [f"{sql} AS v{at}_{part}" for at, sqls in enumerate(made) for part, sql in enumerate(sqls)]
     rows = f"SELECT {', '.join(listed) or '1'} FROM {filtered(scope, query)}"
     for at, column in enumerate(columns):
         if column.content == "list":
-            rows = (
-                f"SELECT * REPLACE (unnest(CASE WHEN len(k{at}) = 0 THEN [NULL] ELSE k{at} END) AS k{at}) FROM ({rows})"
-            )
-    outputs = [
-        Output(column.name, f"k{at}", "item" if column.content == "list" else column.content)
-        for at, column in enumerate(columns)
-    ]
-    outputs += [
-        aggregate_output(name, aggregate, values, f"v{at}")
+            items = f"unnest(CASE WHEN len(k{at}) > 0 THEN k{at} ELSE [NULL] END)"
+            rows = f"SELECT * REPLACE ({items} AS k{at}) FROM ({rows})"
+    shown = [_shown(column, f"k{at}") for at, column in enumerate(columns)]
+    outputs = shown + [
+        aggregate_output(name, aggregate, values, [f"v{at}_{part}" for part in range(len(made[at]))])
         for at, ((name, aggregate), values) in enumerate(zip(aggregates.items(), given, strict=True))
     ]
-    selected = ", ".join(f"{output.sql} AS c{at}" for at, output in enumerate(outputs))
-    sql = f"SELECT {selected} FROM ({rows})"
+    sql = f"SELECT {selected_sql(outputs)} FROM ({rows})"
     if columns:
-        names = [f"k{at}" for at in range(len(columns))]
-        order = ", ".join(f"{name} NULLS LAST" for name in names)
-        sql += f" GROUP BY {', '.join(names)} ORDER BY {order}"
+        order = ", ".join(f"{_place(column, output)} NULLS LAST" for column, output in zip(columns, shown, strict=True))
+        sql += f" GROUP BY {', '.join(f'k{at}' for at in range(len(columns)))} ORDER BY {order}"
     return context.params.statement(sql), outputs
 
 
+def _told_apart(column: Output) -> str:
+    """Return the SQL of a key: where it may be either sort of datetime, pairs of one of each."""
+    return pairs_of(column, many=column.content == "list") if column.instants else column.sql
+
+
+def _shown(column: Output, sql: str) -> Output:
+    """Return the column of a key, which is called `sql`, and is one item where it was a list."""
+    content = "item" if column.content == "list" else column.content
+    if not column.instants:
+        return Output(column.name, sql, content)
+    return Output(column.name, f"struct_extract({sql}, 1)", content, f"struct_extract({sql}, 2)")
+
+
+def _place(column: Output, shown: Output) -> str:
+    """Return the SQL of what groups are ordered by: datetimes of either sort stand together, instants in UTC."""
+    if not shown.instants:
+        return shown.sql
+    return f"coalesce({shown.sql}, CAST({shown.instants} AS TIMESTAMP{'[]' if column.nested else ''}))"
+
+
 def _key(scope: Scope, key: Any) -> Output:
-    column = column_of(scope, key)
+    column = sorted_column(scope, key)
     if column.content in NESTED:
         raise FieldError(f"{column.name!r} holds nested values, which records are not grouped by", name=column.name)
     if column.content == "value":

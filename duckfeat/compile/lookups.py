@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any
@@ -16,7 +17,7 @@ from typing import Any
 from duckfeat.compile.fragments import FALSE, Parameters, any_of
 from duckfeat.compile.operands import Mismatch, as_items, convert, exact_number
 from duckfeat.errors import FieldError, InvalidArgument, hint
-from duckfeat.model.arguments import shown
+from duckfeat.model.arguments import is_frame, shown
 from duckfeat.model.dtypes import is_missing
 from duckfeat.model.kinds import KINDS
 from duckfeat.model.q import Asking
@@ -96,11 +97,15 @@ def _ne(params: Parameters, lhs: str, type_: str, operand: Any) -> str:
 
 
 def items_of(operand: Any) -> list[Any]:
-    """Return the items of an `in` operand; text and single values are refused, missing items left out."""
+    """Return the items of an `in` operand; text, frames and single values are refused, missing items left out."""
     operand = operand.answers() if isinstance(operand, Asking) else operand
-    if isinstance(operand, str | bytes | Mapping) or not isinstance(operand, Iterable):
-        raise InvalidArgument(f"`in` takes a list of values, not {shown(operand)}", value=operand)
+    if is_frame(operand) or isinstance(operand, str | bytes | Mapping) or not isinstance(operand, Iterable):
+        raise InvalidArgument(f"`in` takes a list of values, not {_told(operand)}", value=operand)
     return [item for item in operand if not is_missing(item)]
+
+
+def _told(operand: Any) -> str:
+    return f"a {type(operand).__name__}: pass a column of it" if is_frame(operand) else shown(operand)
 
 
 def _in(params: Parameters, lhs: str, type_: str, operand: Any) -> str:
@@ -120,8 +125,10 @@ def _converted(type_: str, operand: Any) -> list[Any]:
 
 
 def _range(params: Parameters, lhs: str, type_: str, operand: Any) -> str:
-    if isinstance(operand, str) or not isinstance(operand, Iterable):
-        raise InvalidArgument(f"`range` takes two bounds, not {shown(operand)}", value=operand)
+    unordered = isinstance(operand, AbstractSet | Mapping)  # it does not say which bound is the lower one
+    if unordered or is_frame(operand) or isinstance(operand, str | bytes) or not isinstance(operand, Iterable):
+        order = " in order" if unordered else ""
+        raise InvalidArgument(f"`range` takes two bounds{order}, not {_told(operand)}", value=operand)
     bounds = list(operand)
     if len(bounds) != 2:
         raise InvalidArgument(f"`range` takes two bounds, not {len(bounds)}", value=operand)

@@ -4,8 +4,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
+from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
+from duckfeat.errors import InvalidArgument
+from duckfeat.model.arguments import shown
+from duckfeat.model.dtypes import Refused, is_missing, plain
 from duckfeat.model.statement import BigList
 
 if TYPE_CHECKING:
@@ -21,6 +25,23 @@ _ARROW_TYPES = {
     "TIMESTAMP": "timestamp_us",
     "TIMESTAMP WITH TIME ZONE": "timestamp_utc",
 }
+
+
+def parameter(value: Any) -> Any:
+    """Return a parameter that somebody wrote: of NumPy, pandas, Polars or Arrow, the Python value it stands for.
+
+    Decimals stay what they are: DuckDB has a type for them.
+
+    >>> import numpy
+    >>> parameter(numpy.int64(3)), parameter(numpy.array([1.5]))
+    (3, [1.5])
+    """
+    if isinstance(value, Decimal):
+        return value
+    try:
+        return None if is_missing(value) else plain(value)
+    except Refused as reason:
+        raise InvalidArgument(f"the parameter {shown(value)} {reason}", value=value) from None
 
 
 def bindable(params: Mapping[str, Any]) -> dict[str, Any]:

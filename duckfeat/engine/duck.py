@@ -23,7 +23,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 import duckdb
 
 from duckfeat.engine.base import Rows, Tracer
-from duckfeat.engine.binding import arrow_list, arrow_rows, bindable
+from duckfeat.engine.binding import arrow_list, arrow_rows, bindable, parameter
 from duckfeat.engine.catalog import PATH, RECORDED, Kind
 from duckfeat.engine.configuring import config
 from duckfeat.engine.failures import translate, translated, understood
@@ -255,13 +255,14 @@ class DuckEngine(Transactions):
                     check_reading(aside, query, self._known)
         if nests_beyond(params):
             raise InvalidArgument(f"the parameters are nested too deeply, or hold themselves: {shown(params)}")
-        given = dict(params) if isinstance(params, Mapping) else several([] if params is None else params, "parameters")
-        traced = given if isinstance(given, dict) else {}
+        named = params if isinstance(params, Mapping) else {}
+        listed = [] if params is named or params is None else list(map(parameter, several(params, "parameters")))
+        traced = {name: parameter(value) for name, value in named.items()}
 
         def read(cursor: duckdb.DuckDBPyConnection) -> pa.Table:
             self._add_views(set(views()))  # a name may be written in many ways
             with self._only_reading(cursor):
-                return asked(cursor, query, given).to_arrow_table()
+                return asked(cursor, query, traced or listed).to_arrow_table()
 
         return self._execute(query, traced, read)
 

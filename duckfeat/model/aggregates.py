@@ -68,6 +68,10 @@ class Aggregate:
     of: Any = None
     argument: float | None = None
 
+    def __post_init__(self) -> None:
+        if self.of is None and self.function.name != "count":
+            raise InvalidArgument(f"{self.function.name} takes a field, a path to one, or a feature, not None")
+
     def __repr__(self) -> str:
         given = [] if self.of is None else [repr(getattr(self.of, "name", self.of))]
         given += [] if self.argument is None else [repr(self.argument)]

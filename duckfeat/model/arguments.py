@@ -22,9 +22,20 @@ def several(given: Any, what: str) -> list[Any]:
     Traceback (most recent call last):
     duckfeat.errors.InvalidArgument: sizes are given as a list, not 3
     """
+    if is_frame(given):
+        told = f"{what} are given as a list, not as a {type(given).__name__}: pass a column of it"
+        raise InvalidArgument(told, value=given)
     if isinstance(given, str | bytes | Mapping | type) or not isinstance(given, Iterable):
         raise InvalidArgument(f"{what} are given as a list, not {shown(given)}", value=given)
     return list(given)
+
+
+_FRAMES = frozenset({"DataFrame", "LazyFrame", "Table", "RecordBatch"})
+
+
+def is_frame(given: Any) -> bool:
+    """Tell whether something is a frame of any library: what is in it are columns, and no values."""
+    return any(base.__name__ in _FRAMES for base in type(given).__mro__)
 
 
 def whole(given: Any, what: str, least: int = 0) -> int:
@@ -68,12 +79,12 @@ def registry_of(given: Any) -> str | None:
 
 
 def shown(given: Any) -> str:
-    """Return what stands for something in an error: its first line, and no more of it than is read.
+    """Return what stands for something in an error: its first line, no more than is read; of a frame its type.
 
     >>> shown("a" * 100)
     "'aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa..."
     """
-    line, more, _ = spelled(given).partition("\n")
+    line, more, _ = (f"<{type(given).__name__}>" if is_frame(given) else spelled(given)).partition("\n")
     return f"{line[:77]}..." if more or len(line) > 80 else line
 
 

@@ -10,6 +10,13 @@ from duckfeat.errors import FieldError, hint
 from duckfeat.model.fields import Field, ForeignKey, Relation
 
 MAIN, ARCHIVE, TRASH = 1, 0, -1
+OWN_PLACES: Mapping[str, Mapping[int, str]] = MappingProxyType(
+    {
+        "Branch": MappingProxyType({MAIN: "main", ARCHIVE: "archive", TRASH: "trash"}),
+        "Space": MappingProxyType({1: "all"}),
+    }
+)
+"""The branches and the space that every store has, by id."""
 """The ids of the branches that every store has."""
 
 ENTITIES: Mapping[str, str] = MappingProxyType({"Artifact": "artifact", "Run": "run", "Record": "record"})

@@ -15,12 +15,3 @@ def random_uid(length: int) -> str:
     (12, True)
     """
     return "".join(secrets.choice(ALPHABET) for _ in range(length))
-
-
-def is_uid_like(text: str) -> bool:
-    """Tell whether `text` could be a uid or the beginning of one.
-
-    >>> is_uid_like("FvtpPJLJ"), is_uid_like("my label")
-    (True, False)
-    """
-    return text.isascii() and text.isalnum()

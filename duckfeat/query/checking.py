@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from duckfeat.errors import FieldError, InvalidArgument
-from duckfeat.model.arguments import flag, is_hashable, is_text, several, shown, spelled
+from duckfeat.model.arguments import flag, is_frame, is_hashable, is_text, several, shown, spelled
 from duckfeat.model.dtypes import LISTING
 from duckfeat.model.fields import FieldRef, ForeignKey, field_name
 from duckfeat.query.finding import ids_within, searchable
@@ -24,7 +24,8 @@ def listed_values(values: Any) -> tuple[list[Any], bool]:
     """Return values as a list, and whether one alone was given."""
     if isinstance(values, str) or values is None:
         return [values], True
-    converted = next((getattr(values, name)() for name in LISTING if hasattr(values, name)), values)
+    ways = () if is_frame(values) else LISTING
+    converted = next((getattr(values, name)() for name in ways if hasattr(values, name)), values)
     if converted is not values and not isinstance(converted, list):
         return [converted], True
     listed = several(converted, "values")

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from functools import reduce
+from inspect import getattr_static
 from operator import or_
 
 from duckfeat.compile.select import Query
@@ -94,6 +95,10 @@ def with_annotations(session: Session, query: Query, aggregates: Mapping[str, Ag
             raise InvalidArgument(f"{query.table.name}: an annotation cannot be called {name!r}", name=name)
         if query.table.entity and name in session.features.names():
             raise InvalidArgument(f"a feature is called {name!r}: name the annotation otherwise", name=name)
+        own = getattr_static(session.registries[query.table.name], name, None)
+        if own is not None and not isinstance(own, classmethod):  # those are asked of the registry
+            told = f"{query.table.name} records have an attribute {name!r}: name the annotation otherwise"
+            raise InvalidArgument(told, name=name)
     if query.sliced:
         raise InvalidArgument("a slice cannot be annotated: annotate first, then slice")
     return replace(query, annotations=(*query.annotations, *aggregates.items()))

@@ -38,7 +38,7 @@ class Grouped:
         """Return a Polars DataFrame with a row for each group: its keys, then the aggregates by keyword.
 
         Rows are ordered by the keys; records without a key form a group of their own, which comes last. Raises
-        `FieldError` for an unknown key or one with nested values, and for a type that an aggregate does not take.
+        `FieldError` for an unknown field, and for a type that an aggregate does not take.
 
         >>> import duckfeat as dft
         >>> from duckfeat.aggregates import count, mean

@@ -12,18 +12,18 @@ from typing import Any, Generic, SupportsIndex, TypeVar, overload
 
 from duckfeat.compile.columns import field_output, record_outputs
 from duckfeat.compile.computed import python_column
+from duckfeat.compile.groups import grouped
 from duckfeat.compile.scope import Scope
 from duckfeat.compile.select import Query, count, select
 from duckfeat.errors import DoesNotExist, DuckfeatError, InvalidArgument, MultipleResultsFound
 from duckfeat.model.aggregates import Aggregate
-from duckfeat.model.arguments import flag, registry_of, shown, whole
+from duckfeat.model.arguments import flag, is_text, registry_of, shown, whole
 from duckfeat.model.attributes import Telling
 from duckfeat.model.columns import Output
 from duckfeat.model.fields import FieldRef, field_name
 from duckfeat.model.order import Order
 from duckfeat.model.q import Condition, Q
 from duckfeat.model.statement import Statement
-from duckfeat.model.uids import is_uid_like
 from duckfeat.query import checking
 from duckfeat.query.checking import Inspection
 from duckfeat.query.combining import both, either, with_annotations, without
@@ -31,7 +31,7 @@ from duckfeat.query.finding import find_lookup, search_query
 from duckfeat.query.forms import Frames
 from duckfeat.query.grouping import Grouped, aggregated
 from duckfeat.query.lookup import Keep, Lookup
-from duckfeat.query.reading import python_rows, streamed
+from duckfeat.query.reading import in_utc, python_rows, streamed
 from duckfeat.query.session import Session
 from duckfeat.query.wide import sliced
 
@@ -190,7 +190,7 @@ class QuerySet(Frames, Telling, Generic[R]):
         return annotated
 
     def aggregate(self, /, **aggregates: Aggregate) -> dict[str, Any]:
-        """Return aggregates over all records as a dict, by keyword.
+        """Return aggregates over all records as a dict, by keyword; instants are in UTC.
 
         >>> import duckfeat as dft
         >>> from duckfeat.aggregates import count, max
@@ -199,15 +199,18 @@ class QuerySet(Frames, Telling, Generic[R]):
         >>> dft.ULabel.all().aggregate(n=count(), last=max("name"))
         {'n': 2, 'last': 'b'}
         """
-        found: dict[str, Any] = aggregated(self._session, self._query, (), aggregates).to_pylist()[0]
-        return found
+        row = aggregated(self._session, self._query, (), aggregates).to_pylist()[0]
+        return {name: in_utc(value) for name, value in row.items()}
 
     def group_by(self, *keys: Any) -> Grouped:
         """Return the records in groups of equal keys; call `agg` on the result to get a frame.
 
         Keys are fields, paths to related fields, features, or parts of dates. A record with several values of a key is
         in the group of each.
+
+        Raises `FieldError` for an unknown key or one with nested values.
         """
+        grouped(self._session.context(), self._query, keys, {})
         return Grouped(self._session, self._query, keys)
 
     # --- records ---------------------------------------------------------------------------------
@@ -295,11 +298,10 @@ class QuerySet(Frames, Telling, Generic[R]):
     def __getitem__(self, key: int | slice) -> R | QuerySet[R]:
         if isinstance(key, slice):
             return self._with(sliced(self._query, key))
-        if type(key) is not int or key < 0:
-            raise InvalidArgument(f"a QuerySet takes positions from 0 and slices, not {shown(key)}", value=key)
-        found = self._with(sliced(self._query, slice(key, key + 1)))._fetch()
+        position = whole(key, "a position in a QuerySet")
+        found = self._with(sliced(self._query, slice(position, position + 1)))._fetch()
         if not found:
-            raise _no_position(self._query.table.name, key)
+            raise _no_position(self._query.table.name, position)
         record: R = found[0]
         return record
 
@@ -359,7 +361,7 @@ class QuerySet(Frames, Telling, Generic[R]):
         Raises `DoesNotExist` if there is none, `MultipleResultsFound` if there are several.
         """
         found = self._asked_for(idlike, lookups)
-        records = found._some(2)
+        records = found._few_called(idlike)
         if not records and isinstance(idlike, str) and "uid" in self._query.table.fields and not lookups:
             raise self._no_uid(idlike)
         return _one(records, self._query.table.name, _spelled(idlike, lookups), found)
@@ -367,6 +369,13 @@ class QuerySet(Frames, Telling, Generic[R]):
     def _asked_for(self, idlike: Any, lookups: Mapping[str, Any]) -> QuerySet[R]:
         found = self._identified(idlike) if idlike is not None else self
         return found.filter(**lookups) if lookups else found
+
+    def _few_called(self, idlike: Any) -> list[R]:
+        """Return up to two records; where several uids begin with a text, the one that it is the whole of."""
+        records = self._some(2)
+        if len(records) > 1 and isinstance(idlike, str) and "uid" in self._query.table.fields:
+            return self.filter(uid=idlike)._some(1) or records
+        return records
 
     def _some(self, count: int) -> list[R]:
         """Return up to `count` records: any of them, of a slice its first."""
@@ -382,7 +391,7 @@ class QuerySet(Frames, Telling, Generic[R]):
         table = self._query.table
         if "uid" not in table.fields:
             return self.filter(hash__startswith=idlike)
-        if not idlike or not is_uid_like(idlike):
+        if not idlike or not is_text(idlike):
             raise self._no_uid(idlike)
         return self.filter(uid__startswith=idlike)
 
@@ -400,7 +409,7 @@ class QuerySet(Frames, Telling, Generic[R]):
             found = self._asked_for(idlike, lookups)
         except DoesNotExist:  # a text that is no uid
             return None
-        records = found._some(2)
+        records = found._few_called(idlike)
         return _one(records, self._query.table.name, _spelled(idlike, lookups), found) if records else None
 
     def one(self) -> R:

@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 from types import MappingProxyType
 from typing import Any
 
+from duckfeat.errors import ValidationError
 from duckfeat.model.canonical import loads
 from duckfeat.model.dtypes import decode_items
 from duckfeat.model.kinds import KINDS, MINUS_ZERO
@@ -52,6 +53,13 @@ def python_rows(rows: Rows, contents: Sequence[str]) -> Rows:
     return [tuple(row) for row in listed]
 
 
+def in_utc(value: Any) -> Any:
+    """Return a value of a frame with the zone that instants have in Python values, which is `datetime.UTC`."""
+    if isinstance(value, list):
+        return [in_utc(item) for item in value]
+    return value.astimezone(UTC) if isinstance(value, datetime) and value.tzinfo else value
+
+
 def _read_instant(moment: datetime) -> datetime:
     return moment.replace(tzinfo=UTC)
 
@@ -80,18 +88,23 @@ def _listed(read: Callable[[Any], Any]) -> Callable[[Any], Any]:
 
 
 def _read_moments(parts: Mapping[str, Any]) -> Any:
-    """Return what a feature of either sort of datetime holds: one moment, or a list of them, instants first.
-
-    Several values that are lists of moments are read one by one.
-    """
+    """Return what a feature of either sort of datetime holds: one moment, or a list of them, instants first."""
     naive, instant = parts["naive"], parts["instant"]
     if isinstance(naive, list) or isinstance(instant, list):
-        if any(isinstance(item, list) for item in [*(naive or []), *(instant or [])]):
-            pairs = zip(naive, instant, strict=True)
-            return [_read_moments({"naive": one, "instant": other}) for one, other in pairs]
         zoned = [None if moment is None else moment.replace(tzinfo=UTC) for moment in instant or []]
         return zoned + (naive or []) if zoned != (naive or []) else zoned
+    if naive is not None and instant is not None:
+        raise ValidationError(
+            "datetimes with and without time zone cannot be compared, so there is no least or greatest of both: "
+            "register dtype 'datetime[UTC]' for instants"
+        )
     return naive if instant is None else instant.replace(tzinfo=UTC)
+
+
+def _read_moment_items(text: str) -> list[datetime | None]:
+    """Return a list of datetimes, each of its own sort."""
+    items: list[datetime | None] = decode_items("datetime", "list", text)
+    return items
 
 
 _READERS: Mapping[str, Callable[[Any], Any]] = MappingProxyType(
@@ -103,6 +116,8 @@ _READERS: Mapping[str, Callable[[Any], Any]] = MappingProxyType(
         "number": _read_number,
         "numbers": _listed(_read_number),
         "moments": _read_moments,
+        "moment_items": _read_moment_items,
+        "moment_lists": _listed(_read_moment_items),
         "json": loads,
         "json_list": _listed(loads),
     }

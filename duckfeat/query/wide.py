@@ -125,13 +125,19 @@ class Wide:
         score = [Output("score", scope.score, "float")] if self._query.ranking else []
         return _unique([*own, *score, *related, *(feature_output(scope, info) for info in self._infos)])
 
+    def _undecided(self, scope: Scope) -> list[Output]:
+        return [output for output in self._columns(scope) if output.instants]
+
     def _instants(self) -> list[bool]:
         """Return which of the columns that may hold either sort of datetime hold instants, known by all their rows."""
         undecided = [info for info in self._infos if _may_be_either(info)]
-        if not undecided:
+        if self._fields or not (undecided or self._query.annotations):
             return []
-        part = Wide(self._session, self._query, ("id",), None, undecided)
-        statement, outputs = select_wide(self._session.context(), self._query, part._columns)
+        part = Wide(self._session, self._query, (), None, undecided)
+        make = select_wide if undecided else select
+        statement, outputs = make(self._session.context(), self._query, part._undecided)
+        if not outputs:
+            return []
         return frames.hold_instants(self._session.engine.batches(statement, _BATCH), outputs)
 
     # --- limits ----------------------------------------------------------------------------------

@@ -68,6 +68,8 @@ class SQLRecord(metaclass=TellingType):
     """Fields that name a record: saving one whose names exist returns the existing one."""
     __identifiers__: ClassVar[tuple[str, ...]] = ()
     """The fields that hold the id of a record elsewhere, such as in an ontology."""
+    __constant__: ClassVar[tuple[str, ...]] = ()
+    """Fields that saved records keep as they are."""
     __completed__: ClassVar[tuple[str, ...]] = ()
     """Fields that an existing record takes from a new one that turns out to be it, where it has none."""
 
@@ -116,6 +118,11 @@ class SQLRecord(metaclass=TellingType):
             self._points(field)
         elif name == "is_type":
             self._points(self.__table__.fields[name])
+
+    def __delattr__(self, name: str) -> None:
+        if not name.startswith("_"):
+            raise InvalidArgument(f"{self.__registry__}.{name} cannot be deleted: set it to None", name=name)
+        object.__delattr__(self, name)
 
     def _unsettable(self, name: str) -> DuckfeatError | None:
         """Return the error for what is no field: setting it would be forgotten at the next `save()`."""
@@ -342,6 +349,11 @@ class SQLRecord(metaclass=TellingType):
     @classmethod
     def _prepare_update(cls, _session: Session, record: Self) -> None:
         """Complete a saved record before it is updated."""
+
+    @classmethod
+    def _prepare_values(cls, _session: Session, values: Mapping[str, Any]) -> Mapping[str, Any]:
+        """Return fields to be set in several saved records at once as they are stored."""
+        return values
 
     @classmethod
     def _check_changes(cls, session: Session, changes: Mapping[int, Mapping[str, Any]]) -> None:

@@ -9,10 +9,8 @@ from duckfeat.compile import writes
 from duckfeat.errors import IntegrityError
 from duckfeat.model.fields import ForeignKey
 from duckfeat.model.statement import Statement
-from duckfeat.model.tables import ARCHIVE, ENTITIES, MAIN, TRASH, Table
+from duckfeat.model.tables import ENTITIES, OWN_PLACES, TRASH, Table
 from duckfeat.query.session import Session
-
-_BRANCHES: Mapping[int | None, str] = dict.fromkeys((MAIN, ARCHIVE, TRASH), "part of every store")
 
 
 def to_trash(session: Session, table: Table, ids: Sequence[int]) -> None:
@@ -45,11 +43,15 @@ def check_unique(session: Session, table: Table, columns: Sequence[str], ids: Se
         )
 
 
+def _own(registry: str) -> dict[int | None, str]:
+    return dict.fromkeys(OWN_PLACES[registry], "part of every store")
+
+
 def check_removable(session: Session, table: Table, ids: Sequence[int], *, permanent: bool) -> None:
     """Raise `IntegrityError` for what the store cannot do without: its own branches and space, what is in use."""
     kept: dict[str, dict[int | None, str]] = {
-        "Branch": {session.branch_id: "the current branch: switch to another one first", **_BRANCHES},
-        "Space": {session.space_id: "the current space: set another one first", 1: "part of every store"},
+        "Branch": {session.branch_id: "the current branch: switch to another one first", **_own("Branch")},
+        "Space": {session.space_id: "the current space: set another one first", **_own("Space")},
         "User": {session.user_id: "who writes now"},
         "Organism": {session.organism_id: "the current organism: set another one first"},
         "Run": {session.run.id: "tracked now: finish it first"} if permanent and session.run is not None else {},

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import html as html_
 from collections.abc import Callable
+from datetime import date
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -34,17 +35,28 @@ def short(value: Any) -> str:
     return text if len(text) <= 60 else text[:57] + "..."
 
 
+def _exact(value: Any) -> str:
+    """Return a feature's value as one line: a date or a datetime as a whole, where two may differ in a microsecond."""
+    return str(value) if isinstance(value, date) else short(value)
+
+
+def _told(record: SQLRecord, name: str, value: Any) -> str:
+    field = record.__table__.fields.get(name)
+    return _exact(value) if field is not None and field.type == "value" else short(value)
+
+
 def one_line(record: SQLRecord) -> str:
     """Return a record as one line: `ULabel(uid='...', name='...')`."""
-    inner = ", ".join(f"{name}={short(value)}" for name, value in _shown(record))
+    inner = ", ".join(f"{name}={_told(record, name, value)}" for name, value in _shown(record))
     return f"{record.__registry__}({inner})"
 
 
 def html(record: SQLRecord) -> str:
     """Return a record as an HTML table for a notebook."""
+    told = ((name, _told(record, name, value)) for name, value in _shown(record))
     rows = "".join(
-        f"<tr><th style='text-align:left'>{html_.escape(name)}</th><td>{html_.escape(short(value))}</td></tr>"
-        for name, value in _shown(record)
+        f"<tr><th style='text-align:left'>{html_.escape(name)}</th><td>{html_.escape(text)}</td></tr>"
+        for name, text in told
     )
     return f"<table><caption>{html_.escape(record.__registry__)}</caption>{rows}</table>"
 
@@ -54,14 +66,14 @@ def description(record: SQLRecord) -> str:
     lines = [record.__registry__]
     for key, value in _shown(record):
         name = key if key in record.__table__.fields else key.removesuffix("_id")
-        lines.append(f"  {name}: {short(value) if name == key else _called(getattr(record, name), value)}")
+        lines.append(f"  {name}: {_told(record, key, value) if name == key else _called(getattr(record, name), value)}")
     if record.id is not None and "ulabels" in record.__table__.relations:
         labels = [repr(name) for name in record.ulabels.order_by("name").values_list("name", flat=True)]
         lines += [f"  ulabels: {', '.join(labels)}"] if labels else []
     if record.id is not None and record.__table__.entity is not None:
         values = record.features.get_values()
         lines += ["  features:"] if values else []
-        lines += [f"    {name} = {short(value)}" for name, value in values.items()]
+        lines += [f"    {name} = {_exact(value)}" for name, value in values.items()]
     return "\n".join(lines)
 
 

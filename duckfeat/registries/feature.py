@@ -6,6 +6,7 @@ import logging
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from duckfeat.compile.lookups import is_step
 from duckfeat.errors import InvalidArgument, ValidationError, hint
 from duckfeat.model.arguments import shown
 from duckfeat.model.dtypes import Dtype, parse_dtype
@@ -115,16 +116,8 @@ class Feature(Comparable, Synonymous, TracksUpdates, rows="features", uid_length
     def _prepare(cls, _session: Session, records: Sequence[Any]) -> None:
         for record in records:
             if record.dtype is not None:
-                _check_registry(_session, record)
-            clashing = [
-                name for name in ENTITIES if isinstance(record.name, str) and _session.catalog[name].has(record.name)
-            ]
-            if clashing:
-                _log.warning(
-                    "feature %r is called like a field of %s: filter by the feature object, the keyword is the field",
-                    record.name,
-                    " and ".join(filter(None, [", ".join(clashing[:-1]), clashing[-1]])),
-                )
+                _check_registry(_session, record.parsed_dtype, record.name)
+        _tell_of_names_alike(_session, [record.name for record in records if isinstance(record.name, str)])
 
     def _agrees_with(self, existing: Feature) -> None:
         for name in _DECIDING:
@@ -151,8 +144,11 @@ class Feature(Comparable, Synonymous, TracksUpdates, rows="features", uid_length
         if not columns:
             return
         for saved in session.registries["Feature"].filter(id__in=list(changes)):
+            new_ones = {**saved.__dict__, **changes[saved.id]}
+            if new_ones["dtype"] is None and not new_ones["is_type"]:
+                raise ValidationError(f"feature {saved.name!r} needs a dtype", feature=saved.name, value=None)
             for name in columns:
-                old, new = saved.__dict__[name], changes[saved.id].get(name, saved.__dict__[name])
+                old, new = saved.__dict__[name], new_ones[name]
                 if old != new and not (name == "multiple" and new) and _DECIDING[name](session, saved.id):
                     raise ValidationError(
                         f"feature {saved.name!r} has values: its {name} stays {old!r}, it cannot become {new!r}; "
@@ -166,9 +162,42 @@ class Feature(Comparable, Synonymous, TracksUpdates, rows="features", uid_length
     def _prepare_update(cls, _session: Session, record: Any) -> None:
         if record.dtype is not None:
             record.__dict__["dtype"] = parse_dtype(record.dtype).name
-            _check_registry(_session, record)
-        elif not record.is_type:
-            raise ValidationError(f"feature {record.name!r} needs a dtype", feature=record.name, value=None)
+            _check_registry(_session, record.parsed_dtype, record.name)
+
+    @classmethod
+    def _prepare_values(cls, session: Session, values: Mapping[str, Any]) -> Mapping[str, Any]:
+        if values.get("dtype") is None:
+            return values
+        dtype = parse_dtype(values["dtype"])
+        _check_registry(session, dtype)
+        return {**values, "dtype": dtype.name}
+
+
+def _tell_of_names_alike(session: Session, names: Sequence[str]) -> None:
+    """Warn of names that, as keywords, mean a field or have meant a question about another feature until now."""
+    long = any("__" in name for name in names)
+    dtypes = {info.name: info.dtype for info in session.features.all()} if long else {}
+    for name in names:
+        clashing = [table for table in ENTITIES if session.catalog[table].has(name)]
+        if clashing:
+            tables = " and ".join(filter(None, [", ".join(clashing[:-1]), clashing[-1]]))
+            told = "feature %r is called like a field of %s: filter by the feature object, the keyword is the field"
+            _log.warning(told, name, tables)
+        asked = _asked_by(name, dtypes)
+        if asked is not None:
+            told = "feature %r is called like a question about feature %r: the keyword is the new feature from now on"
+            _log.warning(told, name, asked)
+
+
+def _asked_by(name: str, dtypes: Mapping[str, Dtype]) -> str | None:
+    """Return the feature that a keyword asks about, such as `dose` for `dose__gt`; of any other keyword, None."""
+    parts = name.split("__")
+    for end in range(len(parts) - 1, 0, -1):
+        asked = "__".join(parts[:end])
+        if asked in dtypes:
+            inside = dtypes[asked].is_cat or dtypes[asked].is_json
+            return asked if inside or is_step(parts[end]) else None
+    return None
 
 
 def _is_used(session: Session, feature_id: int) -> bool:
@@ -183,13 +212,12 @@ _DECIDING = {"dtype": _was_used, "multiple": _is_used, "is_type": _was_used}
 """Columns that decide how values are stored, each with what tells that it has to stay as it is."""
 
 
-def _check_registry(session: Session, feature: Any) -> None:
-    dtype = feature.parsed_dtype
-    if dtype.is_cat and dtype.registry not in session.catalog:
-        registries = list(session.catalog)
+def _check_registry(session: Session, dtype: Dtype, feature: str | None = None) -> None:
+    if dtype.is_cat and dtype.registry and dtype.registry not in session.catalog:
+        what, registries = f"feature {feature!r}" if feature else "Feature.dtype", list(session.catalog)
         raise ValidationError(
-            f"feature {feature.name!r}: no registry {dtype.registry!r}{hint(dtype.registry, registries)}",
-            feature=feature.name,
+            f"{what}: no registry {dtype.registry!r}{hint(dtype.registry, registries)}",
+            feature=feature,
             dtype=dtype.name,
             available=registries,
         )

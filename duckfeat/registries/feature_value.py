@@ -31,6 +31,8 @@ class FeatureValue(TracksRun, rows="typed_values", source="feature_values", labe
     (21.5, True, False)
     """
 
+    __constant__ = ("feature", "value")
+
     uid = None  # type: ignore[assignment]  # a feature value is named by its feature and hash
 
     feature: ForeignKey[Feature | None] = ForeignKey("Feature", "The feature it is a value of.", related="values")

@@ -7,9 +7,9 @@ from os import PathLike
 from typing import TYPE_CHECKING, Any
 
 from duckfeat.errors import InvalidArgument, ValidationError, suggestions
-from duckfeat.model.arguments import named, nests_beyond, registry_of, shown
+from duckfeat.model.arguments import is_frame, named, nests_beyond, registry_of, shown
 from duckfeat.model.attributes import Telling
-from duckfeat.model.dtypes import Refused, Typed, decode_as, encode_for, is_frame, is_missing, plain
+from duckfeat.model.dtypes import Refused, Typed, decode_as, encode_for, is_missing, plain
 from duckfeat.model.feature_info import FeatureInfo, is_feature_key
 from duckfeat.model.kinds import KINDS, VALUE_COLUMNS
 from duckfeat.query.session import Session
@@ -119,6 +119,14 @@ class FeatureManager(Telling):
             return sorted(records, key=called)
         return records[0] if records else None
 
+    def __setitem__(self, feature: Any, value: Any) -> None:
+        told = "is read: update_values({feature: value}) replaces the value, add_values adds one"
+        raise InvalidArgument(f"record.features[{shown(feature)}] {told}", feature=feature, value=value)
+
+    def __delitem__(self, feature: Any) -> None:
+        told = f"is read: remove_values({shown(feature)}) removes the values"
+        raise InvalidArgument(f"record.features[{shown(feature)}] {told}", feature=feature)
+
     def history(self, feature: Any = None) -> pl.DataFrame:
         """Return every change of the values, oldest first, as a Polars DataFrame; of one `feature` or of all.
 
@@ -202,7 +210,7 @@ def write_values(session: Any, table: Any, given: Mapping[int, Mapping[Any, Any]
 def _listed(features: Any) -> Iterable[Any]:
     if is_feature_key(features):
         return [features]
-    if isinstance(features, bytes) or not isinstance(features, Iterable):
+    if isinstance(features, bytes) or is_frame(features) or not isinstance(features, Iterable):
         raise InvalidArgument(f"features are given by name or as objects, one or several, not {shown(features)}")
     return list(features)
 

@@ -7,10 +7,10 @@ from typing import Any
 from duckfeat.compile.writes import move_trashed, on_branch
 from duckfeat.errors import IntegrityError
 from duckfeat.model.statement import Statement
-from duckfeat.model.tables import ARCHIVE, MAIN, TRASH
+from duckfeat.model.tables import MAIN, OWN_PLACES
 from duckfeat.query.session import Session
 
-_FIXED = {MAIN: "main", ARCHIVE: "archive", TRASH: "trash"}
+_FIXED = OWN_PLACES["Branch"]
 
 
 def merge(session: Session, branch: Any) -> dict[str, int]:

@@ -2,17 +2,30 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
-from duckfeat.errors import DoesNotExist, hint
+from duckfeat.errors import DoesNotExist, IntegrityError, hint
 from duckfeat.model.arguments import named, registry_of, shown
 from duckfeat.model.fields import Field
+from duckfeat.model.tables import OWN_PLACES
 from duckfeat.query.session import Session
 from duckfeat.registries.base import TracksUpdates
 from duckfeat.registries.merging import merge
 
 
-class Branch(TracksUpdates, rows="branches", uid_length=12):
+class Place(TracksUpdates):
+    """A branch or a space. Those that every store has keep their names, by which they are asked for."""
+
+    @classmethod
+    def _check_changes(cls, _session: Session, changes: Mapping[int, Mapping[str, Any]]) -> None:
+        for id_, name in OWN_PLACES[cls.__registry__].items():
+            if changes.get(id_, {}).get("name", name) != name:
+                told = f"{cls.__registry__} {name!r} is part of every store and keeps its name"
+                raise IntegrityError(told, registry=cls.__registry__, name=name)
+
+
+class Branch(Place, rows="branches", uid_length=12):
     """A line of work on which records are seen apart from others: main, archive and trash exist in every store.
 
     >>> import duckfeat as dft
@@ -47,7 +60,7 @@ class Branch(TracksUpdates, rows="branches", uid_length=12):
         return merge(self._bound, self)
 
 
-class Space(TracksUpdates, rows="spaces", uid_length=12):
+class Space(Place, rows="spaces", uid_length=12):
     """A place in which records live, such as that of a project; every record has one, `all` unless told.
 
     >>> import duckfeat as dft

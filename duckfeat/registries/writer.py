@@ -195,18 +195,20 @@ class Writer:
 
     def update(self, registry: str, ids: Sequence[int], values: Mapping[str, Any]) -> int:
         """Set fields of records given by id and return how many there were."""
-        table = self._session.catalog[registry]
+        table, cls = self._session.catalog[registry], self._session.registries[registry]
+        settable = [known.name for known in table.stored if known.settable and known.name not in cls.__constant__]
         assigned = {}
-        for name, value in values.items():
+        for name, value in cls._prepare_values(self._session, values).items():
             if table.entity and not table.has(name) and name in self._session.features.names():
                 instead = "set it with record.features.update_values, or with store.annotate(..., mode='update')"
                 raise FieldError(f"{registry} has no field {name!r}: it is a feature; {instead}", name=name)
+            if not table.has(name):
+                told = f"{registry} has no field {name!r} to set{hint(name, settable)}"
+                raise FieldError(told, name=name, available=settable)
             field = table.field(name)
-            if not field.settable or not field.stored or field.type == "value":
-                settable = [known.name for known in table.stored if known.settable and known.type != "value"]
-                raise FieldError(
-                    f"{registry}.{field.name} cannot be set{hint(name, settable)}", name=name, available=settable
-                )
+            if field.name not in settable:
+                told = f"{registry}.{field.name} cannot be set{hint(name, settable)}"
+                raise FieldError(told, name=name, available=settable)
             assigned[field.column] = checked(table, field, pointing.id_of(self._session, table, field, value))
         with self._engine.transaction():
             if not assigned or not ids:

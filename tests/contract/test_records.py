@@ -114,6 +114,21 @@ def test_get_by_whatever_names_one(store: Store) -> None:
     assert store.FeatureValue.get(value=7) == value
 
 
+@pytest.mark.parametrize("uid", ["s1", "TCGA-02-0001", "sample 1", "50%_a", "Zürich"])
+def test_get_finds_a_uid_that_was_given_also_where_others_begin_with_it(store: Store, uid: str) -> None:
+    store.save([store.Record(name=str(number), uid=f"{uid}{number}") for number in range(3)])
+    made = store.Record(name="made", uid=uid).save()
+    store.Record(name="last", uid=f"{uid}-last").save()
+    assert store.Record.get(uid) == store.Record.get(uid, name="made") == store.Record.get_or_none(uid) == made
+    assert store.Record.get(f"{uid}-l").name == "last"
+    with pytest.raises(MultipleResultsFound, match="5 match"):
+        store.Record.get(uid[:-1])
+    with pytest.raises(DoesNotExist, match="no uid that begins with"):
+        store.Record.get(f"{uid}-x")
+    made.delete()
+    assert store.Record.get(uid) == made
+
+
 def test_get_raises_what_it_says(store: Store) -> None:
     store.save([store.ULabel(name="ULabel7"), store.ULabel(name="ULabel8")])
     before = row_counts(store)

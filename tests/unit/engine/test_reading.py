@@ -2,9 +2,16 @@
 
 from __future__ import annotations
 
+from datetime import date, datetime
+from decimal import Decimal
 from pathlib import Path
+from typing import Any
 
 import duckdb
+import numpy
+import pandas
+import polars
+import pyarrow
 import pytest
 
 import duckfeat as dft
@@ -176,3 +183,29 @@ def test_what_a_query_has_wrong_is_told_with_what_was_meant(store: Store, query:
     with pytest.raises(QueryError, match=told) as caught:
         store.sql(query)
     assert "LINE 1" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("given", "read"),
+    [
+        (numpy.int64(3), 3),
+        (numpy.float32(0.5), 0.5),
+        (numpy.bool_(True), True),
+        (numpy.str_("a"), "a"),
+        (numpy.datetime64("2024-05-01"), date(2024, 5, 1)),
+        (numpy.array([1.5, 2.5]), [1.5, 2.5]),
+        (pandas.Timestamp("2024-05-01 12:00:00.000001"), datetime(2024, 5, 1, 12, 0, 0, 1)),
+        (pandas.Series(["a"]), ["a"]),
+        (pandas.NA, None),
+        (pandas.NaT, None),
+        (polars.Series([1]), [1]),
+        (pyarrow.scalar("a"), "a"),
+        (Decimal("1.50"), Decimal("1.50")),
+    ],
+    ids=lambda given: type(given).__name__,
+)
+def test_parameters_of_any_library(given: Any, read: Any, store: Store) -> None:
+    for params, query in (({"a": given}, "SELECT $a AS a"), ([given], "SELECT ? AS a")):
+        assert store.sql(query, params)["a"].to_list() == [read]
+    with pytest.raises(InvalidArgument, match=r"the parameter Timestamp.* has a part below the microsecond"):
+        store.sql("SELECT ? AS a", [pandas.Timestamp(1)])

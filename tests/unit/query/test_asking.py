@@ -7,6 +7,7 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any
 
+import numpy
 import polars as pl
 import pytest
 
@@ -84,15 +85,38 @@ def test_groups_and_aggregates(flights: Store) -> None:
     assert found.group_by("created_at__year", "ulabels__name").agg(n=count())["n"].to_list() == [2, 2]
     assert found[:2].aggregate(last=max("delay"), q=quantile("delay", 0.5)) == {"last": 7.0, "q": 6.0}
     last = found.aggregate(at=max("created_at"))["at"]
-    assert last == flights.Record.get(name="4").created_at
+    assert (last, last.tzinfo) == (flights.Record.get(name="4").created_at, UTC)
     with pytest.raises(FieldError, match="mean takes float, int, and this is str"):
         found.aggregate(x=mean("carrier"))
     with pytest.raises(FieldError, match="did you mean 'delay'"):
-        found.group_by("dealy").agg(n=count())
+        found.group_by("dealy")
     with pytest.raises(InvalidArgument, match="not 'delay'"):
         found.aggregate(x="delay")  # type: ignore[arg-type]
     with pytest.raises(InvalidArgument, match="name what to compute"):
         found.group_by("carrier").agg()
+
+
+def test_an_aggregate_is_of_something(flights: Store) -> None:
+    for function in (max, mean, n_unique):
+        with pytest.raises(InvalidArgument, match="takes a field, a path to one, or a feature, not None"):
+            flights.Record.all().aggregate(n=function(None))
+    with pytest.raises(InvalidArgument, match="quantile takes a field"):
+        quantile(None, 0.5)
+    assert flights.Record.all().aggregate(n=count(None)) == {"n": 4}
+
+
+@pytest.mark.parametrize("name", ["save", "features", "refresh_from_db"])
+def test_an_annotation_hides_nothing_of_a_record(name: str, flights: Store) -> None:
+    with pytest.raises(InvalidArgument, match=f"an attribute '{name}': name the annotation otherwise"):
+        flights.Record.all().annotate(**{name: count("ulabels")})
+
+
+def test_a_position_is_a_whole_number_of_any_library(flights: Store) -> None:
+    found: Any = flights.Record.all().order_by("name")
+    assert found[numpy.int64(2)].name == found[2:][numpy.uint8(0)].name == "3"
+    for odd in (-1, True, 1.0, "1", None):
+        with pytest.raises(InvalidArgument, match=f"a position in a QuerySet is a whole number from 0, not {odd!r}"):
+            found[odd]
 
 
 def test_annotations_are_attributes_columns_and_conditions(flights: Store) -> None:

@@ -9,6 +9,8 @@ from typing import Any
 
 import numpy
 import pandas
+import polars
+import pyarrow
 import pytest
 
 import duckfeat as dft
@@ -229,6 +231,8 @@ def test_what_is_missing_is_asked_for_alike(things: Store) -> None:
         ({"seen": pandas.Timestamp(1)}, "seen: .* has a part below the microsecond"),
         ({"id__in": numpy.array(5)}, "`in` takes a list of values, not 5"),
         ({"id__range": numpy.array(5)}, "`range` takes two bounds, not 5"),
+        ({"id__range": {9, -1}}, r"takes two bounds in order, not \{"),
+        ({"id__range": {1: 2, 3: 4}}, r"takes two bounds in order, not \{1: 2, 3: 4\}"),
         ({"id": Decimal("0." + "1" * 40)}, "has more digits than a float keeps"),
         ({"name__exact__exact": "x"}, "Record.name: nothing follows a lookup, and 'exact' is one"),
         ({"size__gt__lt": 1}, "feature 'size': nothing follows a lookup, and 'gt' is one"),
@@ -241,6 +245,37 @@ def test_what_is_missing_is_asked_for_alike(things: Store) -> None:
 def test_what_cannot_be_asked_is_told(lookups: dict[str, Any], told: str, things: Store) -> None:
     with pytest.raises((InvalidArgument, FieldError), match=told):
         things.Record.filter(**lookups)
+
+
+@pytest.mark.parametrize("library", ["pandas", "polars", "pyarrow"])
+def test_a_frame_is_no_list_of_values(library: str, things: Store) -> None:
+    def frame(**columns: Any) -> Any:
+        made = pyarrow.table(columns)
+        return {"pandas": made.to_pandas, "polars": lambda: polars.from_arrow(made), "pyarrow": lambda: made}[library]()
+
+    label = things.ULabel(name="name").save()
+    a = things.Record.get(name="a")
+    names, told = frame(name=["a", "b"]), "(DataFrame|Table)>?(: pass a column of it)?$"
+    for ask in (
+        lambda: things.Record.filter(name__in=names),
+        lambda: things.Record.filter(ulabels__in=names),
+        lambda: things.Record.filter(id__range=frame(a=[1], b=[2])),
+        lambda: things.Record.filter(things.Feature.get(name="size").isin(frame(size=[1.0]))),
+        lambda: things.ULabel.validate(names),
+        lambda: things.ULabel.inspect(names),
+        lambda: things.ULabel.standardize(names),
+        lambda: things.ULabel.from_values(names, create=True),
+        lambda: things.Record.all().in_bulk(names, field="uid"),
+        lambda: things.Record.pl(include=names),
+        lambda: things.Record.pl(features=frame(size=[1.0])),
+        lambda: a.features.remove_values(frame(size=[1.0])),
+        lambda: a.ulabels.set(frame(name=[])),
+        lambda: things.save(frame(name=[])),
+    ):
+        with pytest.raises(InvalidArgument, match=told):
+            ask()
+    assert things.ULabel.all().one() == label
+    assert a.features["size"] == 1
 
 
 def test_another_value_is_one_of_the_same_kind(things: Store) -> None:

@@ -117,6 +117,20 @@ def test_names_are_found_within_a_fixed_type(store: Store) -> None:
     assert store.ULabel.from_values(["heart"], type=organ) == [typed]
 
 
+def test_a_feature_called_like_a_question_is_told(store: Store, caplog: pytest.LogCaptureFixture) -> None:
+    store.save([store.Feature(name="dose", dtype=float), store.Feature(name="meta", dtype=dict)])
+    with caplog.at_level(logging.WARNING, "duckfeat"):
+        store.save([store.Feature(name=name, dtype=float) for name in ("dose__unit", "size__gt", "meta_gt", "a")])
+        assert caplog.text == ""
+        store.save([store.Feature(name=name, dtype=float) for name in ("dose__gt", "meta__a__b")])
+    for name, asked in (("dose__gt", "dose"), ("meta__a__b", "meta")):
+        assert f"feature '{name}' is called like a question about feature '{asked}'" in caplog.text
+    store.Record(name="r", features={"dose": 2.0, "dose__gt": 1.0}).save()
+    assert store.Record.filter(dose__gt=1.0).count() == store.Record.filter(dose__gt__lt=2).count() == 1
+    assert store.Record.filter(dose__gt=1.5).count() == 0
+    assert store.Record.filter(store.Feature.get(name="dose") > 1.5).count() == 1
+
+
 def test_a_feature_called_like_a_field_is_reached_by_its_object(store: Store, caplog: pytest.LogCaptureFixture) -> None:
     with caplog.at_level(logging.WARNING, "duckfeat"):
         called = store.Feature(name="name", dtype=str).save()
