@@ -193,14 +193,19 @@ def _kind(type_: type) -> str | None:
 
 
 def _items(values: Iterable[Any]) -> list[Any]:
-    """Return the items of lists; one stands for all that a NumPy array has."""
+    """Return the items of lists; one stands for all that a NumPy array has, unless they are objects."""
     found: list[Any] = []
     for value in values:
         if isinstance(value, list | tuple):
-            found += value
+            found.extend(value)
         elif _kind(type(value)) == "list":
-            found += value[:1] if value.ndim == 1 else [[]]
+            # `+=` would have NumPy add its array to the items, number by number.
+            found.extend(_of_array(value) if value.ndim == 1 else [[]])
     return found
+
+
+def _of_array(value: Any) -> Any:
+    return value if value.dtype.kind == "O" else value[:1]
 
 
 def json_texts(name: str, values: Sequence[Any]) -> pa.Array:
