@@ -90,6 +90,8 @@ _REMEDIES = {
     "pandas.read_csv(path, encoding='utf-16'), or 'latin-1'",
     "byte order mark": "\nSave it as UTF-8 without a byte order mark, or read it and give the frame: "
     "pandas.read_json(path, lines=True, encoding='utf-8-sig')",
+    "reached an invalid state": "\nSave it with one ending for all of its lines, or read it and give the frame: "
+    "pandas.read_csv(path)",
 }
 """What to do about a file, by what the engine says of it."""
 
@@ -220,9 +222,10 @@ def _parquet_by_arrow(engine: Engine, files: list[str], stack: ExitStack) -> Sou
 _DIALECT = "header = true, quote = '\"', escape = '\"', allow_quoted_nulls = false"
 # A row may be as long as what DuckDB reads of a file at a time; its own limit is a sixteenth of that.
 _ROOM = "max_line_size = 32_000_000, buffer_size = 32_000_000"
+# Lines are cut wherever one may end, as a quoted cell may have other breaks than lines end in; nothing separates cells.
 _LINES = (
-    f"SELECT line FROM read_csv({_FILES}, auto_detect = false, header = false, delim = chr(31), quote = '', "
-    f"escape = '', {_ROOM}, hive_partitioning = false, columns = {{'line': 'VARCHAR'}}) LIMIT 20"
+    f"SELECT line FROM read_csv({_FILES}, auto_detect = false, header = false, delim = '\x1f\x1e\x1f\x1e', quote = '', "
+    f"escape = '', strict_mode = false, {_ROOM}, hive_partitioning = false, columns = {{'line': 'VARCHAR'}}) LIMIT 20"
 )
 _DELIMITERS = ",\t;|"
 

@@ -637,6 +637,7 @@ def test_names_that_differ_in_case_or_have_spaces_stay(store: Store, tmp_path: P
         ("a.csv", "name,x\na,1\nb\n", "Line: 3\nOriginal Line: b\nExpected Number of Columns: 2 Found: 1$"),
         ("a.csv", "name,x\na,1,2\n", "Expected Number of Columns: 2 Found: 3$"),
         ("a.csv", "", "has no column"),
+        ("a.csv", "name,x\na,1\r\nb,2\n", "invalid state(.|\n)*\nSave it with one ending for all of its lines"),
         ("a.ndjson", '{"name": "a", "X": 1, "x": 2, "x": 3}\n', "an object with two keys 'x'$"),
         ("a.ndjson", '{"name": "a", "": 1}\n', "column 2 of the input has no name"),
         ("a.ndjson", '{"name": "a"}\n[1]\n', "every line of an NDJSON file is an object.*ARRAY"),
@@ -660,6 +661,9 @@ def test_files_that_cannot_be_read_are_told(store: Store, tmp_path: Path, name: 
         ('name|"x,y,z"\na|1\n', [{"name": "a", "x,y,z": 1}]),
         ('name,"x\ny"\n#a,1\n', [{"name": "#a", "x\ny": 1}]),
         ("\ufeffname\tx\r\na\t1\r\n\r\nb\t2", [{"name": "a", "x": 1}, {"name": "b", "x": 2}]),
+        ('name,x\r\na,"u\nv"\r\nb,w\r\n', [{"name": "a", "x": "u\nv"}, {"name": "b", "x": "w"}]),
+        ('name,x\na,"u\r\nv"\nb,"\r"\n', [{"name": "a", "x": "u\r\nv"}, {"name": "b", "x": "\r"}]),
+        ("name,x\x1fy\na,u\x1fv\n", [{"name": "a", "x\x1fy": "u\x1fv"}]),
     ],
 )
 def test_the_header_tells_what_separates_cells(store: Store, tmp_path: Path, text: str, wanted: list[Any]) -> None:
