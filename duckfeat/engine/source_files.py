@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from base64 import b64decode
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
@@ -17,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 from duckfeat.engine.base import Engine
 from duckfeat.engine.paths import literal
-from duckfeat.engine.source_arrow import of_stream
+from duckfeat.engine.source_arrow import of_stream, parts_of
 from duckfeat.engine.source_frames import check_unique
 from duckfeat.engine.source_tables import INPUT, Source, copied, described, ids_of
 from duckfeat.errors import InvalidArgument, MissingFile, QueryError
@@ -120,8 +121,14 @@ def of_parquet(engine: Engine, files: list[str], stack: ExitStack) -> Source:
     declared = f"SELECT file_name, name, logical_type, num_children, type FROM parquet_schema({_FILES})"
     schema = engine.rows(Statement(declared, {"files": files}))
     fine = any("isAdjustedToUTC=1" in str(type_) and "NanoSeconds" in str(type_) for _, _, type_, *_ in schema)
-    if fine or _NUMBERS_OF_ROWS & {name.lower() for _, name, *_ in schema} or _differ(schema):
-        # Not every DuckDB tells the nanoseconds of an instant.
+    if (
+        fine
+        or _NUMBERS_OF_ROWS & {name.lower() for _, name, *_ in schema}
+        or _differ(schema)
+        or _changed(schema)
+        or _durations(engine, files)
+    ):
+        # Arrow reads what DuckDB would change, or not every DuckDB reads.
         return _parquet_by_arrow(engine, files, stack)
     read = f"read_parquet({_FILES}, hive_partitioning = false)"
     # DuckDB would give a number to a name that another one has in other case.
@@ -182,6 +189,41 @@ def _by_file(schema: Sequence[tuple[Any, ...]]) -> list[list[tuple[Any, ...]]]:
     return [list(rows) for _, rows in groupby(sorted(schema, key=itemgetter(0)), itemgetter(0))]
 
 
+def _changed(schema: Sequence[tuple[Any, ...]]) -> bool:
+    """Tell whether DuckDB would make floats of decimals, or give another name to a part of a struct.
+
+    >>> parts = [("f", "schema", None, 1), ("f", "s", None, 2), ("f", "x", None, None), ("f", "X", None, None)]
+    >>> _changed(parts), _changed(parts[:3])
+    (True, False)
+    """
+    digits = (re.search(r"^DecimalType.*precision=(\d+)", type_ or "") for _, _, type_, *_ in schema)
+    if any(found and int(found[1]) > _DIGITS for found in digits):
+        return True
+    parts = Counter((file, above, name.lower()) for above, (file, name, *_) in _placed(schema) if len(above) > 1)
+    return any(times > 1 for times in parts.values())
+
+
+_DIGITS = 38
+"""A decimal of more digits is a float in DuckDB."""
+
+
+def _durations(engine: Engine, files: list[str]) -> bool:
+    """Tell whether a column was a duration when it was written, for which Parquet has numbers only."""
+    written = f"SELECT DISTINCT value FROM parquet_kv_metadata({_FILES}) WHERE key = 'ARROW:schema'"
+    return any(_has_durations(value) for (value,) in engine.rows(Statement(written, {"files": files})))
+
+
+def _has_durations(written: bytes) -> bool:
+    """Tell whether an Arrow schema, as Parquet files have it, has a duration; not if it cannot be read."""
+    import pyarrow
+
+    try:
+        schema = pyarrow.ipc.read_schema(pyarrow.py_buffer(b64decode(written)))
+    except (pyarrow.ArrowException, ValueError, OSError):
+        return False
+    return any(pyarrow.types.is_duration(part) for column in schema for part in parts_of(column.type))
+
+
 def _differ(schema: Sequence[tuple[Any, ...]]) -> bool:
     """Tell whether files have other columns, or types of them, than the first has."""
     first, *others = [[row[1:] for row in rows[1:]] for rows in _by_file(schema)]
@@ -195,15 +237,19 @@ def _top_level(schema: Sequence[tuple[Any, ...]]) -> Iterator[tuple[str, str | N
     >>> list(_top_level(rows))
     [('m', None), ('x', None)]
     """
+    return ((name, type_) for above, (_, name, type_, *_) in _placed(schema) if len(above) == 1)
+
+
+def _placed(schema: Sequence[tuple[Any, ...]]) -> Iterator[tuple[tuple[int, ...], tuple[Any, ...]]]:
+    """Yield the rows of schemas, each with the numbers of the rows that it is a part of."""
     for rows in _by_file(schema):
-        left: list[int] = []
-        for _, name, type_, children, *_ in rows:
-            if len(left) == 1:
-                yield name, type_
+        left: list[list[int]] = []
+        for number, row in enumerate(rows):
+            yield tuple(above for above, _ in left), row
             if left:
-                left[-1] -= 1
-            left += [children] if children else []
-            while left and not left[-1]:
+                left[-1][1] -= 1
+            left += [[number, row[3]]] if row[3] else []
+            while left and not left[-1][1]:
                 left.pop()
 
 

@@ -90,9 +90,18 @@ def _check_names(names: Sequence[Any]) -> None:
 
 def check_unique(names: Sequence[str]) -> None:
     """Refuse an input that has two columns of one name."""
-    twice = sorted(name for name, times in Counter(names).items() if times > 1)
+    twice = duplicates(names)
     if twice:
         raise InvalidArgument(f"the input has two columns called {twice[0]!r}", columns=twice)
+
+
+def duplicates(names: Iterable[str]) -> list[str]:
+    """Return the names that are there more than once, in order.
+
+    >>> duplicates(["x", "a", "A", "x"])
+    ['x']
+    """
+    return sorted(name for name, times in Counter(names).items() if times > 1)
 
 
 def _converted(data: Any) -> pa.Table:

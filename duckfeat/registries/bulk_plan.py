@@ -13,7 +13,7 @@ from duckfeat.engine.source_tables import Source
 from duckfeat.errors import FieldError, InvalidArgument, ValidationError, hint
 from duckfeat.model.arguments import flag, named, registry_of, shown
 from duckfeat.model.feature_info import FeatureInfo, is_feature_key
-from duckfeat.model.sql_types import Column, SqlType
+from duckfeat.model.sql_types import UNREAD, Column, SqlType
 from duckfeat.model.statement import Statement
 from duckfeat.model.tables import ENTITIES, Table
 from duckfeat.query.session import Session
@@ -183,7 +183,14 @@ def _column(by_name: Mapping[str, Column], name: str, what: str, further: str = 
             column=name,
             available=sorted(by_name),
         )
-    return by_name[name]
+    column = by_name[name]
+    if column.type.id == UNREAD:
+        raise ValidationError(
+            f"column {name!r} has the type {column.type.text}, which no dtype covers: convert the column first",
+            feature=name,
+            type=column.type.text,
+        )
+    return column
 
 
 def _unnamed(source: Source, options: Options) -> InvalidArgument:
@@ -211,7 +218,7 @@ def _is_long(session: Session, by_name: Mapping[str, Column], key: Column, optio
 
 
 def _long(session: Session, source: Source, options: Options, key: Column, by_name: Mapping[str, Column]) -> Plan:
-    column, value = by_name["feature"], by_name["value"]
+    column, value = (_column(by_name, name, "a long input") for name in ("feature", "value"))
     text = name_sql(column)
     sql = staging_keys.feature_names(source.sql, text)
     given: list[Any] = [name for (name,) in session.engine.rows(Statement(sql, dict(source.params)))]

@@ -477,6 +477,12 @@ def test_an_empty_input_is_nothing(store: Store) -> None:
     assert store.annotate(empty, key="name", mode="set").removed == 0
 
 
+@pytest.mark.parametrize("data", [pl.DataFrame(), pl.LazyFrame(), pa.table({}), pa.table({}).to_reader()], ids=type)
+def test_an_input_without_columns_is_told(store: Store, data: Any) -> None:
+    with pytest.raises(InvalidArgument, match="the input has no column"):
+        store.annotate(data, key="name", create="all")
+
+
 def test_a_stream_that_breaks_is_told_and_nothing_is_kept(store: Store) -> None:
     def batches() -> Iterator[pa.RecordBatch]:
         yield pa.record_batch({"name": pa.array(["a"])})

@@ -12,6 +12,7 @@ import numpy
 import pandas
 import polars as pl
 import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 import duckfeat as dft
@@ -153,6 +154,11 @@ def test_types_that_arrow_or_duckdb_lack(store: Store, dtype: Any, value: Any) -
     assert loaded(store, pl.DataFrame({"name": ["0"], "x": pl.Series([value], dtype=dtype)}))[1] == [value]
 
 
+def _hundreds(type_: pa.DataType) -> pa.Array:
+    """Return a decimal of twelve hundred, of which a type with a negative scale keeps the hundreds."""
+    return pa.Array.from_buffers(type_, 1, pa.array([Decimal(12)], pa.decimal128(38, 0)).buffers())
+
+
 @pytest.mark.parametrize(
     ("array", "values"),
     [
@@ -163,6 +169,8 @@ def test_types_that_arrow_or_duckdb_lack(store: Store, dtype: Any, value: Any) -
         (pa.RunEndEncodedArray.from_arrays([1, 2], ["s", "t"]), ["s", "t"]),
         (pa.array([1, 2, 1]).dictionary_encode(), [1, 2, 1]),
         (pa.array([Decimal("1.5")], pa.decimal32(5, 2)), [1.5]),
+        (_hundreds(pa.decimal128(5, -2)), [1200.0]),
+        (pa.array([[Decimal(7)]], pa.list_(pa.decimal128(5, 0))), [[7.0]]),
         (pa.array([[1000]], pa.list_(pa.timestamp("ns", "UTC"))), [[datetime(1970, 1, 1, microsecond=1, tzinfo=UTC)]]),
         (
             pa.array([-1, 253402300799], pa.timestamp("s")),
@@ -181,9 +189,11 @@ def test_arrow_types(store: Store, array: pa.Array, values: list[Any], streamed:
     "array",
     [
         pa.array([Decimal("1.5")], pa.decimal256(50, 2)),
+        _hundreds(pa.decimal128(38, -2)),
         pa.array([[timedelta(1)]], pa.list_(pa.duration("us"))),
         pa.array([{"d": timedelta(1)}], pa.struct([("d", pa.duration("ns"))])),
         pa.array([[(1, 2, 3)]], pa.list_(pa.month_day_nano_interval())),
+        pa.StructArray.from_arrays([pa.array([1]), pa.array([2])], names=["a", "a"]),
         pa.array([timedelta(1)], pa.duration("us")),
         pa.array([b"x"], pa.binary(1)),
     ],
@@ -195,6 +205,56 @@ def test_types_that_no_dtype_covers(store: Store, array: pa.Array, streamed: boo
     with pytest.raises(ValidationError, match=r"column 'x' has .*type .*, which no dtype covers: convert the column"):
         loaded(store, data.to_reader() if streamed else data)
     assert dft.Feature.count() == 0
+
+
+@pytest.mark.parametrize("streamed", [False, True])
+def test_a_column_that_is_not_taken_may_have_any_type(store: Store, streamed: bool) -> None:
+    columns = {"decimal": pa.array([Decimal("1.5")], pa.decimal256(50, 2)), "lasting": pa.array([[timedelta(1)]])}
+    whole = pa.table({"name": ["0"], "x": [1], **columns})
+
+    def given() -> Any:
+        return whole.to_reader() if streamed else whole
+
+    store.annotate(given(), key="name", create="all", features=["x"])
+    assert dft.Record.get(name="0").features.get_values() == {"x": 1}
+    for on in columns:
+        with pytest.raises(ValidationError, match=f"column '{on}' has the type .*, which no dtype covers"):
+            store.annotate(given(), key="name", on=on, features=["x"])
+
+
+@pytest.mark.parametrize(
+    "dtype",
+    [pl.List(pl.Duration), pl.Struct({"a": pl.Array(pl.Duration, 1)}), pl.List(pl.Int128), pl.Duration],
+    ids=str,
+)
+def test_a_lazy_frame_gives_no_bytes_or_numbers_for_what_parquet_lacks(store: Store, dtype: Any) -> None:
+    frame = pl.LazyFrame({"name": ["0"], "x": pl.Series([None], dtype=dtype)})
+    with pytest.raises(ValidationError, match=r"column 'x' has .*type .*, which no dtype covers: convert the column"):
+        loaded(store, frame)
+
+
+@pytest.mark.parametrize(
+    "array",
+    [
+        pa.array([Decimal("123456789012345678901234567890.5")], pa.decimal256(60, 10)),
+        pa.array([[Decimal("1.5")]], pa.list_(pa.decimal256(39, 1))),
+        pa.array([timedelta(1)], pa.duration("us")),
+        pa.array([{"a": [timedelta(1)]}], pa.struct([("a", pa.list_(pa.duration("us")))])),
+    ],
+    ids=lambda array: str(array.type),
+)
+def test_a_parquet_file_gives_no_floats_or_numbers_for_other_types(
+    store: Store, array: pa.Array, tmp_path: Any
+) -> None:
+    pq.write_table(table(array), tmp_path / "a.parquet")
+    with pytest.raises(ValidationError, match=r"column 'x' has .*type .*, which no dtype covers: convert the column"):
+        loaded(store, tmp_path / "a.parquet")
+
+
+def test_parts_of_a_struct_in_a_parquet_file_keep_their_names(store: Store, tmp_path: Any) -> None:
+    struct = pa.StructArray.from_arrays([pa.array([1]), pa.array([2])], names=["a", "A"])
+    pq.write_table(table(struct), tmp_path / "a.parquet")
+    assert loaded(store, tmp_path / "a.parquet") == ("dict", [{"a": 1, "A": 2}])
 
 
 def test_instants_in_lists_are_not_cut(store: Store) -> None:
