@@ -225,6 +225,8 @@ def _long(session: Session, source: Source, options: Options, key: Column, by_na
     skipped = _nameless(session, source, text, value, options)
     if options.features is not None:
         chosen = {_name(feature): feature for feature in options.features}
+        for name in chosen:
+            _check_named(session, name, given)
         given = [chosen[name] for name in given if name in chosen]
 
     def guessed(names: Sequence[str]) -> dict[str, Guess]:
@@ -235,15 +237,33 @@ def _long(session: Session, source: Source, options: Options, key: Column, by_na
     return Plan(source, key, tuple((info, value) for _, info in found), long)
 
 
+_NAMES: Mapping[str, str] = MappingProxyType(
+    {
+        "text": "nullif({}::VARCHAR, '')",
+        "raw": "nullif({}, '')",
+        "json": "nullif({} ->> '$', '')",
+        "null": "{}",
+    }
+)
+
+
 def name_sql(column: Column) -> str:
-    """Return the expression of a feature's name in a long input."""
-    expression = {"text": "{}::VARCHAR", "raw": "{}", "json": "({} ->> '$')", "null": "{}"}.get(column.type.family)
+    """Return the expression of a feature's name in a long input; missing where there is none."""
+    expression = _NAMES.get(column.type.family)
     if expression is None:
         raise ValidationError(
             f"column {column.name!r} holds the names of features, which are text, not {column.type.text}",
             column=column.name,
         )
     return expression.format(column.id)
+
+
+def _check_named(session: Session, name: str, given: Sequence[str]) -> None:
+    """Refuse a feature that was chosen of a long input and that neither this nor the store has."""
+    if name not in given and session.features.find(name) is None:
+        raise InvalidArgument(
+            f"the input has no row of a feature {name!r}{hint(name, given)}", feature=name, available=sorted(given)
+        )
 
 
 def _nameless(
