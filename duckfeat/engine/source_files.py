@@ -98,12 +98,19 @@ _REMEDIES = {
 
 
 def _found(path: str) -> list[str]:
-    """Return the files of a path or glob, in order, as DuckDB names them."""
+    """Return the files of a path or glob, in order, as DuckDB names them.
+
+    Raises `MissingFile` for a file or a link's target that is not there, `InvalidArgument` for a folder.
+    """
     if "://" in path:
         return [path]
     files = [path] if Path(path).exists() else sorted(glob(path, recursive=True))  # noqa: PTH207  # `path` may be absolute
-    if not files:
-        raise MissingFile(f"there is no file {path}", path=path)
+    missing = [file for file in files or [path] if not Path(file).exists()]
+    if missing:
+        raise MissingFile(f"there is no file {missing[0]}", path=missing[0])
+    folder = next((file for file in files if Path(file).is_dir()), None)
+    if folder is not None:
+        raise InvalidArgument(f"{folder} is a folder; its files are given as a glob: '{folder}/*'", path=folder)
     return [literal(file) for file in files]
 
 

@@ -111,9 +111,20 @@ def reader(type_: SqlType, dtype: Dtype) -> Callable[[Any], Any]:
 
 def _json(text: str) -> Any:
     try:
-        return json.loads(text)
+        return json.loads(text, object_pairs_hook=_object)
+    except Refused:
+        raise
     except ValueError:
         raise Refused("is not JSON") from None
+
+
+def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """Return an object of JSON; one that has a key twice is refused, for Python would keep the last alone."""
+    made = dict(pairs)
+    if len(made) < len(pairs):
+        keys = [key for key, _ in pairs]
+        raise Refused(f"has the key {next(key for key in keys if keys.count(key) > 1)!r} twice")
+    return made
 
 
 def _as_is(value: Any) -> Any:

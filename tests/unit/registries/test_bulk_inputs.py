@@ -20,7 +20,7 @@ import pyarrow.parquet as pq
 import pytest
 
 import duckfeat as dft
-from duckfeat.errors import DuckfeatError, InvalidArgument, QueryError, ValidationError
+from duckfeat.errors import DuckfeatError, InvalidArgument, MissingFile, QueryError, ValidationError
 from duckfeat.store import Store
 
 FRAME = pl.DataFrame(
@@ -453,6 +453,24 @@ def test_a_file_of_something_else_is_told(store: Store, tmp_path: Path) -> None:
     (tmp_path / "a.ndjson").write_text("{no\n")
     with pytest.raises(InvalidArgument, match=r"a\.ndjson cannot be read"):
         store.annotate(tmp_path / "a.ndjson", key="name")
+
+
+def test_a_folder_or_a_link_to_nothing_is_no_file(store: Store, tmp_path: Path) -> None:
+    (tmp_path / "spark.parquet").mkdir()
+    with pytest.raises(InvalidArgument, match=r"spark.parquet is a folder; its files are given as a glob: '.*/\*'$"):
+        store.annotate(tmp_path / "spark.parquet", key="name")
+    (tmp_path / "link.csv").symlink_to(tmp_path / "gone.csv")
+    for name in ("link.csv", "*.csv"):
+        with pytest.raises(MissingFile, match=r"there is no file .*link.csv$"):
+            store.annotate(str(tmp_path / name), key="name")
+
+
+@pytest.mark.parametrize(("name", "text"), [("a.ndjson", '{"name": "a", "x": %s}'), ("a.csv", "name|x\na|%s\n")])
+def test_an_object_that_has_a_key_twice_is_refused(store: Store, tmp_path: Path, name: str, text: str) -> None:
+    dft.Feature(name="x", dtype=dict).save()
+    (tmp_path / name).write_text(text % '{"a": [{"b": 1, "b": 2}]}')
+    with pytest.raises(ValidationError, match=r"has dtype dict: .* has the key 'b' twice \(row 0, name 'a'\)"):
+        store.annotate(tmp_path / name, key="name", create=True)
 
 
 def test_a_cell_of_a_csv_file_may_be_megabytes_of_text(store: Store, tmp_path: Path) -> None:
