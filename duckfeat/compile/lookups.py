@@ -16,7 +16,7 @@ from typing import Any
 from duckfeat.compile.fragments import FALSE, Parameters, any_of
 from duckfeat.compile.operands import Mismatch, as_items, convert, exact_number
 from duckfeat.errors import FieldError, InvalidArgument, hint
-from duckfeat.model.arguments import shown
+from duckfeat.model.arguments import check_no_frame, shown
 from duckfeat.model.dtypes import is_missing
 from duckfeat.model.kinds import KINDS
 from duckfeat.model.q import Asking
@@ -100,6 +100,7 @@ def items_of(operand: Any) -> list[Any]:
     operand = operand.answers() if isinstance(operand, Asking) else operand
     if isinstance(operand, str | bytes | Mapping) or not isinstance(operand, Iterable):
         raise InvalidArgument(f"`in` takes a list of values, not {shown(operand)}", value=operand)
+    check_no_frame(operand, "values of `in` are given as a list")
     return [item for item in operand if not is_missing(item)]
 
 

@@ -14,7 +14,7 @@ from duckfeat.errors import InvalidArgument
 def several(given: Any, what: str) -> list[Any]:
     """Return the items of what holds several, such as a list, a series or a generator.
 
-    Raises `InvalidArgument` for anything else, texts and mappings among it.
+    Raises `InvalidArgument` for anything else, texts, mappings and frames among it.
 
     >>> several((1, 2), "sizes")
     [1, 2]
@@ -24,7 +24,22 @@ def several(given: Any, what: str) -> list[Any]:
     """
     if isinstance(given, str | bytes | Mapping | type) or not isinstance(given, Iterable):
         raise InvalidArgument(f"{what} are given as a list, not {shown(given)}", value=given)
+    check_no_frame(given, f"{what} are given as a list")
     return list(given)
+
+
+def is_frame(value: Any) -> bool:
+    """Tell whether something is a frame of any library: what is in it are columns, and no values."""
+    return any(base.__name__ in _FRAMES for base in type(value).__mro__)
+
+
+_FRAMES = frozenset({"DataFrame", "LazyFrame", "Table", "RecordBatch"})
+
+
+def check_no_frame(given: Any, wanted: str) -> None:
+    """Refuse a frame where a list is wanted: the names of its columns, or the columns, would be taken for values."""
+    if is_frame(given):
+        raise InvalidArgument(f"{wanted}, not as a frame: give one of its columns", value=given)
 
 
 def whole(given: Any, what: str, least: int = 0) -> int:

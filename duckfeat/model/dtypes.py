@@ -20,7 +20,7 @@ from types import GenericAlias, MappingProxyType
 from typing import Any, NamedTuple, get_args, get_origin
 
 from duckfeat.errors import InvalidArgument, ValidationError, hint, suggestions
-from duckfeat.model.arguments import is_text, shown
+from duckfeat.model.arguments import is_frame, is_text, shown
 from duckfeat.model.canonical import NotJson, dumps, float_text, loads
 from duckfeat.model.frame_types import frame_dtype
 from duckfeat.model.kinds import INT_MAX, INT_MIN, value_hash
@@ -92,11 +92,6 @@ def _arrow(value: Any) -> Any:
         raise Refused(TOO_FINE) from None
 
 
-def is_frame(value: Any) -> bool:
-    """Tell whether something is a frame of any library: what is in it are columns, and no values."""
-    return any(base.__name__ in _FRAMES for base in type(value).__mro__)
-
-
 def _listing(value: Any) -> Callable[[], list[Any]] | None:
     """Return what gives the values of an array or a series as a list; None of anything else."""
     ways = () if is_frame(value) else (getattr(value, way, None) for way in LISTING)
@@ -104,7 +99,6 @@ def _listing(value: Any) -> Callable[[], list[Any]] | None:
 
 
 _OF_FRAMES = frozenset({"pandas", "polars", "pyarrow"})
-_FRAMES = frozenset({"DataFrame", "LazyFrame", "Table", "RecordBatch"})
 LISTING = ("to_pylist", "to_list", "tolist")
 """What gives the values of Arrow, Polars, pandas and NumPy as a list."""
 

@@ -7,9 +7,9 @@ from os import PathLike
 from typing import TYPE_CHECKING, Any
 
 from duckfeat.errors import InvalidArgument, ValidationError, suggestions
-from duckfeat.model.arguments import named, nests_beyond, registry_of, shown
+from duckfeat.model.arguments import is_frame, named, nests_beyond, registry_of, shown
 from duckfeat.model.attributes import Telling
-from duckfeat.model.dtypes import Refused, Typed, decode_as, encode_for, is_frame, is_missing, plain
+from duckfeat.model.dtypes import Refused, Typed, decode_as, encode_for, is_missing, plain
 from duckfeat.model.feature_info import FeatureInfo, is_feature_key
 from duckfeat.model.kinds import KINDS, VALUE_COLUMNS
 from duckfeat.query.session import Session
