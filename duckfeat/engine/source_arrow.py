@@ -70,8 +70,10 @@ def _readable(name: str, column: Any) -> tuple[Any, SqlType | None]:
 
     A column of which no value comes is empty. Raises `ValidationError` for instants in lists that are too fine.
     """
-    from pyarrow import ArrowInvalid, types
+    from pyarrow import ArrowInvalid, compute, types
 
+    if types.is_run_end_encoded(column.type):
+        column = compute.run_end_decode(column)
     type_ = column.type
     unreadable = _unreadable(type_)
     if unreadable is not None:
@@ -159,6 +161,8 @@ def _wanted_value(type_: pa.DataType) -> pa.DataType:
         return pyarrow.decimal128(type_.precision - type_.scale, 0)
     if types.is_timestamp(type_) and type_.unit == "ns" and type_.tz is not None:
         return pyarrow.timestamp("us", type_.tz)
+    if types.is_string_view(type_):  # DuckDB 1.5 has Arrow filter what it scans, which Arrow cannot do of these
+        return pyarrow.large_string()
     return type_
 
 

@@ -165,6 +165,7 @@ def _hundreds(type_: pa.DataType) -> pa.Array:
         (pa.array([{}, None], pa.struct([])), [{}, None]),
         (pa.array([[{}]], pa.list_(pa.struct([]))), [[{}]]),
         (pa.array(["s"], pa.string_view()), ["s"]),
+        (pa.array([["s"]], pa.list_(pa.string_view())), [["s"]]),
         (pa.array([[1]], pa.list_view(pa.int64())), [[1]]),
         (pa.RunEndEncodedArray.from_arrays([1, 2], ["s", "t"]), ["s", "t"]),
         (pa.array([1, 2, 1]).dictionary_encode(), [1, 2, 1]),
@@ -183,6 +184,7 @@ def _hundreds(type_: pa.DataType) -> pa.Array:
 def test_arrow_types(store: Store, array: pa.Array, values: list[Any], streamed: bool) -> None:
     data = table(array)
     assert loaded(store, data.to_reader() if streamed else data)[1] == values
+    assert store.annotate(data.to_reader() if streamed else data, key="name").links == 0
 
 
 @pytest.mark.parametrize(
