@@ -80,6 +80,8 @@ def _readable(name: str, column: Any) -> tuple[Any, SqlType | None]:
         return _nothing(column), SqlType(UNREAD, unreadable)
     if types.is_null(type_):
         return column.cast("string"), NULL
+    if (types.is_list(type_) or types.is_large_list(type_)) and types.is_null(type_.value_type):
+        return column, _OF_NOTHING
     if types.is_timestamp(type_):
         return _readable_moments(column)
     if any(types.is_struct(part) and not part.num_fields for part in parts_of(type_)):
@@ -97,6 +99,8 @@ def _nothing(column: Any) -> Any:
     return pyarrow.nulls(len(column), pyarrow.string())
 
 
+_OF_NOTHING = SqlType("list", "VARCHAR[]", (("", NULL),))
+"""The type of lists without any item that is there, which DuckDB 1.5 takes for lists of numbers."""
 _DIGITS = 38
 """More digits than so many no decimal of DuckDB has."""
 _KNOWN_EXTENSIONS = frozenset({"arrow.uuid", "arrow.json", "arrow.bool8"})

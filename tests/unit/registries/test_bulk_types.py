@@ -259,6 +259,13 @@ def test_parts_of_a_struct_in_a_parquet_file_keep_their_names(store: Store, tmp_
     assert loaded(store, tmp_path / "a.parquet") == ("dict", [{"a": 1, "A": 2}])
 
 
+@pytest.mark.parametrize("large", [False, True])
+@pytest.mark.parametrize("streamed", [False, True])
+def test_lists_of_nothing_tell_no_type_of_items(store: Store, large: bool, streamed: bool) -> None:
+    data = table(pa.array([[None], [], None], (pa.large_list if large else pa.list_)(pa.null())))
+    assert loaded(store, data.to_reader() if streamed else data) == ("list", [[None], [], None])
+
+
 def test_instants_in_lists_are_not_cut(store: Store) -> None:
     with pytest.raises(ValidationError, match="'x' holds an instant that has a part below the microsecond"):
         loaded(store, table(pa.array([[1001]], pa.list_(pa.timestamp("ns", "UTC")))))
