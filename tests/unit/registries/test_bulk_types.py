@@ -154,6 +154,9 @@ def test_types_that_arrow_or_duckdb_lack(store: Store, dtype: Any, value: Any) -
     assert loaded(store, pl.DataFrame({"name": ["0"], "x": pl.Series([value], dtype=dtype)}))[1] == [value]
 
 
+_MAP = pa.map_(pa.string(), pa.list_(pa.int64()))
+
+
 def _hundreds(type_: pa.DataType) -> pa.Array:
     """Return a decimal of twelve hundred, of which a type with a negative scale keeps the hundreds."""
     return pa.Array.from_buffers(type_, 1, pa.array([Decimal(12)], pa.decimal128(38, 0)).buffers())
@@ -169,6 +172,10 @@ def _hundreds(type_: pa.DataType) -> pa.Array:
         (pa.array([[1]], pa.list_view(pa.int64())), [[1]]),
         (pa.RunEndEncodedArray.from_arrays([1, 2], ["s", "t"]), ["s", "t"]),
         (pa.array([1, 2, 1]).dictionary_encode(), [1, 2, 1]),
+        (pa.array([[("k", [1])], None], _MAP), [{"k": [1]}, None]),
+        (pa.array([[[("k", None)], None]], pa.list_(_MAP)), [[{"k": None}, None]]),
+        (pa.array([{"m": [("k", [1])]}, {"m": None}], pa.struct([("m", _MAP)])), [{"m": {"k": [1]}}, {"m": None}]),
+        (pa.array([[("k", [("j", [])])]], pa.map_(pa.string(), _MAP)), [{"k": {"j": []}}]),
         (pa.array([Decimal("1.5")], pa.decimal32(5, 2)), [1.5]),
         (_hundreds(pa.decimal128(5, -2)), [1200.0]),
         (pa.array([[Decimal(7)]], pa.list_(pa.decimal128(5, 0))), [[7.0]]),
@@ -264,6 +271,12 @@ def test_parts_of_a_struct_in_a_parquet_file_keep_their_names(store: Store, tmp_
 def test_lists_of_nothing_tell_no_type_of_items(store: Store, large: bool, streamed: bool) -> None:
     data = table(pa.array([[None], [], None], (pa.large_list if large else pa.list_)(pa.null())))
     assert loaded(store, data.to_reader() if streamed else data) == ("list", [[None], [], None])
+
+
+def test_a_map_of_lists_is_no_dict(store: Store) -> None:
+    data = table(pa.array([[([1], 2)]], pa.map_(pa.list_(pa.int64()), pa.int64())))
+    with pytest.raises(ValidationError, match="holds a key that is not text"):
+        loaded(store, data)
 
 
 def test_instants_in_lists_are_not_cut(store: Store) -> None:
