@@ -7,12 +7,12 @@ from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING, Any
 
 from duckfeat.engine.base import Engine
-from duckfeat.engine.source_frames import Tabled, json_texts
+from duckfeat.engine.source_frames import Tabled, duplicates, json_texts
 from duckfeat.engine.source_tables import INPUT, Source, copied, described, ids_of
 from duckfeat.engine.version import MAJOR
 from duckfeat.errors import QueryError, ValidationError
 from duckfeat.model.dtypes import TOO_FINE
-from duckfeat.model.sql_types import JSON, NULL, SqlType
+from duckfeat.model.sql_types import JSON, NULL, UNREAD, SqlType
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -68,18 +68,23 @@ def _no_rows(column: pa.Field) -> pa.ChunkedArray:
 def _readable(name: str, column: Any) -> tuple[Any, SqlType | None]:
     """Return an Arrow column as every DuckDB reads it, and its type where that would not show.
 
-    Raises `ValidationError` for a type of which no value comes, and for instants in lists that are too fine.
+    A column of which no value comes is empty. Raises `ValidationError` for instants in lists that are too fine.
     """
-    from pyarrow import ArrowInvalid, types
+    from pyarrow import ArrowInvalid, compute, types
 
+    if types.is_run_end_encoded(column.type):
+        column = compute.run_end_decode(column)
     type_ = column.type
-    for part in _parts(type_):
-        _check_type(name, part, nested=part is not type_)
+    unreadable = _unreadable(type_)
+    if unreadable is not None:
+        return _nothing(column), SqlType(UNREAD, unreadable)
     if types.is_null(type_):
         return column.cast("string"), NULL
+    if (types.is_list(type_) or types.is_large_list(type_)) and types.is_null(type_.value_type):
+        return column, _OF_NOTHING
     if types.is_timestamp(type_):
         return _readable_moments(column)
-    if any(types.is_struct(part) and not part.num_fields for part in _parts(type_)):
+    if any(types.is_struct(part) and not part.num_fields for part in parts_of(type_)):
         return json_texts(name, column.to_pylist()), JSON
     wanted = _wanted(type_)
     try:
@@ -88,36 +93,50 @@ def _readable(name: str, column: Any) -> tuple[Any, SqlType | None]:
         raise ValidationError(f"column {name!r} holds an instant that {TOO_FINE}", feature=name) from error
 
 
+def _nothing(column: Any) -> Any:
+    import pyarrow
+
+    return pyarrow.nulls(len(column), pyarrow.string())
+
+
+_OF_NOTHING = SqlType("list", "VARCHAR[]", (("", NULL),))
+"""The type of lists without any item that is there, which DuckDB 1.5 takes for lists of numbers."""
+_DIGITS = 38
+"""More digits than so many no decimal of DuckDB has."""
 _KNOWN_EXTENSIONS = frozenset({"arrow.uuid", "arrow.json", "arrow.bool8"})
 
 
-def _check_type(name: str, type_: pa.DataType, *, nested: bool) -> None:
-    """Refuse an extension type, such as a period, for what it stores is not what it means, and what DuckDB cannot read.
+def _unreadable(type_: pa.DataType) -> str | None:
+    """Return how a type is called that is not read, which is told where the column is used; None if it is read.
 
-    In a list or a struct a duration would be taken for the numbers it consists of.
+    What an extension type such as a period stores is not what it means; DuckDB has no decimals of so many digits; in a
+    list or a struct a duration would be taken for the numbers it consists of; of two parts of one name in a struct one
+    would be lost.
     """
     from pyarrow import BaseExtensionType, types
 
-    foreign = isinstance(type_, BaseExtensionType) and type_.extension_name not in _KNOWN_EXTENSIONS
-    if foreign or types.is_decimal256(type_) or (nested and (types.is_duration(type_) or types.is_interval(type_))):
-        shown = type_.extension_name if foreign else type_
-        raise ValidationError(
-            f"column {name!r} has the type {shown}, which no dtype covers: convert the column first",
-            feature=name,
-            type=str(shown),
-        )
+    for part in parts_of(type_):
+        if isinstance(part, BaseExtensionType) and part.extension_name not in _KNOWN_EXTENSIONS:
+            return str(part.extension_name)
+        wide = types.is_decimal(part) and part.precision - min(part.scale, 0) > _DIGITS
+        lasting = part is not type_ and (types.is_duration(part) or types.is_interval(part))
+        if wide or lasting or types.is_decimal256(part):
+            return str(part)
+        if types.is_struct(part) and duplicates([field.name for field in part]):
+            return str(part)
+    return None
 
 
-def _parts(type_: pa.DataType) -> Iterator[pa.DataType]:
+def parts_of(type_: pa.DataType) -> Iterator[pa.DataType]:
     """Yield a type and the types of what it holds."""
     from pyarrow import types
 
     yield type_
     if types.is_dictionary(type_):
-        yield from _parts(type_.value_type)
+        yield from parts_of(type_.value_type)
     elif types.is_nested(type_):
         for place in range(type_.num_fields):
-            yield from _parts(type_.field(place).type)
+            yield from parts_of(type_.field(place).type)
 
 
 def _wanted(type_: pa.DataType) -> pa.DataType:
@@ -125,10 +144,6 @@ def _wanted(type_: pa.DataType) -> pa.DataType:
     import pyarrow
     from pyarrow import types
 
-    if types.is_float16(type_):
-        return pyarrow.float32()
-    if types.is_timestamp(type_) and type_.unit == "ns" and type_.tz is not None:
-        return pyarrow.timestamp("us", type_.tz)
     for is_list, make in ((types.is_list, pyarrow.list_), (types.is_large_list, pyarrow.large_list)):
         if is_list(type_):
             return make(_wanted(type_.value_type))
@@ -136,6 +151,22 @@ def _wanted(type_: pa.DataType) -> pa.DataType:
         return pyarrow.list_(_wanted(type_.value_type), type_.list_size)
     if types.is_struct(type_):
         return pyarrow.struct([(part.name, _wanted(part.type)) for part in type_])
+    return _wanted_value(type_)
+
+
+def _wanted_value(type_: pa.DataType) -> pa.DataType:
+    """Return what `_wanted` does of a type that holds no others."""
+    import pyarrow
+    from pyarrow import types
+
+    if types.is_float16(type_):
+        return pyarrow.float32()
+    if types.is_decimal(type_) and type_.scale < 0:
+        return pyarrow.decimal128(type_.precision - type_.scale, 0)
+    if types.is_timestamp(type_) and type_.unit == "ns" and type_.tz is not None:
+        return pyarrow.timestamp("us", type_.tz)
+    if types.is_string_view(type_):  # DuckDB 1.5 has Arrow filter what it scans, which Arrow cannot do of these
+        return pyarrow.large_string()
     return type_
 
 
@@ -172,6 +203,8 @@ def of_stream(engine: Engine, data: Any, _stack: ExitStack) -> Source:
     import pyarrow
 
     names = list(data.schema.names)
+    if not names:
+        return Source(INPUT, ())
     ids = ids_of(len(names))
     empty = [_readable(column.name, _no_rows(column)) for column in data.schema]
     fields = [pyarrow.field(id_, column.type) for id_, (column, _) in zip(ids, empty, strict=True)]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from base64 import b64decode
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
@@ -17,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 from duckfeat.engine.base import Engine
 from duckfeat.engine.paths import literal
-from duckfeat.engine.source_arrow import of_stream
+from duckfeat.engine.source_arrow import of_stream, parts_of
 from duckfeat.engine.source_frames import check_unique
 from duckfeat.engine.source_tables import INPUT, Source, copied, described, ids_of
 from duckfeat.errors import InvalidArgument, MissingFile, QueryError
@@ -90,17 +91,26 @@ _REMEDIES = {
     "pandas.read_csv(path, encoding='utf-16'), or 'latin-1'",
     "byte order mark": "\nSave it as UTF-8 without a byte order mark, or read it and give the frame: "
     "pandas.read_json(path, lines=True, encoding='utf-8-sig')",
+    "reached an invalid state": "\nSave it with one ending for all of its lines, or read it and give the frame: "
+    "pandas.read_csv(path)",
 }
 """What to do about a file, by what the engine says of it."""
 
 
 def _found(path: str) -> list[str]:
-    """Return the files of a path or glob, in order, as DuckDB names them."""
+    """Return the files of a path or glob, in order, as DuckDB names them.
+
+    Raises `MissingFile` for a file or a link's target that is not there, `InvalidArgument` for a folder.
+    """
     if "://" in path:
         return [path]
     files = [path] if Path(path).exists() else sorted(glob(path, recursive=True))  # noqa: PTH207  # `path` may be absolute
-    if not files:
-        raise MissingFile(f"there is no file {path}", path=path)
+    missing = [file for file in files or [path] if not Path(file).exists()]
+    if missing:
+        raise MissingFile(f"there is no file {missing[0]}", path=missing[0])
+    folder = next((file for file in files if Path(file).is_dir()), None)
+    if folder is not None:
+        raise InvalidArgument(f"{folder} is a folder; its files are given as a glob: '{folder}/*'", path=folder)
     return [literal(file) for file in files]
 
 
@@ -118,8 +128,14 @@ def of_parquet(engine: Engine, files: list[str], stack: ExitStack) -> Source:
     declared = f"SELECT file_name, name, logical_type, num_children, type FROM parquet_schema({_FILES})"
     schema = engine.rows(Statement(declared, {"files": files}))
     fine = any("isAdjustedToUTC=1" in str(type_) and "NanoSeconds" in str(type_) for _, _, type_, *_ in schema)
-    if fine or _NUMBERS_OF_ROWS & {name.lower() for _, name, *_ in schema} or _differ(schema):
-        # Not every DuckDB tells the nanoseconds of an instant.
+    if (
+        fine
+        or _NUMBERS_OF_ROWS & {name.lower() for _, name, *_ in schema}
+        or _differ(schema)
+        or _changed(schema)
+        or _durations(engine, files)
+    ):
+        # Arrow reads what DuckDB would change, or not every DuckDB reads.
         return _parquet_by_arrow(engine, files, stack)
     read = f"read_parquet({_FILES}, hive_partitioning = false)"
     # DuckDB would give a number to a name that another one has in other case.
@@ -180,6 +196,41 @@ def _by_file(schema: Sequence[tuple[Any, ...]]) -> list[list[tuple[Any, ...]]]:
     return [list(rows) for _, rows in groupby(sorted(schema, key=itemgetter(0)), itemgetter(0))]
 
 
+def _changed(schema: Sequence[tuple[Any, ...]]) -> bool:
+    """Tell whether DuckDB would make floats of decimals, or give another name to a part of a struct.
+
+    >>> parts = [("f", "schema", None, 1), ("f", "s", None, 2), ("f", "x", None, None), ("f", "X", None, None)]
+    >>> _changed(parts), _changed(parts[:3])
+    (True, False)
+    """
+    digits = (re.search(r"^DecimalType.*precision=(\d+)", type_ or "") for _, _, type_, *_ in schema)
+    if any(found and int(found[1]) > _DIGITS for found in digits):
+        return True
+    parts = Counter((file, above, name.lower()) for above, (file, name, *_) in _placed(schema) if len(above) > 1)
+    return any(times > 1 for times in parts.values())
+
+
+_DIGITS = 38
+"""A decimal of more digits is a float in DuckDB."""
+
+
+def _durations(engine: Engine, files: list[str]) -> bool:
+    """Tell whether a column was a duration when it was written, for which Parquet has numbers only."""
+    written = f"SELECT DISTINCT value FROM parquet_kv_metadata({_FILES}) WHERE key = 'ARROW:schema'"
+    return any(_has_durations(value) for (value,) in engine.rows(Statement(written, {"files": files})))
+
+
+def _has_durations(written: bytes) -> bool:
+    """Tell whether an Arrow schema, as Parquet files have it, has a duration; not if it cannot be read."""
+    import pyarrow
+
+    try:
+        schema = pyarrow.ipc.read_schema(pyarrow.py_buffer(b64decode(written)))
+    except (pyarrow.ArrowException, ValueError, OSError):
+        return False
+    return any(pyarrow.types.is_duration(part) for column in schema for part in parts_of(column.type))
+
+
 def _differ(schema: Sequence[tuple[Any, ...]]) -> bool:
     """Tell whether files have other columns, or types of them, than the first has."""
     first, *others = [[row[1:] for row in rows[1:]] for rows in _by_file(schema)]
@@ -193,15 +244,19 @@ def _top_level(schema: Sequence[tuple[Any, ...]]) -> Iterator[tuple[str, str | N
     >>> list(_top_level(rows))
     [('m', None), ('x', None)]
     """
+    return ((name, type_) for above, (_, name, type_, *_) in _placed(schema) if len(above) == 1)
+
+
+def _placed(schema: Sequence[tuple[Any, ...]]) -> Iterator[tuple[tuple[int, ...], tuple[Any, ...]]]:
+    """Yield the rows of schemas, each with the numbers of the rows that it is a part of."""
     for rows in _by_file(schema):
-        left: list[int] = []
-        for _, name, type_, children, *_ in rows:
-            if len(left) == 1:
-                yield name, type_
+        left: list[list[int]] = []
+        for number, row in enumerate(rows):
+            yield tuple(above for above, _ in left), row
             if left:
-                left[-1] -= 1
-            left += [children] if children else []
-            while left and not left[-1]:
+                left[-1][1] -= 1
+            left += [[number, row[3]]] if row[3] else []
+            while left and not left[-1][1]:
                 left.pop()
 
 
@@ -220,9 +275,10 @@ def _parquet_by_arrow(engine: Engine, files: list[str], stack: ExitStack) -> Sou
 _DIALECT = "header = true, quote = '\"', escape = '\"', allow_quoted_nulls = false"
 # A row may be as long as what DuckDB reads of a file at a time; its own limit is a sixteenth of that.
 _ROOM = "max_line_size = 32_000_000, buffer_size = 32_000_000"
+# Lines are cut wherever one may end, as a quoted cell may have other breaks than lines end in; nothing separates cells.
 _LINES = (
-    f"SELECT line FROM read_csv({_FILES}, auto_detect = false, header = false, delim = chr(31), quote = '', "
-    f"escape = '', {_ROOM}, hive_partitioning = false, columns = {{'line': 'VARCHAR'}}) LIMIT 20"
+    f"SELECT line FROM read_csv({_FILES}, auto_detect = false, header = false, delim = '\x1f\x1e\x1f\x1e', quote = '', "
+    f"escape = '', strict_mode = false, {_ROOM}, hive_partitioning = false, columns = {{'line': 'VARCHAR'}}) LIMIT 20"
 )
 _DELIMITERS = ",\t;|"
 

@@ -90,9 +90,18 @@ def _check_names(names: Sequence[Any]) -> None:
 
 def check_unique(names: Sequence[str]) -> None:
     """Refuse an input that has two columns of one name."""
-    twice = sorted(name for name, times in Counter(names).items() if times > 1)
+    twice = duplicates(names)
     if twice:
         raise InvalidArgument(f"the input has two columns called {twice[0]!r}", columns=twice)
+
+
+def duplicates(names: Iterable[str]) -> list[str]:
+    """Return the names that are there more than once, in order.
+
+    >>> duplicates(["x", "a", "A", "x"])
+    ['x']
+    """
+    return sorted(name for name, times in Counter(names).items() if times > 1)
 
 
 def _converted(data: Any) -> pa.Table:
@@ -193,14 +202,19 @@ def _kind(type_: type) -> str | None:
 
 
 def _items(values: Iterable[Any]) -> list[Any]:
-    """Return the items of lists; one stands for all that a NumPy array has."""
+    """Return the items of lists; one stands for all that a NumPy array has, unless they are objects."""
     found: list[Any] = []
     for value in values:
         if isinstance(value, list | tuple):
-            found += value
+            found.extend(value)
         elif _kind(type(value)) == "list":
-            found += value[:1] if value.ndim == 1 else [[]]
+            # `+=` would have NumPy add its array to the items, number by number.
+            found.extend(_of_array(value) if value.ndim == 1 else [[]])
     return found
+
+
+def _of_array(value: Any) -> Any:
+    return value if value.dtype.kind == "O" else value[:1]
 
 
 def json_texts(name: str, values: Sequence[Any]) -> pa.Array:

@@ -22,9 +22,9 @@ from duckfeat.engine.failures import translated
 from duckfeat.engine.source_arrow import of_stream, of_table
 from duckfeat.engine.source_files import of_files, of_parquet
 from duckfeat.engine.source_frames import check_unique, pandas_table, polars_table, without_int128
-from duckfeat.engine.source_tables import Source, dropped
+from duckfeat.engine.source_tables import INPUT, Source, dropped
 from duckfeat.errors import InvalidArgument
-from duckfeat.model.sql_types import SqlType
+from duckfeat.model.sql_types import UNREAD, SqlType
 
 _BATCH = 100_000
 
@@ -84,17 +84,34 @@ def _lazy(engine: Engine, data: Any, stack: ExitStack) -> Source:
     try:
         data, told = without_int128(data)
         schema = data.collect_schema()
+        if not schema:
+            return Source(INPUT, ())
         data.sink_parquet(path)
     except Exception as error:  # what the frame's own functions raise, too
         reason = str(error).partition("\n")[0] or type(error).__name__
         raise InvalidArgument(f"the LazyFrame cannot be read: {reason}", reason=reason) from error
-    # Parquet has no type for a duration: it would come back as a number.
-    told |= {name: _DURATION for name, dtype in schema.items() if str(dtype).startswith("Duration")}
+    told |= _unread(schema)
     source = of_parquet(engine, [str(path)], stack)
     return replace(source, columns=tuple(replace(c, type=told.get(c.name, c.type)) for c in source.columns))
 
 
 _DURATION = SqlType("interval", "INTERVAL")
+_UNREAD = frozenset({"Duration", "Int128", "UInt128"})
+"""Parquet has no types for these of Polars: they would come back as numbers or bytes."""
+
+
+def _unread(schema: Mapping[str, Any]) -> dict[str, SqlType]:
+    """Return the types of the columns that Parquet would change."""
+    found = {name: dtype for name, dtype in schema.items() if _UNREAD.intersection(_kinds(dtype))}
+    return {name: SqlType(UNREAD, str(dtype)) if dtype.is_nested() else _DURATION for name, dtype in found.items()}
+
+
+def _kinds(dtype: Any) -> Iterator[str]:
+    """Yield the names of a Polars type and of the types of what it holds."""
+    yield dtype.base_type().__name__
+    for held in (getattr(dtype, "inner", None), *(field.dtype for field in getattr(dtype, "fields", ()))):
+        if held is not None:
+            yield from _kinds(held)
 
 
 def _table(engine: Engine, data: Any, stack: ExitStack) -> Source:

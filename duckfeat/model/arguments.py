@@ -14,7 +14,7 @@ from duckfeat.errors import InvalidArgument
 def several(given: Any, what: str) -> list[Any]:
     """Return the items of what holds several, such as a list, a series or a generator.
 
-    Raises `InvalidArgument` for anything else, texts and mappings among it.
+    Raises `InvalidArgument` for anything else, texts, mappings and frames among it.
 
     >>> several((1, 2), "sizes")
     [1, 2]

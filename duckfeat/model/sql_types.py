@@ -75,3 +75,5 @@ RAW = SqlType("raw", "VARCHAR")
 JSON = SqlType("json", "JSON")
 NDJSON = SqlType("ndjson", "JSON")
 NULL = SqlType("null", "VARCHAR")
+UNREAD = "unread"
+"""The id of types that are not read: no value is there to be looked at."""

@@ -10,6 +10,7 @@ from duckfeat.errors import FieldError, hint
 from duckfeat.model.fields import Field, ForeignKey, Relation
 
 MAIN, ARCHIVE, TRASH = 1, 0, -1
+"""The ids of the branches that every store has."""
 OWN_PLACES: Mapping[str, Mapping[int, str]] = MappingProxyType(
     {
         "Branch": MappingProxyType({MAIN: "main", ARCHIVE: "archive", TRASH: "trash"}),
@@ -17,7 +18,6 @@ OWN_PLACES: Mapping[str, Mapping[int, str]] = MappingProxyType(
     }
 )
 """The branches and the space that every store has, by id."""
-"""The ids of the branches that every store has."""
 
 ENTITIES: Mapping[str, str] = MappingProxyType({"Artifact": "artifact", "Run": "run", "Record": "record"})
 """Registries whose records carry features, and the word their annotation tables begin with."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
+from itertools import count as counted
 from os import PathLike, fspath
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -207,14 +208,19 @@ def _listed(include: Include) -> Sequence[str | FieldRef]:
 
 
 def _unique(outputs: list[Output]) -> list[Output]:
-    """Give columns of one name a number from the second on, as two features of one name would have."""
-    seen: dict[str, int] = {}
+    """Give columns of one name a number from the second on, as two features of one name would have.
+
+    A number that makes the name of another column is passed over.
+    """
+    taken, seen = {output.name for output in outputs}, set[str]()
     unique = []
     for output in outputs:
-        seen[output.name] = seen.get(output.name, 0) + 1
-        number = seen[output.name]
-        name = output.name if number == 1 else f"{output.name}_{number}"
-        unique.append(output if number == 1 else replace(output, name=name))
+        name = output.name
+        if name in seen:
+            name = next(free for number in counted(2) if (free := f"{output.name}_{number}") not in taken)
+        taken.add(name)
+        seen.add(name)
+        unique.append(replace(output, name=name))
     return unique
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from datetime import UTC, datetime, timedelta, tzinfo
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
@@ -106,14 +106,58 @@ def reader(type_: SqlType, dtype: Dtype) -> Callable[[Any], Any]:
         return lambda text: _MOMENTS[dtype.base.name](_json(text))
     if type_.family == "raw":
         return _json if dtype.is_json else _AS_TEXT.get(dtype.base.name, _as_is)
-    return _READERS.get(type_.family, _as_is)
+    return _reader(type_)
+
+
+def _reader(type_: SqlType) -> Callable[[Any], Any]:
+    return _dicts(type_) if _has_map(type_) else _READERS.get(type_.family, _as_is)
+
+
+def _has_map(type_: SqlType) -> bool:
+    return type_.family == "map" or any(_has_map(part) for _, part in type_.children)
+
+
+def _dicts(type_: SqlType) -> Callable[[Any], Any]:
+    """Return what makes dicts of the maps in a nested value, which Arrow gives as lists of pairs.
+
+    >>> text = SqlType("varchar", "VARCHAR")
+    >>> made = SqlType("map", "MAP(VARCHAR, VARCHAR)", (("key", text), ("value", text)))
+    >>> _dicts(SqlType("list", "", (("", made),)))([[("a", "b")], None])
+    [{'a': 'b'}, None]
+    """
+    parts = {name: _dicts(part) for name, part in type_.children}
+    made: Mapping[str, Callable[[Any], Any]] = {
+        "map": lambda pairs: _of_pairs(pairs, parts["value"]),
+        "struct": lambda given: {name: parts[name](item) for name, item in given.items()},
+        "list": lambda items: [next(iter(parts.values()))(item) for item in items],
+    }
+    make = made.get(type_.family, _as_is)
+    return lambda value: None if value is None else make(value)
+
+
+def _of_pairs(pairs: Iterable[tuple[Any, Any]], read: Callable[[Any], Any]) -> dict[Any, Any]:
+    try:
+        return {key: read(item) for key, item in pairs}
+    except TypeError:  # a list, for one
+        raise Refused("holds a key that is not text") from None
 
 
 def _json(text: str) -> Any:
     try:
-        return json.loads(text)
+        return json.loads(text, object_pairs_hook=_object)
+    except Refused:
+        raise
     except ValueError:
         raise Refused("is not JSON") from None
+
+
+def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """Return an object of JSON; one that has a key twice is refused, for Python would keep the last alone."""
+    made = dict(pairs)
+    if len(made) < len(pairs):
+        keys = [key for key, _ in pairs]
+        raise Refused(f"has the key {next(key for key in keys if keys.count(key) > 1)!r} twice")
+    return made
 
 
 def _as_is(value: Any) -> Any:
@@ -150,7 +194,6 @@ _READERS: Mapping[str, Callable[[Any], Any]] = {
     "json": _json,
     "big": int,
     "decimal": Decimal,
-    "map": dict,
     **{family: _moment(zone) for family, zone in _NS.items()},
 }
 
@@ -166,4 +209,4 @@ def told(type_: SqlType) -> tuple[str, Callable[[Any], Any]]:
     """Return the expression that hands a refused cell to an error, and what reads it."""
     if type_.family in _NS:
         return "v::VARCHAR", _as_is
-    return shown(type_), _READERS.get(type_.family, _as_is)
+    return shown(type_), _reader(type_)

@@ -13,7 +13,7 @@ from duckfeat.engine.source_tables import Source
 from duckfeat.errors import FieldError, InvalidArgument, ValidationError, hint
 from duckfeat.model.arguments import flag, named, registry_of, shown
 from duckfeat.model.feature_info import FeatureInfo, is_feature_key
-from duckfeat.model.sql_types import Column, SqlType
+from duckfeat.model.sql_types import UNREAD, Column, SqlType
 from duckfeat.model.statement import Statement
 from duckfeat.model.tables import ENTITIES, Table
 from duckfeat.query.session import Session
@@ -183,7 +183,14 @@ def _column(by_name: Mapping[str, Column], name: str, what: str, further: str = 
             column=name,
             available=sorted(by_name),
         )
-    return by_name[name]
+    column = by_name[name]
+    if column.type.id == UNREAD:
+        raise ValidationError(
+            f"column {name!r} has the type {column.type.text}, which no dtype covers: convert the column first",
+            feature=name,
+            type=column.type.text,
+        )
+    return column
 
 
 def _unnamed(source: Source, options: Options) -> InvalidArgument:
@@ -211,13 +218,15 @@ def _is_long(session: Session, by_name: Mapping[str, Column], key: Column, optio
 
 
 def _long(session: Session, source: Source, options: Options, key: Column, by_name: Mapping[str, Column]) -> Plan:
-    column, value = by_name["feature"], by_name["value"]
+    column, value = (_column(by_name, name, "a long input") for name in ("feature", "value"))
     text = name_sql(column)
     sql = staging_keys.feature_names(source.sql, text)
     given: list[Any] = [name for (name,) in session.engine.rows(Statement(sql, dict(source.params)))]
     skipped = _nameless(session, source, text, value, options)
     if options.features is not None:
         chosen = {_name(feature): feature for feature in options.features}
+        for name in chosen:
+            _check_named(session, name, given)
         given = [chosen[name] for name in given if name in chosen]
 
     def guessed(names: Sequence[str]) -> dict[str, Guess]:
@@ -228,15 +237,33 @@ def _long(session: Session, source: Source, options: Options, key: Column, by_na
     return Plan(source, key, tuple((info, value) for _, info in found), long)
 
 
+_NAMES: Mapping[str, str] = MappingProxyType(
+    {
+        "text": "nullif({}::VARCHAR, '')",
+        "raw": "nullif({}, '')",
+        "json": "nullif({} ->> '$', '')",
+        "null": "{}",
+    }
+)
+
+
 def name_sql(column: Column) -> str:
-    """Return the expression of a feature's name in a long input."""
-    expression = {"text": "{}::VARCHAR", "raw": "{}", "json": "({} ->> '$')", "null": "{}"}.get(column.type.family)
+    """Return the expression of a feature's name in a long input; missing where there is none."""
+    expression = _NAMES.get(column.type.family)
     if expression is None:
         raise ValidationError(
             f"column {column.name!r} holds the names of features, which are text, not {column.type.text}",
             column=column.name,
         )
     return expression.format(column.id)
+
+
+def _check_named(session: Session, name: str, given: Sequence[str]) -> None:
+    """Refuse a feature that was chosen of a long input and that neither this nor the store has."""
+    if name not in given and session.features.find(name) is None:
+        raise InvalidArgument(
+            f"the input has no row of a feature {name!r}{hint(name, given)}", feature=name, available=sorted(given)
+        )
 
 
 def _nameless(

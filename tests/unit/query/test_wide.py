@@ -261,3 +261,11 @@ def test_features_are_included_by_their_name_in_newer_lamindb(samples: Store) ->
     assert samples.Branch.pl(include="features")["features"].to_list()[0] == ["label", "n", "tags", "text"]
     with pytest.raises(FieldError, match="ULabel has no field 'features'"):
         samples.ULabel.pl(include="features")
+
+
+def test_the_number_of_a_column_makes_no_name_of_another(store: Store) -> None:
+    dft.save([dft.Feature(name="x", dtype=int), dft.Feature(name="x_2", dtype=int)])
+    store.Record(name="a", features={"x": 1, "x_2": 2}).save()
+    wanted = {"x": 1, "x_3": 1, "x_2": 2}
+    assert store.Record.all().pl(features=["x", "x", "x_2"]).select(list(wanted)).to_dicts() == [wanted]
+    assert store.Record.all().pl(include=["name", "name"]).columns[-2:] == ["name_2", "name_3"]

@@ -522,6 +522,10 @@ def test_long_input_has_a_row_per_value(store: Store) -> None:
 def test_long_input_of_chosen_features(store: Store) -> None:
     store.annotate(LONG, key="name", create="all", features=["y"])
     assert values("a") == {"y": 2}
+    dft.Feature(name="absent", dtype=int).save()
+    assert store.annotate(LONG, key="name", features=["y", "absent"]).values == 1
+    message = str(refused(store, InvalidArgument, LONG, create="all", features=["xx"]))
+    assert message.startswith("the input has no row of a feature 'xx' (did you mean 'x'?)")
 
 
 def test_long_input_with_features_of_several_dtypes(store: Store) -> None:
@@ -534,10 +538,10 @@ def test_long_input_with_features_of_several_dtypes(store: Store) -> None:
 
 
 def test_rows_without_a_feature_are_told(store: Store) -> None:
-    frame = pl.DataFrame({"name": ["a", "b"], "feature": ["x", None], "value": [1, 2]})
+    frame = pl.DataFrame({"name": ["a", "b", "c"], "feature": ["x", None, ""], "value": [1, 2, 3]})
     assert refused(store, ValidationError, frame, create="all").row == 1
     report = store.annotate(frame, key="name", create="all", on_invalid="skip")
-    assert report.skipped.rows() == [(1, None, None, "has no feature")]
+    assert report.skipped.rows() == [(1, None, None, "has no feature"), (2, None, None, "has no feature")]
     refused(store, ValidationError, frame.with_columns(feature=pl.lit(1)), create="all")
 
 

@@ -20,7 +20,7 @@ import pyarrow.parquet as pq
 import pytest
 
 import duckfeat as dft
-from duckfeat.errors import DuckfeatError, InvalidArgument, QueryError, ValidationError
+from duckfeat.errors import DuckfeatError, InvalidArgument, MissingFile, QueryError, ValidationError
 from duckfeat.store import Store
 
 FRAME = pl.DataFrame(
@@ -455,6 +455,24 @@ def test_a_file_of_something_else_is_told(store: Store, tmp_path: Path) -> None:
         store.annotate(tmp_path / "a.ndjson", key="name")
 
 
+def test_a_folder_or_a_link_to_nothing_is_no_file(store: Store, tmp_path: Path) -> None:
+    (tmp_path / "spark.parquet").mkdir()
+    with pytest.raises(InvalidArgument, match=r"spark.parquet is a folder; its files are given as a glob: '.*/\*'$"):
+        store.annotate(tmp_path / "spark.parquet", key="name")
+    (tmp_path / "link.csv").symlink_to(tmp_path / "gone.csv")
+    for name in ("link.csv", "*.csv"):
+        with pytest.raises(MissingFile, match=r"there is no file .*link.csv$"):
+            store.annotate(str(tmp_path / name), key="name")
+
+
+@pytest.mark.parametrize(("name", "text"), [("a.ndjson", '{"name": "a", "x": %s}'), ("a.csv", "name|x\na|%s\n")])
+def test_an_object_that_has_a_key_twice_is_refused(store: Store, tmp_path: Path, name: str, text: str) -> None:
+    dft.Feature(name="x", dtype=dict).save()
+    (tmp_path / name).write_text(text % '{"a": [{"b": 1, "b": 2}]}')
+    with pytest.raises(ValidationError, match=r"has dtype dict: .* has the key 'b' twice \(row 0, name 'a'\)"):
+        store.annotate(tmp_path / name, key="name", create=True)
+
+
 def test_a_cell_of_a_csv_file_may_be_megabytes_of_text(store: Store, tmp_path: Path) -> None:
     text = "a line\n" * 700_000
     (tmp_path / "long.csv").write_text(f'name,text\ns0,short\ns1,"{text}"\ns2,\n')
@@ -475,6 +493,12 @@ def test_an_empty_input_is_nothing(store: Store) -> None:
     assert (report.rows, report.links) == (0, 0)
     assert dft.Feature.count() == 7
     assert store.annotate(empty, key="name", mode="set").removed == 0
+
+
+@pytest.mark.parametrize("data", [pl.DataFrame(), pl.LazyFrame(), pa.table({}), pa.table({}).to_reader()], ids=type)
+def test_an_input_without_columns_is_told(store: Store, data: Any) -> None:
+    with pytest.raises(InvalidArgument, match="the input has no column"):
+        store.annotate(data, key="name", create="all")
 
 
 def test_a_stream_that_breaks_is_told_and_nothing_is_kept(store: Store) -> None:
@@ -637,6 +661,7 @@ def test_names_that_differ_in_case_or_have_spaces_stay(store: Store, tmp_path: P
         ("a.csv", "name,x\na,1\nb\n", "Line: 3\nOriginal Line: b\nExpected Number of Columns: 2 Found: 1$"),
         ("a.csv", "name,x\na,1,2\n", "Expected Number of Columns: 2 Found: 3$"),
         ("a.csv", "", "has no column"),
+        ("a.csv", "name,x\na,1\r\nb,2\n", "invalid state(.|\n)*\nSave it with one ending for all of its lines"),
         ("a.ndjson", '{"name": "a", "X": 1, "x": 2, "x": 3}\n', "an object with two keys 'x'$"),
         ("a.ndjson", '{"name": "a", "": 1}\n', "column 2 of the input has no name"),
         ("a.ndjson", '{"name": "a"}\n[1]\n', "every line of an NDJSON file is an object.*ARRAY"),
@@ -660,6 +685,9 @@ def test_files_that_cannot_be_read_are_told(store: Store, tmp_path: Path, name: 
         ('name|"x,y,z"\na|1\n', [{"name": "a", "x,y,z": 1}]),
         ('name,"x\ny"\n#a,1\n', [{"name": "#a", "x\ny": 1}]),
         ("\ufeffname\tx\r\na\t1\r\n\r\nb\t2", [{"name": "a", "x": 1}, {"name": "b", "x": 2}]),
+        ('name,x\r\na,"u\nv"\r\nb,w\r\n', [{"name": "a", "x": "u\nv"}, {"name": "b", "x": "w"}]),
+        ('name,x\na,"u\r\nv"\nb,"\r"\n', [{"name": "a", "x": "u\r\nv"}, {"name": "b", "x": "\r"}]),
+        ("name,x\x1fy\na,u\x1fv\n", [{"name": "a", "x\x1fy": "u\x1fv"}]),
     ],
 )
 def test_the_header_tells_what_separates_cells(store: Store, tmp_path: Path, text: str, wanted: list[Any]) -> None:

@@ -12,6 +12,7 @@ import numpy
 import pandas
 import polars as pl
 import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 import duckfeat as dft
@@ -54,6 +55,11 @@ def table(array: pa.Array) -> pa.Table:
         (([1], [2]), "list[int]"),
         ((["a"], numpy.array(["b"])), "list[str]"),
         ((numpy.array([1.5, 2]), numpy.array([3.0])), "list[float]"),
+        ((numpy.array([1, 2]), numpy.array([3])), "list[int]"),
+        (([1, 2, 3], numpy.array([4]), [5, 6]), "list[int]"),
+        ((numpy.array(["a", "b"]), numpy.array([1])), "list"),
+        ((numpy.array([1, "a"], dtype=object), numpy.array([2])), "list"),
+        ((numpy.array(["2024-01-01"], dtype="M8[us]"), numpy.array([], dtype="M8[us]")), "list[datetime]"),
         (([DAY], []), "list[date]"),
         (([True, 1], [2.5]), "list"),
         (([[1], [2.5]], [3]), "list"),
@@ -80,6 +86,7 @@ def test_each_object_stays_what_it_is(store: Store, values: tuple[Any, ...], dty
         (NOON, NOON.replace(tzinfo=UTC)),
         (numpy.datetime64("2024-01-01"), DAY),
         ([DAY], [NOON]),
+        (numpy.array([NOON, NOON.replace(tzinfo=UTC)]),),
         (DAY, "2024-01-01"),
     ],
     ids=repr,
@@ -147,16 +154,31 @@ def test_types_that_arrow_or_duckdb_lack(store: Store, dtype: Any, value: Any) -
     assert loaded(store, pl.DataFrame({"name": ["0"], "x": pl.Series([value], dtype=dtype)}))[1] == [value]
 
 
+_MAP = pa.map_(pa.string(), pa.list_(pa.int64()))
+
+
+def _hundreds(type_: pa.DataType) -> pa.Array:
+    """Return a decimal of twelve hundred, of which a type with a negative scale keeps the hundreds."""
+    return pa.Array.from_buffers(type_, 1, pa.array([Decimal(12)], pa.decimal128(38, 0)).buffers())
+
+
 @pytest.mark.parametrize(
     ("array", "values"),
     [
         (pa.array([{}, None], pa.struct([])), [{}, None]),
         (pa.array([[{}]], pa.list_(pa.struct([]))), [[{}]]),
         (pa.array(["s"], pa.string_view()), ["s"]),
+        (pa.array([["s"]], pa.list_(pa.string_view())), [["s"]]),
         (pa.array([[1]], pa.list_view(pa.int64())), [[1]]),
         (pa.RunEndEncodedArray.from_arrays([1, 2], ["s", "t"]), ["s", "t"]),
         (pa.array([1, 2, 1]).dictionary_encode(), [1, 2, 1]),
+        (pa.array([[("k", [1])], None], _MAP), [{"k": [1]}, None]),
+        (pa.array([[[("k", None)], None]], pa.list_(_MAP)), [[{"k": None}, None]]),
+        (pa.array([{"m": [("k", [1])]}, {"m": None}], pa.struct([("m", _MAP)])), [{"m": {"k": [1]}}, {"m": None}]),
+        (pa.array([[("k", [("j", [])])]], pa.map_(pa.string(), _MAP)), [{"k": {"j": []}}]),
         (pa.array([Decimal("1.5")], pa.decimal32(5, 2)), [1.5]),
+        (_hundreds(pa.decimal128(5, -2)), [1200.0]),
+        (pa.array([[Decimal(7)]], pa.list_(pa.decimal128(5, 0))), [[7.0]]),
         (pa.array([[1000]], pa.list_(pa.timestamp("ns", "UTC"))), [[datetime(1970, 1, 1, microsecond=1, tzinfo=UTC)]]),
         (
             pa.array([-1, 253402300799], pa.timestamp("s")),
@@ -169,15 +191,18 @@ def test_types_that_arrow_or_duckdb_lack(store: Store, dtype: Any, value: Any) -
 def test_arrow_types(store: Store, array: pa.Array, values: list[Any], streamed: bool) -> None:
     data = table(array)
     assert loaded(store, data.to_reader() if streamed else data)[1] == values
+    assert store.annotate(data.to_reader() if streamed else data, key="name").links == 0
 
 
 @pytest.mark.parametrize(
     "array",
     [
         pa.array([Decimal("1.5")], pa.decimal256(50, 2)),
+        _hundreds(pa.decimal128(38, -2)),
         pa.array([[timedelta(1)]], pa.list_(pa.duration("us"))),
         pa.array([{"d": timedelta(1)}], pa.struct([("d", pa.duration("ns"))])),
         pa.array([[(1, 2, 3)]], pa.list_(pa.month_day_nano_interval())),
+        pa.StructArray.from_arrays([pa.array([1]), pa.array([2])], names=["a", "a"]),
         pa.array([timedelta(1)], pa.duration("us")),
         pa.array([b"x"], pa.binary(1)),
     ],
@@ -189,6 +214,69 @@ def test_types_that_no_dtype_covers(store: Store, array: pa.Array, streamed: boo
     with pytest.raises(ValidationError, match=r"column 'x' has .*type .*, which no dtype covers: convert the column"):
         loaded(store, data.to_reader() if streamed else data)
     assert dft.Feature.count() == 0
+
+
+@pytest.mark.parametrize("streamed", [False, True])
+def test_a_column_that_is_not_taken_may_have_any_type(store: Store, streamed: bool) -> None:
+    columns = {"decimal": pa.array([Decimal("1.5")], pa.decimal256(50, 2)), "lasting": pa.array([[timedelta(1)]])}
+    whole = pa.table({"name": ["0"], "x": [1], **columns})
+
+    def given() -> Any:
+        return whole.to_reader() if streamed else whole
+
+    store.annotate(given(), key="name", create="all", features=["x"])
+    assert dft.Record.get(name="0").features.get_values() == {"x": 1}
+    for on in columns:
+        with pytest.raises(ValidationError, match=f"column '{on}' has the type .*, which no dtype covers"):
+            store.annotate(given(), key="name", on=on, features=["x"])
+
+
+@pytest.mark.parametrize(
+    "dtype",
+    [pl.List(pl.Duration), pl.Struct({"a": pl.Array(pl.Duration, 1)}), pl.List(pl.Int128), pl.Duration],
+    ids=str,
+)
+def test_a_lazy_frame_gives_no_bytes_or_numbers_for_what_parquet_lacks(store: Store, dtype: Any) -> None:
+    frame = pl.LazyFrame({"name": ["0"], "x": pl.Series([None], dtype=dtype)})
+    with pytest.raises(ValidationError, match=r"column 'x' has .*type .*, which no dtype covers: convert the column"):
+        loaded(store, frame)
+
+
+@pytest.mark.parametrize(
+    "array",
+    [
+        pa.array([Decimal("123456789012345678901234567890.5")], pa.decimal256(60, 10)),
+        pa.array([[Decimal("1.5")]], pa.list_(pa.decimal256(39, 1))),
+        pa.array([timedelta(1)], pa.duration("us")),
+        pa.array([{"a": [timedelta(1)]}], pa.struct([("a", pa.list_(pa.duration("us")))])),
+    ],
+    ids=lambda array: str(array.type),
+)
+def test_a_parquet_file_gives_no_floats_or_numbers_for_other_types(
+    store: Store, array: pa.Array, tmp_path: Any
+) -> None:
+    pq.write_table(table(array), tmp_path / "a.parquet")
+    with pytest.raises(ValidationError, match=r"column 'x' has .*type .*, which no dtype covers: convert the column"):
+        loaded(store, tmp_path / "a.parquet")
+
+
+def test_parts_of_a_struct_in_a_parquet_file_keep_their_names(store: Store, tmp_path: Any) -> None:
+    struct = pa.StructArray.from_arrays([pa.array([1]), pa.array([2])], names=["a", "A"])
+    pq.write_table(table(struct), tmp_path / "a.parquet")
+    assert loaded(store, tmp_path / "a.parquet") == ("dict", [{"a": 1, "A": 2}])
+
+
+@pytest.mark.parametrize("large", [False, True])
+@pytest.mark.parametrize("streamed", [False, True])
+def test_lists_of_nothing_tell_no_type_of_items(store: Store, large: bool, streamed: bool) -> None:
+    data = table(pa.array([[None], [], None], (pa.large_list if large else pa.list_)(pa.null())))
+    assert loaded(store, data.to_reader() if streamed else data) == ("list", [[None], [], None])
+
+
+def test_a_map_of_lists_is_no_dict(store: Store) -> None:
+    data = table(pa.array([[([1], 2)]], pa.map_(pa.list_(pa.int64()), pa.int64())))
+    with pytest.raises(ValidationError, match="holds a key that is not text"):
+        loaded(store, data)
 
 
 def test_instants_in_lists_are_not_cut(store: Store) -> None:

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
+import pandas
+import polars
 import pytest
 
+from duckfeat.errors import InvalidArgument
 from duckfeat.query.checking import Suggestions
 from duckfeat.query.search_index import SearchIndex
 from duckfeat.store import Store
@@ -63,3 +66,15 @@ def test_many_unknown_values_cost_no_search_before_they_are_looked_at(
 
 def test_few_suggestions_are_shown() -> None:
     assert repr(Suggestions(["neurn"], {"neurn": "neuron"}.get)) == "Suggestions({'neurn': 'neuron'})"
+
+
+@pytest.mark.parametrize(
+    "frame", [pandas.DataFrame({"a": ["x"]}), polars.DataFrame({"a": ["x"]})], ids=["pandas", "polars"]
+)
+def test_the_columns_of_a_frame_are_no_values(store: Store, frame: Any) -> None:
+    label = store.ULabel(name="a").save()
+    calls = [getattr(store.ULabel, name) for name in ("validate", "inspect", "standardize", "from_values")]
+    for call in (*calls, label.add_synonym, lambda names: store.ULabel.filter(name__in=names)):
+        with pytest.raises(InvalidArgument, match="list.*, not .*a DataFrame: pass a column of it"):
+            call(frame)
+    assert label.synonyms is None
