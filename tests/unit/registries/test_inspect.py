@@ -75,6 +75,6 @@ def test_the_columns_of_a_frame_are_no_values(store: Store, frame: Any) -> None:
     label = store.ULabel(name="a").save()
     calls = [getattr(store.ULabel, name) for name in ("validate", "inspect", "standardize", "from_values")]
     for call in (*calls, label.add_synonym, lambda names: store.ULabel.filter(name__in=names)):
-        with pytest.raises(InvalidArgument, match="list.*, not .*a DataFrame: pass a column of it"):
+        with pytest.raises(InvalidArgument, match=r"list.*, not .*a DataFrame: pass a column of it"):
             call(frame)
     assert label.synonyms is None
