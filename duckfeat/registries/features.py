@@ -86,7 +86,8 @@ class FeatureManager(Telling):
             current = self._current()
             removed = set()
             for info, one in infos:
-                ids = None if is_missing(one) else _existing_ids(session, info, one)
+                held = {value_id for feature_id, _, value_id in current if feature_id == info.id}
+                ids = None if is_missing(one) else _existing_ids(session, info, one, held)
                 removed |= {row for row in current if row[0] == info.id and (ids is None or row[2] in ids)}
             session.writer.annotations.write(self._table, current, [], sorted(removed), "remove")
 
@@ -324,10 +325,17 @@ def _encoded(info: FeatureInfo, item: Any) -> Typed:
     return encode_for(info.name, info.dtype, item, coerce=info.coerce)
 
 
-def _existing_ids(session: Session, info: FeatureInfo, value: Any) -> set[int]:
-    """Return the ids of those of the given values that exist; a record that is not saved is nobody's value."""
+def _existing_ids(session: Session, info: FeatureInfo, value: Any, held: set[int]) -> set[int]:
+    """Return the ids of those of the given values that exist; a record that is not saved is nobody's value.
+
+    A name means the `held` records that are called so, whichever others are.
+    """
     if info.dtype.is_cat:
         values = [item for item in _several(info, value) if getattr(item, "id", 0) is not None]
-        return set(resolve(session, info, values))
+        asked = {item for item in values if isinstance(item, str)}
+        labels = session.writer.annotations.labels(info.dtype.registry, sorted(held)) if asked and held else {}
+        found = {id_ for id_, name in labels.items() if name in asked}
+        others = [item for item in values if not (isinstance(item, str) and item in labels.values())]
+        return found | set(resolve(session, info, others))
     pairs = [(info.id, _encoded(info, item)) for item in _several(info, value)]
     return set(session.writer.annotations.find_values(pairs).values())

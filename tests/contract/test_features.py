@@ -111,6 +111,18 @@ def test_remove_takes_features_and_one_of_several_values(sample: dft.Record, sto
     assert row_counts(store) == before
 
 
+def test_remove_takes_the_name_that_is_shown(sample: dft.Record, store: Store) -> None:
+    kind = store.ULabel(name="kind", is_type=True).save()
+    lung, gone = store.ULabel(name="lung", type=kind).save(), store.ULabel(name="gone").save()
+    for label in (lung, gone):  # there is an older 'lung'; what is in the trash is found by no name
+        sample.features.update_values({"tissue": label})
+        gone.delete()
+        sample.features.remove_values({"tissue": label.name})
+        assert "tissue" not in sample.features.get_values()
+        gone.restore()
+    assert store.check().ok
+
+
 @pytest.mark.parametrize("method", ["add_values", "update_values", "set_values", "remove_values"])
 def test_unknown_names_come_with_the_nearest_and_lines_to_paste(method: str, sample: dft.Record, store: Store) -> None:
     before = row_counts(store)
