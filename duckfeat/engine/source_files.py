@@ -54,18 +54,41 @@ def _unpacked(path: str) -> str:
     'a.tsv'
     """
     name = path.lower()
-    for packed in (".gz", ".zst"):
+    for packed in _PACKED:
         name = name.removesuffix(packed)
     return name
 
 
+_PACKED = {".gz": "gzip", ".zst": "zstd"}
+"""The endings of compressed files, and what compresses them."""
+_CHUNK = 2**20
+
+
 def _read(opener: _Opener, engine: Engine, path: str, stack: ExitStack) -> Source:
+    files = _found(path)
+    for file in files:
+        _check_packed(_plain(file))
     try:
-        return opener(engine, _found(path), stack)
+        return opener(engine, files, stack)
     except QueryError as error:
         reason = _brief(error.reason)
         remedy = next((told for sign, told in _REMEDIES.items() if sign in reason), "")
         raise InvalidArgument(f"{path} cannot be read: {reason}{remedy}", path=path, reason=reason) from error
+
+
+def _check_packed(file: str) -> None:
+    """Raise `InvalidArgument` for a compressed file that is cut off or damaged: not every DuckDB notices that."""
+    codec = next((codec for ending, codec in _PACKED.items() if file.lower().endswith(ending)), None)
+    if codec is None or "://" in file:
+        return
+    import pyarrow
+
+    try:
+        with pyarrow.input_stream(file, compression=codec) as stream:
+            while stream.read(_CHUNK):
+                pass
+    except OSError as error:
+        raise InvalidArgument(f"{file} cannot be read: {error}", path=file, reason=str(error)) from error
 
 
 def _brief(reason: str) -> str:

@@ -465,6 +465,24 @@ def test_a_folder_or_a_link_to_nothing_is_no_file(store: Store, tmp_path: Path) 
             store.annotate(str(tmp_path / name), key="name")
 
 
+@pytest.mark.parametrize(("ending", "codec"), [("gz", "gzip"), ("zst", "zstd")])
+@pytest.mark.parametrize("name", ["a.csv", "a.ndjson"])
+def test_a_compressed_file_that_is_cut_off_or_damaged_is_refused(
+    store: Store, tmp_path: Path, name: str, ending: str, codec: str
+) -> None:
+    FRAME.write_csv(tmp_path / "a.csv")
+    FRAME.select("name").write_ndjson(tmp_path / "a.ndjson")
+    # Two members are one file: of one that is cut off within the second, the first is whole.
+    packed = pa.compress((tmp_path / name).read_bytes(), codec=codec, asbytes=True)
+    path = tmp_path / f"{name}.{ending}"
+    for given in (packed[:-1], packed + packed[:20], packed[:-6] + b"\0\0" + packed[-4:], b"nothing packed"):
+        path.write_bytes(given)
+        with pytest.raises(InvalidArgument, match=f"{path.name} cannot be read"):
+            store.annotate(path, key="name", create="all")
+    path.write_bytes(packed)
+    assert store.annotate(path, key="name", create="all").rows == 3
+
+
 @pytest.mark.parametrize(("name", "text"), [("a.ndjson", '{"name": "a", "x": %s}'), ("a.csv", "name|x\na|%s\n")])
 def test_an_object_that_has_a_key_twice_is_refused(store: Store, tmp_path: Path, name: str, text: str) -> None:
     dft.Feature(name="x", dtype=dict).save()
