@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from contextlib import nullcontext, suppress
 from dataclasses import dataclass, replace
 from typing import Any
 
 from duckfeat.compile.columns import feature_output, field_output, python_output
-from duckfeat.compile.lookups import part_of
+from duckfeat.compile.lookups import TRANSFORMS, is_step, part_of
 from duckfeat.compile.scope import Scope, pairs_sql
 from duckfeat.errors import FieldError, InvalidArgument
 from duckfeat.model.aggregates import Aggregate
@@ -75,13 +76,39 @@ def python_column(scope: Scope, path: str) -> Output:
 def feature_of(scope: Scope, key: Any) -> tuple[FeatureInfo, tuple[str, ...]]:
     """Return the feature that a key means, and the date parts that follow its name."""
     features = scope.context.features
-    if scope.table.entity:
-        words = key.split("__") if isinstance(key, str) else [key]
-        for end in range(len(words), 0, -1):
-            found = features.find("__".join(words[:end]) if isinstance(key, str) else key)
-            if found:
-                return found, tuple(words[end:])
-    raise scope.unknown(named(key))
+    if scope.table.entity and isinstance(key, str):
+        meant = feature_meant(features.find, key.split("__"))
+    else:
+        found = features.find(key) if scope.table.entity else None
+        meant = (found, ()) if found else None
+    if meant is None:
+        raise scope.unknown(named(key))
+    return meant
+
+
+def feature_meant(
+    find: Callable[[str], FeatureInfo | None], words: Sequence[str]
+) -> tuple[FeatureInfo, tuple[str, ...]] | None:
+    """Return the feature that a keyword means, and what it asks of it; None if it means no feature.
+
+    It may be the name of one and a question about another, such as `dose__gt`. Then it means the one that was
+    registered first, so that registering a feature changes no answer.
+    """
+    found: list[tuple[FeatureInfo, tuple[str, ...]]] = []
+    for end in range(len(words), 0, -1):
+        # Two features of a name are no matter where a longer name is one's.
+        with suppress(FieldError) if found else nullcontext():
+            info = find("__".join(words[:end]))
+            found += [(info, tuple(words[end:]))] if info else []
+    meant = [(info, rest) for info, rest in found if may_ask(info, rest)]
+    return min(meant, key=lambda pair: pair[0].id) if meant else next(iter(found), None)
+
+
+def may_ask(feature: FeatureInfo, rest: tuple[str, ...]) -> bool:
+    """Tell whether what follows the name of a feature may be a question about it."""
+    if not rest or feature.dtype.is_cat or feature.dtype.is_json:
+        return True
+    return is_step(rest[-1]) and all(step in TRANSFORMS for step in rest[:-1])
 
 
 def _one_sort(output: Output) -> Output:

@@ -6,7 +6,7 @@ import logging
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from duckfeat.compile.lookups import is_step
+from duckfeat.compile.computed import feature_meant, may_ask
 from duckfeat.errors import InvalidArgument, ValidationError, hint
 from duckfeat.model.arguments import shown
 from duckfeat.model.dtypes import Dtype, parse_dtype
@@ -174,30 +174,18 @@ class Feature(Comparable, Synonymous, TracksUpdates, rows="features", uid_length
 
 
 def _tell_of_names_alike(session: Session, names: Sequence[str]) -> None:
-    """Warn of names that, as keywords, mean a field or have meant a question about another feature until now."""
-    long = any("__" in name for name in names)
-    dtypes = {info.name: info.dtype for info in session.features.all()} if long else {}
+    """Warn of names that, as keywords, mean a field or a question about another feature."""
     for name in names:
         clashing = [table for table in ENTITIES if session.catalog[table].has(name)]
         if clashing:
-            tables = " and ".join(filter(None, [", ".join(clashing[:-1]), clashing[-1]]))
             told = "feature %r is called like a field of %s: filter by the feature object, the keyword is the field"
-            _log.warning(told, name, tables)
-        asked = _asked_by(name, dtypes)
-        if asked is not None:
-            told = "feature %r is called like a question about feature %r: the keyword is the new feature from now on"
-            _log.warning(told, name, asked)
-
-
-def _asked_by(name: str, dtypes: Mapping[str, Dtype]) -> str | None:
-    """Return the feature that a keyword asks about, such as `dose` for `dose__gt`; of any other keyword, None."""
-    parts = name.split("__")
-    for end in range(len(parts) - 1, 0, -1):
-        asked = "__".join(parts[:end])
-        if asked in dtypes:
-            inside = dtypes[asked].is_cat or dtypes[asked].is_json
-            return asked if inside or is_step(parts[end]) else None
-    return None
+            _log.warning(told, name, " and ".join(filter(None, [", ".join(clashing[:-1]), clashing[-1]])))
+        asked = feature_meant(session.features.find, name.split("__")) if "__" in name else None
+        if asked is not None and asked[1] and may_ask(*asked):
+            told = (
+                "feature %r is called like a question about %r, which the keyword stays: filter by the feature object"
+            )
+            _log.warning(told, name, asked[0].name)
 
 
 def _is_used(session: Session, feature_id: int) -> bool:

@@ -124,11 +124,20 @@ def test_a_feature_called_like_a_question_is_told(store: Store, caplog: pytest.L
         assert caplog.text == ""
         store.save([store.Feature(name=name, dtype=float) for name in ("dose__gt", "meta__a__b")])
     for name, asked in (("dose__gt", "dose"), ("meta__a__b", "meta")):
-        assert f"feature '{name}' is called like a question about feature '{asked}'" in caplog.text
+        assert f"feature '{name}' is called like a question about '{asked}'" in caplog.text
+    store.Record(name="r", features={"dose": 2.0, "dose__gt": 1.0, "dose__unit": 4.0}).save()
+    assert store.Record.filter(dose__gt=1.5).count() == 1
+    assert store.Record.filter(store.Feature.get(name="dose__gt") > 1.5).count() == 0
+    assert store.Record.filter(dose__gt__lt=2, dose__unit__gt=3).count() == 1
+    assert store.Record.filter(dose__unit=4).pl(features=["dose__gt"])["dose__gt"].to_list() == [1.0]
+
+
+def test_a_keyword_means_the_feature_that_was_registered_first(store: Store) -> None:
+    store.save([store.Feature(name=name, dtype=float) for name in ("dose__gt", "dose")])
     store.Record(name="r", features={"dose": 2.0, "dose__gt": 1.0}).save()
-    assert store.Record.filter(dose__gt=1.0).count() == store.Record.filter(dose__gt__lt=2).count() == 1
+    assert store.Record.filter(dose__gt=1.0).count() == 1
     assert store.Record.filter(dose__gt=1.5).count() == 0
-    assert store.Record.filter(store.Feature.get(name="dose") > 1.5).count() == 1
+    assert list(store.Record.all().order_by("dose__gt").values_list("dose__gt", flat=True)) == [1.0]
 
 
 def test_a_feature_called_like_a_field_is_reached_by_its_object(store: Store, caplog: pytest.LogCaptureFixture) -> None:
