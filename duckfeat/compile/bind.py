@@ -12,7 +12,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from duckfeat.compile.computed import column_of, feature_meant
+from duckfeat.compile.computed import column_of, feature_meant, may_ask
 from duckfeat.compile.expressions import (
     SUBQUERY_LIMIT,
     Expression,
@@ -40,6 +40,7 @@ from duckfeat.compile.scope import Context, Scope, pairs_sql, related_scope
 from duckfeat.compile.terms import closure
 from duckfeat.errors import FieldError, InvalidArgument, hint
 from duckfeat.model.arguments import registry_of, shown
+from duckfeat.model.feature_info import FeatureInfo
 from duckfeat.model.fields import Field, ForeignKey, Relation
 from duckfeat.model.q import Among, Asking, Condition, Predicate, Q, RelatedTo
 from duckfeat.model.tables import Table
@@ -317,7 +318,7 @@ def _path(scope: Scope, segments: Sequence[str], operand: Any, path: str, *, ins
         return Leaf(apply(scope.context.params, output.sql, output.content, rest, operand, name))
     if scope.table.has(name):
         return Leaf(_field_condition(scope, scope.table.field(name), rest, operand))
-    if scope.table.entity and (meant := feature_meant(scope.context.features.find, segments)):
+    if scope.table.entity and (meant := _feature(scope, segments)):
         feature, steps = meant
         return feature_condition(scope, feature, steps, operand, _category_condition)
     raise scope.unknown(name)
@@ -407,6 +408,10 @@ def _id_of(context: Context, operand: Any, target: str, what: str) -> Any:
         raise InvalidArgument(f"{what}: this {registry} is not saved yet", value=operand)
     context.check_mine(operand)
     return operand.id
+
+
+def _feature(scope: Scope, segments: Sequence[str]) -> tuple[FeatureInfo, tuple[str, ...]] | None:
+    return feature_meant(scope.context.features.find, segments, may_be=may_ask)
 
 
 def predicate_condition(scope: Scope, predicate: Predicate) -> Expression:

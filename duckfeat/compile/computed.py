@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from duckfeat.compile.columns import feature_output, field_output, python_output
-from duckfeat.compile.lookups import TRANSFORMS, is_step, part_of
+from duckfeat.compile.lookups import TRANSFORMS, available_for, part_of
 from duckfeat.compile.scope import Scope, pairs_sql
 from duckfeat.errors import FieldError, InvalidArgument
 from duckfeat.model.aggregates import Aggregate
@@ -77,7 +77,7 @@ def feature_of(scope: Scope, key: Any) -> tuple[FeatureInfo, tuple[str, ...]]:
     """Return the feature that a key means, and the date parts that follow its name."""
     features = scope.context.features
     if scope.table.entity and isinstance(key, str):
-        meant = feature_meant(features.find, key.split("__"))
+        meant = feature_meant(features.find, key.split("__"), may_be=has_part)
     else:
         found = features.find(key) if scope.table.entity else None
         meant = (found, ()) if found else None
@@ -87,12 +87,15 @@ def feature_of(scope: Scope, key: Any) -> tuple[FeatureInfo, tuple[str, ...]]:
 
 
 def feature_meant(
-    find: Callable[[str], FeatureInfo | None], words: Sequence[str]
+    find: Callable[[str], FeatureInfo | None],
+    words: Sequence[str],
+    *,
+    may_be: Callable[[FeatureInfo, Sequence[str]], bool],
 ) -> tuple[FeatureInfo, tuple[str, ...]] | None:
-    """Return the feature that a keyword means, and what it asks of it; None if it means no feature.
+    """Return the feature that a keyword means, and what follows its name; None if it means no feature.
 
-    It may be the name of one and a question about another, such as `dose__gt`. Then it means the one that was
-    registered first, so that registering a feature changes no answer.
+    It may be the name of one and ask something of another, such as `dose__gt`. Then it means the one that was
+    registered first, so that registering a feature changes no answer. `may_be` tells whether words may follow a name.
     """
     found: list[tuple[FeatureInfo, tuple[str, ...]]] = []
     for end in range(len(words), 0, -1):
@@ -100,15 +103,24 @@ def feature_meant(
         with suppress(FieldError) if found else nullcontext():
             info = find("__".join(words[:end]))
             found += [(info, tuple(words[end:]))] if info else []
-    meant = [(info, rest) for info, rest in found if may_ask(info, rest)]
+    meant = [(info, rest) for info, rest in found if not rest or may_be(info, rest)]
     return min(meant, key=lambda pair: pair[0].id) if meant else next(iter(found), None)
 
 
-def may_ask(feature: FeatureInfo, rest: tuple[str, ...]) -> bool:
+def may_ask(feature: FeatureInfo, rest: Sequence[str]) -> bool:
     """Tell whether what follows the name of a feature may be a question about it."""
-    if not rest or feature.dtype.is_cat or feature.dtype.is_json:
+    if feature.dtype.is_cat or feature.dtype.is_json:
         return True
-    return is_step(rest[-1]) and all(step in TRANSFORMS for step in rest[:-1])
+    return _has(feature, rest[0]) and all(step in TRANSFORMS for step in rest[:-1])
+
+
+def has_part(feature: FeatureInfo, rest: Sequence[str]) -> bool:
+    """Tell whether what follows the name of a feature is a part of its dates and times, of which columns are made."""
+    return _has(feature, rest[0]) and all(step in TRANSFORMS for step in rest)
+
+
+def _has(feature: FeatureInfo, step: str) -> bool:
+    return any(step in available_for(kind) for kind in feature.dtype.base.kinds)
 
 
 def _one_sort(output: Output) -> Output:

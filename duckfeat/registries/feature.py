@@ -180,7 +180,7 @@ def _tell_of_names_alike(session: Session, names: Sequence[str]) -> None:
         if clashing:
             told = "feature %r is called like a field of %s: filter by the feature object, the keyword is the field"
             _log.warning(told, name, " and ".join(filter(None, [", ".join(clashing[:-1]), clashing[-1]])))
-        asked = feature_meant(session.features.find, name.split("__")) if "__" in name else None
+        asked = feature_meant(session.features.find, name.split("__"), may_be=may_ask) if "__" in name else None
         if asked is not None and asked[1] and may_ask(*asked):
             told = (
                 "feature %r is called like a question about %r, which the keyword stays: filter by the feature object"

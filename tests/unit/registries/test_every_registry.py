@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import logging
+from datetime import datetime
 from typing import Any
 
 import numpy as np
 import pytest
 
 import duckfeat as dft
+from duckfeat import aggregates
 from duckfeat.errors import FieldError, InvalidArgument, ValidationError
 from duckfeat.store import Store
 from tests.contract.test_records import one_of_each
@@ -138,6 +140,20 @@ def test_a_keyword_means_the_feature_that_was_registered_first(store: Store) -> 
     assert store.Record.filter(dose__gt=1.0).count() == 1
     assert store.Record.filter(dose__gt=1.5).count() == 0
     assert list(store.Record.all().order_by("dose__gt").values_list("dose__gt", flat=True)) == [1.0]
+
+
+def test_a_column_means_a_part_of_what_was_registered_first_only_where_that_has_one(store: Store) -> None:
+    dtypes = {"meta": dict, "ct": "cat[ULabel]", "t": "datetime", "dose": float}
+    store.save([store.Feature(name=name, dtype=dtype) for name, dtype in dtypes.items()])
+    dtypes = {"meta__x": float, "ct__name": str, "t__hour": int, "dose__hour": int, "dose__contains": int}
+    store.save([store.Feature(name=name, dtype=dtype) for name, dtype in dtypes.items()])
+    store.ULabel(name="T cell").save()
+    values = {"ct": "T cell", "meta": {"x": 1}, "t": datetime(2024, 5, 1, 9), "t__hour": 3}
+    given = {"meta__x": 7.0, "ct__name": "other", "dose__hour": 5, "dose__contains": 6}
+    store.Record(name="r", features=values | given).save()
+    records = store.Record.filter(meta__x=1, ct__name="T cell", t__hour=9, dose__hour=5, dose__contains=6)
+    assert list(records.order_by("meta__x").values_list(*given, "t__hour")) == [(*given.values(), 9)]
+    assert records.aggregate(m=aggregates.max("meta__x")) == {"m": 7.0}
 
 
 def test_a_feature_called_like_a_field_is_reached_by_its_object(store: Store, caplog: pytest.LogCaptureFixture) -> None:
