@@ -17,7 +17,7 @@ from typing import Any
 from duckfeat.compile.fragments import FALSE, Parameters, any_of
 from duckfeat.compile.operands import Mismatch, as_items, convert, exact_number
 from duckfeat.errors import FieldError, InvalidArgument, hint
-from duckfeat.model.arguments import is_frame, shown
+from duckfeat.model.arguments import is_frame, no_list, shown
 from duckfeat.model.dtypes import is_missing
 from duckfeat.model.kinds import KINDS
 from duckfeat.model.q import Asking
@@ -100,12 +100,8 @@ def items_of(operand: Any) -> list[Any]:
     """Return the items of an `in` operand; text, frames and single values are refused, missing items left out."""
     operand = operand.answers() if isinstance(operand, Asking) else operand
     if is_frame(operand) or isinstance(operand, str | bytes | Mapping) or not isinstance(operand, Iterable):
-        raise InvalidArgument(f"`in` takes a list of values, not {_told(operand)}", value=operand)
+        raise InvalidArgument(f"`in` takes a list of values, not {no_list(operand)}", value=operand)
     return [item for item in operand if not is_missing(item)]
-
-
-def _told(operand: Any) -> str:
-    return f"a {type(operand).__name__}: pass a column of it" if is_frame(operand) else shown(operand)
 
 
 def _in(params: Parameters, lhs: str, type_: str, operand: Any) -> str:
@@ -128,7 +124,7 @@ def _range(params: Parameters, lhs: str, type_: str, operand: Any) -> str:
     unordered = isinstance(operand, AbstractSet | Mapping)  # it does not say which bound is the lower one
     if unordered or is_frame(operand) or isinstance(operand, str | bytes) or not isinstance(operand, Iterable):
         order = " in order" if unordered else ""
-        raise InvalidArgument(f"`range` takes two bounds{order}, not {_told(operand)}", value=operand)
+        raise InvalidArgument(f"`range` takes two bounds{order}, not {no_list(operand)}", value=operand)
     bounds = list(operand)
     if len(bounds) != 2:
         raise InvalidArgument(f"`range` takes two bounds, not {len(bounds)}", value=operand)

@@ -22,12 +22,14 @@ def several(given: Any, what: str) -> list[Any]:
     Traceback (most recent call last):
     duckfeat.errors.InvalidArgument: sizes are given as a list, not 3
     """
-    if is_frame(given):
-        told = f"{what} are given as a list, not as a {type(given).__name__}: pass a column of it"
-        raise InvalidArgument(told, value=given)
-    if isinstance(given, str | bytes | Mapping | type) or not isinstance(given, Iterable):
-        raise InvalidArgument(f"{what} are given as a list, not {shown(given)}", value=given)
+    if is_frame(given) or isinstance(given, str | bytes | Mapping | type) or not isinstance(given, Iterable):
+        raise InvalidArgument(f"{what} are given as a list, not {no_list(given)}", value=given)
     return list(given)
+
+
+def no_list(given: Any) -> str:
+    """Return what stands in an error for something that is no list; of a frame, what to pass of it."""
+    return f"a {type(given).__name__}: pass a column of it" if is_frame(given) else shown(given)
 
 
 _FRAMES = frozenset({"DataFrame", "LazyFrame", "Table", "RecordBatch"})
